@@ -1,0 +1,76 @@
+# Options.cmake - what can be chosen, what is needed from the system, and the flags that every target shares.
+
+# What a user of the library may choose.
+set(PARAGRAM_FIBER auto CACHE STRING
+    "How fibers switch: asm (x86-64, aarch64), ucontext (any processor), or auto: asm where there is one.")
+set(PARAGRAM_ALLOCATOR auto CACHE STRING
+    "Where memory comes from: jemalloc, malloc, or auto: jemalloc when found (sanitizers always use malloc).")
+option(PARAGRAM_INSTALL "Make `cmake --install` install the headers, both libraries and the package files."
+    ${PROJECT_IS_TOP_LEVEL})
+
+# What only people who work on paragram need: on when this is the top project.
+option(PARAGRAM_TESTS "Build the tests, to be run by ctest." ${PROJECT_IS_TOP_LEVEL})
+option(PARAGRAM_EXAMPLES "Build the example programs." ${PROJECT_IS_TOP_LEVEL})
+option(PARAGRAM_WERROR "Treat warnings as errors." ${PROJECT_IS_TOP_LEVEL})
+option(PARAGRAM_BENCHMARKS "Build the benchmarks (needs Google Benchmark)." OFF)
+set(PARAGRAM_SANITIZE "" CACHE STRING
+    "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread (use clang for thread).")
+set_property(CACHE PARAGRAM_FIBER PROPERTY STRINGS auto asm ucontext)
+set_property(CACHE PARAGRAM_ALLOCATOR PROPERTY STRINGS auto jemalloc malloc)
+
+# Languages: C17 with the GNU extensions; the tests compile the public header as C++17 too.
+set(CMAKE_C_STANDARD 17)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+if(PROJECT_IS_TOP_LEVEL)
+    set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+endif()
+
+# Packages of the system: liburcu for the tables that senders read without a lock, jemalloc for messages.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-bp liburcu-cds)
+set(PARAGRAM_PC_REQUIRES "liburcu-bp liburcu-cds")
+set(PARAGRAM_USES_JEMALLOC OFF)
+if(NOT PARAGRAM_ALLOCATOR MATCHES "^(auto|jemalloc|malloc)$")
+    message(FATAL_ERROR "PARAGRAM_ALLOCATOR is '${PARAGRAM_ALLOCATOR}': auto, jemalloc or malloc was expected")
+endif()
+if(NOT PARAGRAM_ALLOCATOR STREQUAL "malloc" AND NOT PARAGRAM_SANITIZE)
+    if(PARAGRAM_ALLOCATOR STREQUAL "jemalloc")
+        pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+    else()
+        pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
+    endif()
+    if(JEMALLOC_FOUND)
+        set(PARAGRAM_USES_JEMALLOC ON)
+        string(APPEND PARAGRAM_PC_REQUIRES " jemalloc")
+    endif()
+endif()
+
+# The fiber back end: the hand-written switch of this processor, or ucontext where there is none.
+if(NOT PARAGRAM_FIBER MATCHES "^(auto|asm|ucontext)$")
+    message(FATAL_ERROR "PARAGRAM_FIBER is '${PARAGRAM_FIBER}': auto, asm or ucontext was expected")
+endif()
+set(PARAGRAM_FIBER_BACKEND ucontext)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|aarch64|arm64)$" AND CMAKE_SIZEOF_VOID_P EQUAL 8
+        AND NOT PARAGRAM_FIBER STREQUAL "ucontext")
+    set(PARAGRAM_FIBER_BACKEND asm)
+elseif(PARAGRAM_FIBER STREQUAL "asm")
+    message(FATAL_ERROR "there is no hand-written switch for ${CMAKE_SYSTEM_PROCESSOR}: use PARAGRAM_FIBER=ucontext")
+endif()
+
+# Flags of everything that is compiled here. -fno-semantic-interposition: calls inside the library are never replaced
+# from outside, so the compiler may inline them though the code is position independent.
+add_library(paragram_flags INTERFACE)
+target_compile_options(paragram_flags INTERFACE
+    $<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wvla;-Wwrite-strings;-Wundef>
+    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes;-Wold-style-definition>
+    $<$<AND:$<BOOL:${PARAGRAM_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fno-semantic-interposition>)
+if(PARAGRAM_SANITIZE)
+    target_compile_options(paragram_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${PARAGRAM_SANITIZE}
+        -fno-sanitize-recover=all -fno-omit-frame-pointer>)
+    target_link_options(paragram_flags INTERFACE -fsanitize=${PARAGRAM_SANITIZE})
+endif()

@@ -1,0 +1,218 @@
+/* exit.c - how a process ends, and what is remembered of it.
+ *
+ * Every end comes to pgi_finish(), in the process's own code and on its own stack, in numbered steps:
+ *
+ *   1. clean-ups run, newest first.  One that fails comes back here by pgi_die(): the rest runs, the reason stays
+ *   2. an abnormal exit is remembered, so that whoever asks later finds it
+ *   3. under the lock: the pid becomes stale, watchers are told, the list of links is taken away
+ *   4. those linked are told
+ *   5. what it owned is freed; mail that it never saw is counted as dropped
+ *   6. the slot goes back, to rest for a grace period
+ *
+ * An end in the middle of the code gives up its stack: a green process by pgs_abandon(), a thread by longjmp() to its
+ * base.  Neither unwinds the frames in between; that is what clean-ups are for. */
+#include <stdarg.h>
+
+#include "link.h"
+#include "runtime.h"
+
+struct pgi_defer {
+    pgi_defer *next;
+    void (*f)(void *argument);
+    void *argument;
+};
+
+int pg_defer(pg_process *self, void (*f)(void *argument), void *argument)
+{
+    if (!self || !f) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    pgi_defer *defer = pgi_alloc(sizeof *defer);
+    if (!defer) return PG_ENOMEM;
+    *defer = (pgi_defer){.next = self->defers, .f = f, .argument = argument};
+    self->defers = defer;
+    return PG_OK;
+}
+
+int pg_undefer(pg_process *self, void (*f)(void *argument), void *argument)
+{
+    if (!self || !f) return PG_EINVAL;
+    for (pgi_defer **at = &self->defers; *at; at = &(*at)->next) {
+        pgi_defer *defer = *at;
+        if (defer->f != f || defer->argument != argument) continue;
+        *at = defer->next;
+        pgi_free(defer, sizeof *defer);
+        return PG_OK;
+    }
+    return PG_EINVAL;
+}
+
+static void run_defers(pg_process *p)
+{
+    while (p->defers) {
+        pgi_defer defer = *p->defers;
+        pgi_free(p->defers, sizeof *p->defers);
+        p->defers = defer.next;
+        defer.f(defer.argument);
+    }
+}
+
+/* ----------------------------------------------------------------------------------------------- what is remembered */
+
+void pgi_exits_add(pg_runtime *rt, const pg_exit_info *info)
+{
+    pthread_mutex_lock(&rt->exits_lock);
+    rt->exits[rt->exits_made++ % PGI_EXITS_KEPT] = *info;
+    pthread_mutex_unlock(&rt->exits_lock);
+}
+
+bool pgi_exits_find(pg_runtime *rt, pg_pid pid, pg_exit_info *info)
+{
+    bool found = false;
+    pthread_mutex_lock(&rt->exits_lock);
+    uint64_t kept = rt->exits_made < PGI_EXITS_KEPT ? rt->exits_made : PGI_EXITS_KEPT;
+    for (uint64_t i = 0; i < kept && !found; i++) {
+        found = pg_same(rt->exits[i].pid, pid);
+        if (found) *info = rt->exits[i];
+    }
+    pthread_mutex_unlock(&rt->exits_lock);
+    return found;
+}
+
+static void describe(pg_exit_info *info, pg_pid pid, const pgi_end *end)
+{
+    info->kind = end->kind;
+    info->pid = pid;
+    info->text[0] = '\0';
+    if (end->text) snprintf(info->text, sizeof info->text, "%s", end->text);
+}
+
+static PGS_COLD void report(pg_process *p, const pg_exit_info *info)
+{
+    pgi_log(p->rt, PG_LOG_FAILED, "process <%u.%u.%u> \"%s\" ended (%s): %s", pgi_pid_node(info->pid),
+            pgi_pid_generation(info->pid), pgi_pid_index(info->pid), pg_name(p), pgi_exit_kind_name(info->kind),
+            info->text);
+}
+
+/* --------------------------------------------------------------------------------------------------- the last steps */
+
+static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
+{
+    uint64_t dropped = 0;
+    if (p->mailbox.head != &p->mailbox.stub) pgi_of_node(p->mailbox.head)->flags |= PGI_CONSUMED;
+    pgs_mpsc_node *node;
+    while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
+        pg_message *msg = pgi_of_node(node);
+        dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED);
+        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+        pgi_message_free(cache, msg);
+    }
+    return dropped;
+}
+
+static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
+{
+    pgi_drop_received(p);
+    if (p->current && p->current->flags & PGI_LOOSE) pgi_free_message(p->current);
+    p->current = NULL;
+    pgi_message_free(cache, p->args);
+    p->args = &pgi_no_args;
+    pgi_receivers_drop(p->receivers);
+    p->receivers = NULL;
+    return drop_mail(p, cache);
+}
+
+/* Steps 2 to 6. */
+static void leave_the_world(pg_process *p, const pgi_end *end)
+{
+    pg_runtime *rt = p->rt;
+    pgi_visit visit = pgi_visit_runtime(rt); /* without one, the runtime has stopped: nobody else is left */
+    pg_pid pid = pgi_pid_of(p);
+    pg_exit_info info;
+    describe(&info, pid, end);
+    if (unlikely(end->kind != PG_EXIT_NORMAL)) pgi_exits_add(rt, &info);
+
+    pgi_lock(p);
+    p->dying = true;
+    p->last_kind = (uint8_t)end->kind;
+    store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
+    pgi_link *links = p->links;
+    p->links = NULL;
+    size_t told = pgi_watchers_tell(p, &info);
+    pgi_unlock(p);
+
+    told += pgi_links_tell(p, pid, links, end);
+    if (unlikely(end->kind != PG_EXIT_NORMAL && told == 0)) report(p, &info);
+    uint64_t dropped = free_what_it_owns(p, visit.local ? &visit.local->cache : NULL);
+    if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);
+    if (visit.rt && !p->attached) pgi_slot_return(&visit, p); /* an attached one keeps it until pg_detach() */
+    if (unlikely(load_relaxed(&rt->stopping))) pgs_parker_unpark(&rt->stopper);
+    pgi_leave(&visit);
+}
+
+static void set_end(pg_process *p, const pgi_end *end)
+{
+    if (p->kind == PG_GREEN) {
+        p->end = end;
+    } else {
+        p->host->end = end;
+    }
+}
+
+static const pgi_end *get_end(const pg_process *p)
+{
+    return p->kind == PG_GREEN ? p->end : p->host->end;
+}
+
+void pgi_finish(pg_process *p, const pgi_end *end)
+{
+    if (p->phase != PGI_ENDING) {
+        p->phase = PGI_ENDING;
+        set_end(p, end);
+    }
+    run_defers(p);
+    leave_the_world(p, get_end(p));
+}
+
+void pgi_die(pg_process *p, const pgi_end *end)
+{
+    pgi_host *host = p->kind == PG_GREEN ? NULL : p->host;
+    if (host && !host->serving) {
+        pgs_panic(__FILE__, __LINE__, "attached process \"%s\" ended outside pg_serve(): %s", pg_name(p),
+                  end->text ? end->text : "pg_exit()");
+    }
+    pgi_finish(p, end);
+    if (!host) pgs_abandon();
+    longjmp(host->base, 1);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ public */
+
+static PGS_NORETURN void nobody(const char *what)
+{
+    pgs_panic(__FILE__, __LINE__, "%s: no process was given", what);
+}
+
+void pg_exit(pg_process *self)
+{
+    if (!self) nobody("pg_exit");
+    pgi_die(self, &(pgi_end){.kind = PG_EXIT_NORMAL});
+}
+
+void pg_fail(pg_process *self, const char *format, ...)
+{
+    char text[PGI_TEXT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (!self) nobody(text);
+    pgi_die(self, &(pgi_end){.kind = PG_EXIT_FAILED, .text = text, .error = pg_v_str(text)});
+}
+
+void pg_fail_value(pg_process *self, pg_value error)
+{
+    char text[PGI_TEXT_MAX];
+    pg_format_value(text, sizeof text, error);
+    if (!self) nobody(text);
+    pgi_die(self, &(pgi_end){.kind = PG_EXIT_FAILED, .text = text, .error = error});
+}

@@ -1,0 +1,226 @@
+/* host.c - see host.h.
+ *
+ * A thread of kind PG_THREAD runs its process as a worker would, and sleeps on the parker in the control block where a green
+ * process would rest.  An attached host thread does so only inside pg_serve().
+ *
+ * A host thread keeps a list of its attachments; what it has not detached when it ends is detached by a destructor of
+ * thread-specific data. */
+#include "host.h"
+
+#include <time.h>
+
+#include "runtime.h"
+
+#define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
+
+static INITIAL_EXEC _Thread_local pg_process *running;
+static INITIAL_EXEC _Thread_local pgi_host *attachments;
+
+pg_process *pgi_host_current(void)
+{
+    return running;
+}
+
+/* The next message; waits for it.  NULL: the deadline has passed. */
+static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
+{
+    for (;;) {
+        pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
+        if (node) return node;
+        if (deadline <= 0) return NULL;
+        if (!pgi_rest(p)) {
+            cpu_relax(); /* a sender stands between its exchange and its link */
+            continue;
+        }
+        if (pgs_parker_park(&p->sleeper.parker, deadline)) continue;
+        if (pgs_mpsc_claim(&p->mailbox)) return pgs_mpsc_peek(&p->mailbox);
+        pgs_parker_park(&p->sleeper.parker, PGS_NEVER); /* a sender is about to unpark */
+    }
+}
+
+/* Handles messages until the process ends (true) or the deadline has passed. */
+static bool handle_until(pg_process *p, int64_t deadline)
+{
+    pgs_mpsc_node *node;
+    while ((node = next_message(p, deadline)) != NULL) {
+        if (pgi_handle_next(p, node)) return true;
+        if (deadline != PGS_NEVER && pgs_now() >= deadline) return false;
+    }
+    return false;
+}
+
+/* ----------------------------------------------------------------------------------------------------- PG_THREAD */
+
+static void *thread_main(void *arg)
+{
+    pgi_host *host = arg;
+    pg_runtime *rt = host->rt;
+    running = host->process;
+    host->serving = true;
+    if (setjmp(host->base) == 0) {
+        if (!pgi_begin(running)) handle_until(running, PGS_NEVER);
+    }
+    running = NULL;
+    pthread_mutex_lock(&rt->threads.lock);
+    host->next = rt->threads.ended;
+    rt->threads.ended = host;
+    rt->threads.running--;
+    pthread_mutex_unlock(&rt->threads.lock);
+    return NULL;
+}
+
+static void thread_name(const pg_process *p, char out[16])
+{
+    snprintf(out, 16, "%s", p->name ? p->name : "pg-process");
+}
+
+int pgi_thread_start(pg_process *p)
+{
+    pg_runtime *rt = p->rt;
+    pgi_threads_join(rt, false);
+    pgi_host *host = pgi_alloc_zero(sizeof *host);
+    if (!host) return PG_ENOMEM;
+    host->process = p;
+    host->rt = rt;
+    p->host = host;
+    char name[16];
+    thread_name(p, name);
+    pthread_mutex_lock(&rt->threads.lock);
+    int error = pgs_sched_thread(&host->thread, thread_main, host, name);
+    rt->threads.running += !error;
+    pthread_mutex_unlock(&rt->threads.lock);
+    if (!error) return PG_OK;
+    p->host = NULL;
+    pgi_free(host, sizeof *host);
+    return PG_ENOMEM;
+}
+
+void pgi_threads_join(pg_runtime *rt, bool wait)
+{
+    for (;;) {
+        pthread_mutex_lock(&rt->threads.lock);
+        pgi_host *ended = rt->threads.ended;
+        unsigned running_still = rt->threads.running;
+        rt->threads.ended = NULL;
+        pthread_mutex_unlock(&rt->threads.lock);
+        for (pgi_host *next; ended; ended = next) {
+            next = ended->next;
+            pthread_join(ended->thread, NULL);
+            pgi_free(ended, sizeof *ended);
+        }
+        if (!wait || running_still == 0) return;
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL); /* their processes have ended: they are on their way out */
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------- attached hosts */
+
+static void release_host(pgi_host *host)
+{
+    pg_process *p = host->process;
+    pg_runtime *rt = host->rt;
+    if (p->phase != PGI_ENDING) pgi_finish(p, &(pgi_end){.kind = PG_EXIT_NORMAL});
+    pgi_visit visit = pgi_visit_runtime(rt);
+    if (visit.rt) pgi_slot_return(&visit, p);
+    pgi_leave(&visit);
+    pgi_free(host, sizeof *host);
+    pgi_runtime_drop(rt);
+}
+
+static pthread_key_t thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static bool have_key;
+
+static void detach_all(void *unused)
+{
+    (void)unused;
+    while (attachments) {
+        pgi_host *host = attachments;
+        attachments = host->next;
+        release_host(host);
+    }
+}
+
+static void make_key(void)
+{
+    have_key = pthread_key_create(&thread_end, detach_all) == 0;
+}
+
+/* What this thread still holds of runtimes that have stopped. */
+static void drop_stopped(void)
+{
+    for (pgi_host **at = &attachments; *at;) {
+        pgi_host *host = *at;
+        if (load_acquire(&host->rt->stopped)) { /* partner: the end of pg_stop */
+            *at = host->next;
+            release_host(host);
+        } else {
+            at = &host->next;
+        }
+    }
+}
+
+pg_process *pg_attach(pg_runtime *rt, const char *name)
+{
+    if (!rt) return NULL;
+    pthread_once(&once, make_key);
+    drop_stopped();
+    if (!have_key || pthread_setspecific(thread_end, &once) != 0) return NULL;
+    pgi_host *host = pgi_alloc_zero(sizeof *host);
+    if (!host) return NULL;
+    add_relaxed(&rt->references, 1);
+    pg_process *p = pgi_spawn_attached(rt, name);
+    if (!p) {
+        pgi_free(host, sizeof *host);
+        pgi_runtime_drop(rt);
+        return NULL;
+    }
+    host->process = p;
+    host->rt = rt;
+    host->attached = true;
+    host->next = attachments;
+    attachments = host;
+    p->host = host;
+    p->sleeper.task.parker = &p->sleeper.parker;
+    uint64_t none = 0;
+    cas_relaxed(&rt->main, &none, pgi_pid_of(p).id);
+    return p;
+}
+
+void pg_detach(pg_process *self)
+{
+    for (pgi_host **at = &attachments; *at; at = &(*at)->next) {
+        pgi_host *host = *at;
+        if (host->process != self || host->serving) continue;
+        *at = host->next;
+        release_host(host);
+        return;
+    }
+}
+
+/* Apart from pg_serve(), so that nothing of this frame changes between setjmp and longjmp. */
+static __attribute__((noinline)) bool serve(pgi_host *host, int64_t deadline)
+{
+    if (setjmp(host->base) != 0) return true;
+    return handle_until(host->process, deadline);
+}
+
+int pg_serve(pg_process *self, int64_t timeout)
+{
+    if (!self || !self->attached) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    pgi_host *host = self->host;
+    if (host->serving) return PG_EINVAL;
+    host->serving = true;
+    host->outer = running;
+    running = self;
+    bool ended = serve(host, timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout));
+    running = host->outer;
+    host->serving = false;
+    return ended ? PG_EENDED : PG_ETIMEDOUT;
+}
+
+pg_pid pg_main(const pg_runtime *rt)
+{
+    return rt ? (pg_pid){load_relaxed(&((pg_runtime *)(uintptr_t)rt)->main)} : (pg_pid){0};
+}

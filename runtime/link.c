@@ -1,0 +1,262 @@
+/* link.c - see link.h.
+ *
+ * Linking and ending are done under the locks of the two processes, not by messages, so that linking to one that is
+ * just ending is decided at once.  What travels by message is the exit itself: it takes its turn in the mailbox, behind all
+ * that the ended one had sent.
+ *
+ * Rejected: one lock for all links of a runtime (every spawn_link and every end would meet there). */
+#include "link.h"
+
+#include "runtime.h"
+
+pgi_link *pgi_link_new(pg_process *a, pg_process *b)
+{
+    pgi_link *link = pgi_alloc(sizeof *link);
+    if (!link) return NULL;
+    link->side[0] = (struct pgi_link_side){.process = a};
+    link->side[1] = (struct pgi_link_side){.process = b};
+    store_relaxed(&link->references, 2);
+    return link;
+}
+
+void pgi_link_free(pgi_link *link)
+{
+    pgi_free(link, sizeof *link);
+}
+
+static void drop(pgi_link *link)
+{
+    /* Release: what this side did; acquire: what the other did, before the memory goes.  Partner: the other side's drop. */
+    if (sub_acq_rel(&link->references, 1) == 1) pgi_link_free(link);
+}
+
+/* A signal that was sent in the link's own memory has been handled. */
+void pgi_embedded_free(pgi_cache *cache, pg_message *message)
+{
+    (void)cache;
+    drop((pgi_link *)(void *)message);
+}
+
+static struct pgi_link_side *side_of(pgi_link *link, const pg_process *p)
+{
+    return &link->side[link->side[0].process == p ? 0 : 1];
+}
+
+static pg_process *other_end(pgi_link *link, const pg_process *p)
+{
+    return link->side[link->side[0].process == p ? 1 : 0].process;
+}
+
+void pgi_link_insert(pgi_link *link, pg_process *p)
+{
+    struct pgi_link_side *side = side_of(link, p);
+    side->prev = NULL;
+    side->next = p->links;
+    if (p->links) side_of(p->links, p)->prev = link;
+    p->links = link;
+}
+
+static void take_out(pgi_link *link, pg_process *p)
+{
+    struct pgi_link_side *side = side_of(link, p);
+    if (side->next) side_of(side->next, p)->prev = side->prev;
+    if (side->prev) {
+        side_of(side->prev, p)->next = side->next;
+    } else {
+        p->links = side->next;
+    }
+}
+
+/* The link between two processes whose locks are held, or NULL: both lists at once, as far as the shorter one goes. */
+static pgi_link *find(pg_process *a, pg_process *b)
+{
+    pgi_link *in_a = a->links, *in_b = b->links;
+    while (in_a && in_b) {
+        if (other_end(in_a, a) == b) return in_a;
+        if (other_end(in_b, b) == a) return in_b;
+        in_a = side_of(in_a, a)->next;
+        in_b = side_of(in_b, b)->next;
+    }
+    return NULL;
+}
+
+static void lock_two(pg_process *a, pg_process *b)
+{
+    pgi_lock(a < b ? a : b);
+    pgi_lock(a < b ? b : a);
+}
+
+static void unlock_two(pg_process *a, pg_process *b)
+{
+    pgi_unlock(a);
+    pgi_unlock(b);
+}
+
+void pgi_link_undo(pgi_link *link)
+{
+    pg_process *a = link->side[0].process, *b = link->side[1].process;
+    lock_two(a, b);
+    int gone = 0;
+    if (!a->dying) {
+        take_out(link, a);
+        gone++;
+    }
+    take_out(link, b); /* the child that never was: nobody else could end it */
+    gone++;
+    unlock_two(a, b);
+    while (gone-- > 0) drop(link);
+}
+
+/* ------------------------------------------------------------------------------------------------ telling of ends */
+
+/* An exit for the mailbox of another: in memory of its own, or, when small or when memory is short, in the link's, which
+ * then belongs to the message.  Either way one side's reference is used up. */
+static pg_message *make_signal(pgi_cache *cache, pgi_link *link, pg_pid pid, const pgi_end *end)
+{
+    pg_message *msg = NULL;
+    bool small = end->kind == PG_EXIT_NORMAL && !end->text;
+    if (!small) pgi_message_build_exit(cache, end->kind, end->text, end->error, pid, PGI_DOWN, &msg);
+    if (!msg) return pgi_signal_build(link->signal, end->kind, small ? NULL : "(no memory)", pid, PGI_DOWN);
+    drop(link);
+    return msg;
+}
+
+static void push_signal(pg_process *to, pg_message *msg)
+{
+    if (pgs_mpsc_push(&to->mailbox, &msg->node)) pgs_ready(to->rt->sched, &to->sleeper.task);
+}
+
+size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end *end)
+{
+    size_t told = 0;
+    for (pgi_link *link = links, *next; link; link = next) {
+        next = side_of(link, p)->next;
+        pg_process *other = other_end(link, p);
+        pgi_lock(other);
+        bool listens = !other->dying;
+        if (listens) take_out(link, other);
+        pgi_unlock(other);
+        if (listens) {
+            push_signal(other, make_signal(pgi_cache_here(p->rt), link, pid, end));
+            told++;
+        }
+        drop(link);
+    }
+    return told;
+}
+
+/* -------------------------------------------------------------------------------------------------- link, unlink */
+
+static int tell_at_once(pg_process *self, pg_pid pid)
+{
+    pg_exit_info info;
+    int status = pg_why(pid, &info);
+    if (status != PG_OK) return status == PG_ETIMEDOUT ? PG_ENOPROC : status;
+    pg_message *msg;
+    status = pgi_message_build_exit(pgi_cache_here(self->rt), info.kind, info.text, pg_v_nil(), pid, PGI_DOWN, &msg);
+    if (status == PG_OK) push_signal(self, msg);
+    return status;
+}
+
+static int link_in(pg_process *self, pg_pid pid, pgi_link *link)
+{
+    pg_process *other = pgi_slot_find(&self->rt->slots, pid);
+    if (!other) {
+        pgi_link_free(link);
+        return tell_at_once(self, pid);
+    }
+    link->side[1].process = other;
+    lock_two(self, other);
+    bool ended = other->dying || load_relaxed(&other->id) != pid.id;
+    bool insert = !ended && !find(self, other);
+    if (insert) {
+        pgi_link_insert(link, self);
+        pgi_link_insert(link, other);
+    }
+    unlock_two(self, other);
+    if (!insert) pgi_link_free(link);
+    return ended ? tell_at_once(self, pid) : PG_OK;
+}
+
+static int check_pair(pg_process *self, pg_pid pid)
+{
+    if (!self) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    if (pid.id >> (64 - PGI_NODE_BITS) == 0) return PG_ENOPROC;
+    if (pid.id >> (64 - PGI_NODE_BITS) != self->rt->node || pg_same(pid, pgi_pid_of(self))) return PG_EINVAL;
+    return PG_OK;
+}
+
+int pg_link(pg_process *self, pg_pid pid)
+{
+    int status = check_pair(self, pid);
+    if (status != PG_OK) return status;
+    pgi_link *link = pgi_link_new(self, NULL);
+    if (!link) return PG_ENOMEM;
+    pgi_visit visit = pgi_visit_runtime(self->rt);
+    if (visit.rt) {
+        status = link_in(self, pid, link);
+    } else {
+        pgi_link_free(link);
+        status = PG_ESTOPPED;
+    }
+    pgi_leave(&visit);
+    return status;
+}
+
+int pg_unlink(pg_process *self, pg_pid pid)
+{
+    int status = check_pair(self, pid);
+    if (status != PG_OK) return status;
+    pgi_visit visit = pgi_visit_runtime(self->rt);
+    pg_process *other = visit.rt ? pgi_slot_find(&self->rt->slots, pid) : NULL;
+    if (other) {
+        lock_two(self, other);
+        pgi_link *link = other->dying ? NULL : find(self, other);
+        if (link) {
+            take_out(link, self);
+            take_out(link, other);
+        }
+        unlock_two(self, other);
+        if (link) pgi_link_free(link);
+    }
+    pgi_leave(&visit);
+    return other ? PG_OK : PG_ENOPROC;
+}
+
+/* ------------------------------------------------------------------------------------------------------ watchers */
+
+void pgi_watcher_insert(pg_process *p, pgi_watcher *watcher)
+{
+    watcher->listed = true;
+    watcher->prev = NULL;
+    watcher->next = p->watchers;
+    if (p->watchers) p->watchers->prev = watcher;
+    p->watchers = watcher;
+}
+
+void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher)
+{
+    if (watcher->next) watcher->next->prev = watcher->prev;
+    if (watcher->prev) {
+        watcher->prev->next = watcher->next;
+    } else {
+        p->watchers = watcher->next;
+    }
+    watcher->listed = false;
+}
+
+size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info)
+{
+    size_t told = 0;
+    for (pgi_watcher *w = p->watchers, *next; w; w = next, told++) {
+        next = w->next;
+        w->listed = false;
+        w->info->kind = info->kind;
+        w->info->pid = info->pid;
+        snprintf(w->info->text, sizeof w->info->text, "%s", info->text);
+        pgi_sleeper_wake(w->sched, w->sleeper); /* from here on the watcher waits for this lock */
+    }
+    p->watchers = NULL;
+    return told;
+}

@@ -1,0 +1,97 @@
+/* message.h - messages: one block each, made by a deep copy of values, and freed by whoever has handled it.
+ *
+ * A block is a header of 16 bytes, the terms of the message one after the other, and then the data of those that do not
+ * fit into their term.  It holds no address of itself, so a copy of its bytes is a copy of the message, and its form in
+ * memory is its form on a wire.  The data of one term, with all that lies beneath it, are contiguous and begin with its
+ * text or its first element; thus a term of a received message is copied into a new one by one memcpy.
+ *
+ * Built once, a message is not written to any more, but for `node`, which belongs to the queue that holds it. */
+#ifndef PGI_MESSAGE_H
+#define PGI_MESSAGE_H
+
+#include "memory.h"
+#include "sched/mpsc.h"
+#include "term.h"
+
+/* What a message is to the runtime. */
+enum {
+    PGI_USER,      /* sent by pg_send() */
+    PGI_TERMINATE, /* (exit): told to end */
+    PGI_DOWN       /* (exit, pid): a linked process has ended */
+};
+
+/* How its block is owned, in `flags`. */
+enum {
+    PGI_EMBEDDED = 1, /* part of another object, which gets it back by pgi_embedded_free() */
+    PGI_STATIC = 2    /* for ever */
+};
+
+struct pg_message {
+    pgs_mpsc_node node;
+    uint32_t units; /* of 16 bytes, header included: what the block really has */
+    uint16_t count; /* of terms */
+    uint8_t kind;
+    uint8_t flags;
+};
+
+_Static_assert(sizeof(struct pg_message) == 16, "the terms follow at a multiple of 16");
+
+/* The largest block, in units: 64 GiB. */
+#define PGI_UNITS_MAX UINT32_MAX
+
+/* A message of no terms, for a process that was given no arguments.  It may be freed, which does nothing. */
+extern pg_message pgi_no_args;
+
+static inline const pg_term *pgi_message_terms(const pg_message *message)
+{
+    return (const pg_term *)(const void *)(message + 1);
+}
+
+/* The bytes of its block. */
+static inline size_t pgi_message_bytes(const pg_message *message)
+{
+    return (size_t)message->units * PGI_UNIT;
+}
+
+/* Makes a message of kind PGI_USER, a deep copy of `count` values; they may be changed or freed afterwards.
+ * `cache` is the calling thread's own, or NULL.  PG_OK; PG_ETOOMANY: more than PG_VALUES_MAX values, or nested deeper
+ * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns; PG_ENOMEM.  *out is NULL unless PG_OK. */
+int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
+
+/* The same of the elements of a tuple; of none where `args` is nil, as a value of zeros is.  PG_EINVAL for anything
+ * else. */
+int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out);
+
+/* Makes (exit), or (exit, pid) unless the pid is null, of the kind PGI_TERMINATE, PGI_DOWN or PGI_USER.  `text` may be
+ * NULL; `error` may be nil, or a term by pg_v_term(); it may be nested PG_DEPTH_MAX deep by itself.  Returns as
+ * pgi_message_build(). */
+int pgi_message_build_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
+                           uint8_t message_kind, pg_message **out);
+
+/* The same into a block that the caller has, of PGI_SIGNAL_BYTES, aligned to 16, as a message of flags PGI_EMBEDDED:
+ * the exit whose error is nil.  Of the text only the first PG_INLINE_MAX bytes are kept.  Cannot fail: it is how a
+ * process that ends tells those linked to it when memory is short. */
+#define PGI_SIGNAL_BYTES ((size_t)96)
+pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, pg_pid pid, uint8_t message_kind);
+
+/* A copy of its own block, whatever the original's flags are; PG_ENOMEM. */
+int pgi_message_copy(pgi_cache *cache, const pg_message *message, pg_message **out);
+
+/* What pgi_message_free() calls for a message of flags PGI_EMBEDDED; defined by the owner of such blocks. */
+void pgi_embedded_free(pgi_cache *cache, pg_message *message);
+
+/* The path of pgi_message_free() for messages with flags. */
+void pgi_message_free_flagged(pgi_cache *cache, pg_message *message);
+
+/* Frees a message, which no queue holds.  `cache` is the calling thread's own, or NULL; it need not be the one that the
+ * message was made with.  `message` may be NULL. */
+static inline void pgi_message_free(pgi_cache *cache, pg_message *message)
+{
+    if (unlikely(message == NULL)) return;
+    if (unlikely(message->flags != 0))
+        pgi_message_free_flagged(cache, message);
+    else
+        pgi_block_free(cache, message, message->units);
+}
+
+#endif

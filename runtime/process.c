@@ -1,0 +1,285 @@
+/* process.c - a process at work: its target, then one message after the other.
+ *
+ * pgi_run() is what a worker calls.  A process that returns from its handlers leaves nothing on that stack; when its mailbox
+ * is empty it rests, and the next sender schedules it again.  The message being handled stays in the mailbox as its head
+ * (sched/mpsc.h), and is freed when the next one is taken or the process rests.
+ *
+ * A slice ends after PGI_SLICE messages, or when the monitor says so. */
+#include "process.h"
+
+#include <sched.h>
+
+#include "runtime.h"
+
+enum { PGI_SLICE = 64 };
+
+void pgi_lock(pg_process *p)
+{
+    for (unsigned spins = 0;; spins++) {
+        uint32_t open = 0;
+        if (likely(cas_acquire(&p->lock, &open, 1))) return; /* partner: pgi_unlock */
+        if (spins < 100) {
+            cpu_relax();
+        } else {
+            sched_yield(); /* the holder has lost its processor */
+        }
+    }
+}
+
+void pgi_unlock(pg_process *p)
+{
+    store_release(&p->lock, 0); /* partner: pgi_lock */
+}
+
+void pgi_free_message(pg_message *msg)
+{
+    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+    pgi_message_free(pgi_cache_here(NULL), msg);
+}
+
+void pgi_release(pg_process *p, pgs_mpsc_node *node)
+{
+    pg_message *msg = pgi_of_node(node);
+    if (unlikely(msg == p->current)) {
+        msg->flags |= PGI_LOOSE; /* freed when its handler has returned */
+    } else {
+        pgi_free_message(msg);
+    }
+}
+
+void pgi_drop_received(pg_process *p)
+{
+    pg_message *msg = p->received;
+    if (!msg) return;
+    p->received = NULL;
+    if (msg->flags & PGI_LOOSE) pgi_free_message(msg); /* else it is in the mailbox, marked or as its head */
+}
+
+bool pgi_rest(pg_process *p)
+{
+    pgs_mpsc_node *released;
+    if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;
+    if (released) pgi_free_message(pgi_of_node(released));
+    return true;
+}
+
+void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid)
+{
+    pgi_print_pid(out, pid);
+    if (!p) return;
+    pgi_lock(p);
+    if (p->name && p->generation == pgi_pid_generation(pid)) pgi_print_format(out, " \"%.200s\"", p->name);
+    pgi_unlock(p);
+}
+
+/* ---------------------------------------------------------------------------------------------- the unexpected */
+
+static void explain_unhandled(pg_process *p, const pg_message *msg, char *text)
+{
+    pgi_print out;
+    pgi_print_init(&out, text, PGI_TEXT_MAX);
+    pgi_print_text(&out, "unhandled message: process ");
+    pgi_print_process(&out, p, pgi_pid_of(p));
+    pgi_print_text(&out, " has no receiver for ");
+    pgi_print_message(&out, msg);
+    pgi_print_text(&out, p->receivers && p->receivers->count ? "; it has " : "; it has none");
+    for (uint32_t i = 0; p->receivers && i < p->receivers->count; i++) {
+        if (i > 0) pgi_print_text(&out, ", ");
+        pgi_pattern_print(&out, p->receivers->list[i].pattern);
+    }
+}
+
+static void explain_exit(pg_process *p, const pg_message *msg, char *text)
+{
+    pgi_print out;
+    pg_exit_info exit;
+    pg_get_exit(NULL, msg, 0, &exit);
+    pgi_print_init(&out, text, PGI_TEXT_MAX);
+    pgi_print_text(&out, "unhandled exit: linked process ");
+    pgi_print_process(&out, pgi_slot_of(&p->rt->slots, exit.pid), exit.pid);
+    pgi_print_format(&out, " ended (%s)", pgi_exit_kind_name(exit.kind));
+    if (exit.text[0]) pgi_print_text(&out, ": ");
+    pgi_print_text(&out, exit.text);
+}
+
+/* What a terminate asks for. */
+static pgi_end end_asked_for(const pg_message *msg)
+{
+    const pg_term *part = pgi_term_elements(pgi_message_terms(msg));
+    size_t length;
+    return (pgi_end){.kind = (pg_exit_kind)part[0].body,
+                     .text = pgi_term_text(&part[1], &length),
+                     .error = pg_v_term(&part[2])};
+}
+
+bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX])
+{
+    const pgi_receiver *r = pgi_receivers_find(p->receivers, msg);
+    if (r) r->handler(p, msg);
+    switch (msg->kind) {
+    case PGI_TERMINATE:
+        *end = end_asked_for(msg);
+        return true;
+    case PGI_DOWN:
+        if (r) return false;
+        explain_exit(p, msg, text);
+        *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_EXIT, .text = text};
+        return true;
+    default:
+        if (r) return false;
+        explain_unhandled(p, msg, text);
+        *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_MESSAGE, .text = text};
+        return true;
+    }
+}
+
+static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
+{
+    char text[PGI_TEXT_MAX];
+    pgi_end end;
+    if (!pgi_handle(p, msg, &end, text)) return false;
+    pgi_finish(p, &end);
+    return true;
+}
+
+/* ---------------------------------------------------------------------------------------------------- the usual */
+
+static PGS_COLD void after_receives(pg_process *p, pg_message *msg)
+{
+    pgi_drop_received(p);
+    if (msg->flags & PGI_LOOSE) pgi_free_message(msg);
+}
+
+bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node)
+{
+    pg_message *msg = pgi_of_node(node);
+    pgs_mpsc_node *before = pgs_mpsc_advance(&p->mailbox, node);
+    p->scan = NULL;
+    if (before) pgi_free_message(pgi_of_node(before));
+    if (unlikely(msg->flags & PGI_CONSUMED)) return false; /* received earlier, out of turn */
+    p->current = msg;
+    const pgi_receiver *r = likely(msg->kind == PGI_USER) ? pgi_receivers_find(p->receivers, msg) : NULL;
+    if (likely(r)) {
+        r->handler(p, msg);
+    } else if (handle_rare(p, msg)) {
+        return true;
+    }
+    p->current = NULL;
+    if (unlikely(p->received || msg->flags & PGI_LOOSE)) after_receives(p, msg);
+    return false;
+}
+
+bool pgi_begin(pg_process *p)
+{
+    pg_target target = p->target;
+    p->phase = PGI_RUNNING;
+    if (target) target(p);
+    pgi_drop_received(p);
+    pgi_message_free(pgi_cache_here(NULL), p->args);
+    p->args = &pgi_no_args;
+    if (p->receivers) return false;
+    pgi_finish(p, &(pgi_end){.kind = PG_EXIT_NORMAL});
+    return true;
+}
+
+void pgi_run(pgs_worker *worker, pgs_task *task)
+{
+    (void)worker; /* which it is may change with each call below */
+    pg_process *p = pgi_of_task(task);
+    if (unlikely(p->phase == PGI_NEW) && pgi_begin(p)) return;
+    for (unsigned n = 0; n < PGI_SLICE; n++) {
+        pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
+        if (!node) {
+            if (likely(pgi_rest(p))) return;
+            node = pgs_mpsc_peek(&p->mailbox);
+            if (!node) break; /* a sender stands between its exchange and its link */
+        }
+        if (pgi_handle_next(p, node)) return;
+        if (unlikely(pgs_worker_progress(pgs_worker_self()))) break;
+    }
+    pgs_requeue(pgs_worker_self(), task);
+}
+
+/* -------------------------------------------------------------------------------------------------- about itself */
+
+pg_process *pg_current(void)
+{
+    pgs_worker *w = pgs_worker_self();
+    pgs_task *task = w ? pgs_worker_task(w) : NULL;
+    return task ? pgi_of_task(task) : pgi_host_current();
+}
+
+pg_pid pg_self(const pg_process *self)
+{
+    return self ? pgi_pid_of(self) : (pg_pid){0};
+}
+
+pg_value pg_v_process(const pg_process *process)
+{
+    return process ? pg_v_pid(pgi_pid_of(process)) : pg_v_make(PG_T_INVALID, 0, 0);
+}
+
+const char *pg_name(const pg_process *self)
+{
+    return self && self->name ? self->name : "";
+}
+
+pg_kind pg_kind_of(const pg_process *self)
+{
+    return self ? (pg_kind)self->kind : PG_KIND_DEFAULT;
+}
+
+pg_runtime *pg_runtime_of(const pg_process *self)
+{
+    return self && !load_acquire(&self->rt->stopped) ? self->rt : NULL; /* partner: the end of pg_stop */
+}
+
+const pg_message *pg_args(const pg_process *self)
+{
+    return self ? self->args : &pgi_no_args;
+}
+
+void pg_set_data(pg_process *self, void *data)
+{
+    if (self) self->data = data;
+}
+
+void *pg_data(const pg_process *self)
+{
+    return self ? self->data : NULL;
+}
+
+/* --------------------------------------------------------------------------------------------------- receivers */
+
+static PGS_COLD int refuse(pg_process *p, const char *what, size_t count, const pg_value *values, int status)
+{
+    char text[512];
+    pgi_print out;
+    pgi_print_init(&out, text, sizeof text);
+    if (values) pgi_print_values(&out, count, values);
+    pgi_log(p->rt, PG_LOG_WARNING, "process \"%s\": %s %s refused: %s", pg_name(p), what, text, pg_strerror(status));
+    return status;
+}
+
+int pg_receive_values(pg_process *self, pg_handler handler, size_t count, const pg_value *pattern)
+{
+    if (!self || !handler || (count > 0 && !pattern)) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    const pgi_receivers *set;
+    int status = pgi_receivers_add(&self->rt->receivers, self->receivers, handler, count, pattern, &set);
+    if (unlikely(status != PG_OK)) return refuse(self, "pattern", count > 32 ? 0 : count, pattern, status);
+    self->receivers = set;
+    return PG_OK;
+}
+
+int pg_use(pg_process *self, pg_table *table)
+{
+    if (!self || !table) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    const pgi_receivers *set;
+    int status = pgi_table_use(&self->rt->receivers, table, &set);
+    if (unlikely(status != PG_OK)) return refuse(self, "table", 0, NULL, status);
+    pgi_receivers_drop(self->receivers);
+    self->receivers = set;
+    return PG_OK;
+}

@@ -1,0 +1,153 @@
+/* process.h - the control block of a process, and what its parts call each other for.
+ *
+ * A control block is 192 bytes in a slot of the pid table (slots.h).  Its fields are grouped by who writes them: the first
+ * line is the senders' and whoever wakes the process; the second is the process's own, while it runs; the third is for its
+ * neighbours, under the lock, and for what is rarely touched.
+ *
+ *   state      stack                    mailbox idle bit   may be made ready by
+ *   at rest    none                     set                the sender whose message takes the bit
+ *   ready      none, or its own         clear              nobody: it is in a queue
+ *   running    borrowed                 clear              nobody
+ *   receiving  its own (blocked)        set                the sender, or its deadline, whichever takes the bit
+ *   waiting    its own (blocked)        clear              whoever moves `token` from WAITING: a timer, an exit, a stop
+ *   ended      none                     clear              nobody; senders fail the check of `id`
+ *
+ * The file of each verb:  slots.c allocate and find | spawn.c begin | process.c run | send.c | receive.c | wait.c |
+ * link.c | exit.c end | host.c threads and attached hosts | runtime.c start and stop. */
+#ifndef PGI_PROCESS_H
+#define PGI_PROCESS_H
+
+#include "memory.h"
+#include "message.h"
+#include "paragram.h"
+#include "print.h"
+#include "receiver.h"
+#include "sched/atomic.h"
+#include "sched/base.h"
+#include "sched/clock.h"
+#include "sched/mpsc.h"
+#include "sched/scheduler.h"
+
+typedef struct pgi_link pgi_link;
+typedef struct pgi_watcher pgi_watcher;
+typedef struct pgi_defer pgi_defer;
+typedef struct pgi_host pgi_host;
+
+/* What can be waited on besides the mailbox.  A plain host thread that waits has one of these and no process. */
+typedef enum pgi_token { PGI_AWAKE, PGI_WAITING, PGI_WOKEN } pgi_token;
+
+typedef struct pgi_sleeper {
+    pgs_task task;
+    _Atomic(uint32_t) token;
+    pgs_parker parker;
+} pgi_sleeper;
+
+/* Why a process ends, while it does.  What it points to is alive until pgi_finish() has returned. */
+typedef struct pgi_end {
+    pg_exit_kind kind;
+    const char *text; /* NULL: none */
+    pg_value error;   /* nil: none */
+} pgi_end;
+
+enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };
+
+/* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
+enum { PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
+       PGI_LOOSE = 0x20 };  /* handled, and in no queue: to be freed by whoever drops it */
+
+struct pg_process {
+    _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
+    pgs_mpsc mailbox;
+    pgi_sleeper sleeper;
+
+    pg_runtime *rt;
+    const pgi_receivers *receivers; /* NULL: none */
+    pg_target target;               /* NULL once it has begun */
+    pg_message *args;               /* until the target has returned */
+    pg_message *current;            /* which a handler is handling */
+    pg_message *received;           /* by pg_recv, until the next */
+    pgs_mpsc_node *scan;            /* the last node that was looked at for the pattern with this hash; NULL: none */
+    uint64_t scan_hash;
+
+    _Atomic(uint32_t) lock; /* for dying, links, watchers, name */
+    uint32_t generation;
+    uint8_t kind;       /* pg_kind */
+    uint8_t phase;      /* pgi_phase: its own */
+    uint8_t last_kind;  /* pg_exit_kind, once it is dying */
+    bool dying;         /* its links and watchers have been taken away */
+    bool attached;      /* stands for a host thread */
+    union {
+        pgi_link *links;
+        pg_process *next_free; /* in a list of slots */
+    };
+    pgi_watcher *watchers;
+    pgi_defer *defers;
+    char *name; /* kept after the end, until the slot is used again: exits are told by name */
+    void *data;
+    union {
+        pgi_host *host;    /* of a process that is bound to a thread */
+        const pgi_end *end; /* of a green one that is ending */
+    };
+};
+
+_Static_assert(sizeof(struct pg_process) == 192, "a process at rest is three cache lines");
+
+/* ---- slots.c, see slots.h; host.c, see host.h; link.c, see link.h */
+
+static inline pg_process *pgi_of_task(pgs_task *task)
+{
+    return container_of(task, pg_process, sleeper.task);
+}
+
+static inline pg_message *pgi_of_node(pgs_mpsc_node *node)
+{
+    return container_of(node, pg_message, node);
+}
+
+/* A lock for a few instructions; holders never block.  Two at once: the lower address first. */
+void pgi_lock(pg_process *p);
+void pgi_unlock(pg_process *p);
+
+/* ---- process.c */
+
+/* ops->run: a slice of a green process. */
+void pgi_run(pgs_worker *worker, pgs_task *task);
+
+/* Runs the target; then handles `node`, which is the next of the mailbox.  True: the process has ended, and is gone. */
+bool pgi_begin(pg_process *p);
+bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node);
+
+/* Goes to rest, and frees the last message.  True: `p` belongs to whoever takes the idle bit.  False: there is mail. */
+bool pgi_rest(pg_process *p);
+
+/* Handles one message of the runtime's, (exit) or (exit, pid), for which `r` is the receiver or NULL.  True: the process
+ * has to end, by *end, whose text is in `text`. */
+enum { PGI_TEXT_MAX = 2048 };
+bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX]);
+
+/* The message that was received last is not needed any more. */
+void pgi_drop_received(pg_process *p);
+
+/* `node` has left the mailbox: frees its message, unless a handler is handling it. */
+void pgi_release(pg_process *p, pgs_mpsc_node *node);
+void pgi_free_message(pg_message *msg);
+
+/* Writes <pid> "name". */
+void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid);
+
+/* ---- exit.c */
+
+/* Ends a process, in its own code: clean-ups, links, watchers, mailbox, slot.  `p` is gone when this returns. */
+void pgi_finish(pg_process *p, const pgi_end *end);
+
+/* The same from any depth of it: does not return. */
+PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
+
+/* ---- wait.c */
+bool pgi_sleeper_commit(pgs_task *task);
+bool pgi_sleeper_claim(pgs_task *task);
+
+/* Wakes it if it waits: true for the one caller who did. */
+bool pgi_sleeper_wake(pgs_sched *sched, pgi_sleeper *sleeper);
+
+#endif

@@ -1,0 +1,185 @@
+/* receive.c - receiving in the middle of the code: the next message, or the first that a pattern matches.
+ *
+ * The mailbox is one chain of nodes, and skipped messages stay in it, where they are:
+ *
+ *     head            scan
+ *      |               |
+ *     [handled] ----> [skipped] ----> [skipped] ----> [new] ----> ...  <---- tail
+ *
+ * A selective receive walks from the head, or, when the one before it asked for the same pattern, from where that one
+ * stopped; it looks at each node once and sleeps behind the last.  A message that it takes from the middle is unlinked; the
+ * very last node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and whoever comes
+ * by later passes over it.
+ *
+ * Invariants:
+ *   1. All nodes from behind the head up to `scan` were looked at for the pattern of `scan_hash`, and none matched.
+ *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
+ *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
+#include <errno.h>
+
+#include "runtime.h"
+
+static bool commit_receive(pgs_task *task)
+{
+    pg_process *p = pgi_of_task(task);
+    return pgs_mpsc_sleep_at(&p->mailbox, p->scan);
+}
+
+static bool claim_receive(pgs_task *task)
+{
+    return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);
+}
+
+/* The node behind `last`, for which it waits; NULL with *status set when there is none in time. */
+static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t deadline, int *status)
+{
+    for (;;) {
+        pgs_mpsc_node *node = pgs_mpsc_next(last);
+        if (node) return node;
+        *status = PG_ETIMEDOUT;
+        if (deadline <= 0) return NULL;
+        p->scan = last;
+        pgs_wait wait = {commit_receive, claim_receive, deadline};
+        int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);
+        if (error == -ENOMEM) *status = PG_ENOMEM;
+        if (error) return pgs_mpsc_next(last);
+    }
+}
+
+/* Takes `node`, which stands behind `before`, for the caller of a receive. */
+static pg_message *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
+{
+    pg_message *msg = pgi_of_node(node);
+    p->received = msg;
+    if (before == p->mailbox.head) {
+        pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
+        p->scan = NULL;
+        if (released) pgi_release(p, released);
+    } else if (pgs_mpsc_unlink(before, node)) {
+        msg->flags |= PGI_LOOSE;
+        p->scan = before;
+    } else {
+        msg->flags |= PGI_CONSUMED;
+        p->scan = before;
+    }
+    return msg;
+}
+
+/* A consumed node in the middle, met again: it goes if it can.  Returns the node to go on from. */
+static pgs_mpsc_node *pass_consumed(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
+{
+    if (before == p->mailbox.head) {
+        pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
+        if (released) pgi_release(p, released);
+        return node;
+    }
+    if (!pgs_mpsc_unlink(before, node)) return node;
+    pgi_free_message(pgi_of_node(node));
+    return before;
+}
+
+/* Ends the process in its receive.  Returns only for an attached one outside pg_serve(). */
+static int end_here(pg_process *p, const pgi_end *end)
+{
+    if (p->kind == PG_GREEN || p->host->serving) pgi_die(p, end);
+    pgi_finish(p, end);
+    return PG_EENDED;
+}
+
+/* A terminate, or an exit, met while receiving.  PG_OK: it is not for the runtime to act on it. */
+static int meet_signal(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+{
+    char text[PGI_TEXT_MAX];
+    pgi_end end;
+    if (msg->kind == PGI_DOWN) {
+        if (pattern && pgi_pattern_match(pattern, msg)) return PG_OK;
+        if (pgi_receivers_find(p->receivers, msg)) return PG_OK;
+    }
+    pgi_handle(p, msg, &end, text); /* always an end: a terminate, or an exit without a receiver */
+    return end_here(p, &end);
+}
+
+static int receive(pg_process *p, const pg_message **out, int64_t timeout, const pgi_pattern *pattern)
+{
+    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+    bool resume = p->scan && pattern && pgi_pattern_pure(pattern) && p->scan_hash == pgi_pattern_hash(pattern);
+    pgs_mpsc_node *last = resume ? p->scan : p->mailbox.head;
+    int status;
+    pgi_drop_received(p);
+    p->scan = NULL;
+    for (;;) {
+        pgs_mpsc_node *node = next_node(p, last, deadline, &status);
+        if (!node) break;
+        pg_message *msg = pgi_of_node(node);
+        if (msg->flags & PGI_CONSUMED) {
+            last = pass_consumed(p, last, node);
+            continue;
+        }
+        if (msg->kind != PGI_USER && (status = meet_signal(p, msg, pattern)) != PG_OK) return status;
+        if (!pattern || pgi_pattern_match(pattern, msg)) {
+            *out = take(p, last, node);
+            status = PG_OK;
+            break;
+        }
+        last = node;
+    }
+    if (status != PG_OK) p->scan = last;
+    if (pattern) p->scan_hash = pgi_pattern_hash(pattern);
+    if (!pattern) p->scan = NULL;
+    return status;
+}
+
+static int may_receive(const pg_process *self, const pg_message **msg)
+{
+    if (!self || !msg) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    return load_relaxed(&((pg_process *)(uintptr_t)self)->rt->stopped) ? PG_ESTOPPED : PG_OK;
+}
+
+int pg_recv(pg_process *self, const pg_message **msg, int64_t timeout)
+{
+    int status = may_receive(self, msg);
+    if (status != PG_OK) return status;
+    return receive(self, msg, timeout, NULL);
+}
+
+static void free_pattern(void *pattern)
+{
+    pgi_pattern_free(pattern);
+}
+
+int pg_recv_match_values(pg_process *self, const pg_message **msg, int64_t timeout, size_t count,
+                         const pg_value *pattern)
+{
+    int status = may_receive(self, msg);
+    if (status != PG_OK) return status;
+    if (count > 0 && !pattern) return PG_EINVAL;
+    pgi_pattern_buffer buffer;
+    pgi_pattern *compiled;
+    status = pgi_pattern_compile_into(&buffer, count, pattern, &compiled);
+    if (status != PG_OK) return status;
+    bool inside = (void *)compiled == (void *)buffer.bytes;
+    /* The process may end in the receive, and then nobody comes back here. */
+    if (!inside && pg_defer(self, free_pattern, compiled) != PG_OK) {
+        pgi_pattern_leave(&buffer, compiled);
+        return PG_ENOMEM;
+    }
+    status = receive(self, msg, timeout, compiled);
+    if (!inside) pg_undefer(self, free_pattern, compiled);
+    pgi_pattern_leave(&buffer, compiled);
+    return status;
+}
+
+const pg_message *pg_keep(pg_process *self, const pg_message *msg)
+{
+    if (!self || !msg || (msg != self->current && msg != self->received && msg != self->args)) return NULL;
+    pg_message *copy;
+    if (pgi_message_copy(pgi_cache_here(NULL), msg, &copy) != PG_OK) return NULL;
+    copy->kind = PGI_USER;
+    return copy;
+}
+
+void pg_release(const pg_message *msg)
+{
+    pgi_message_free(pgi_cache_here(NULL), (pg_message *)(uintptr_t)msg);
+}

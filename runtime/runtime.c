@@ -1,0 +1,471 @@
+/* runtime.c - starting and stopping a runtime, and finding it by number.
+ *
+ * Stopping, in numbered steps (pg_stop):
+ *   1. `stopping`: nothing is spawned any more; every process is sent a terminate
+ *   2. until the deadline it waits for them to end; it looks again now and then for those that were being spawned
+ *   3. `killing`: who still sleeps or waits is woken, and ends where it is
+ *   4. who runs even then is named in the log, and the call returns; the runtime goes on, and may be stopped again
+ *   5. attached processes are told, and the number is taken out of the table; guests that are inside leave
+ *   6. threads end: those of PG_THREAD processes, workers, monitor
+ *   7. the structure itself, with the slots, goes with its last reference: hosts that have not detached keep it */
+#define _GNU_SOURCE
+#include "runtime.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "link.h"
+#include "sched/cpus.h"
+
+enum { NODES = 1 << PGI_NODE_BITS, DEFAULT_PROCESSES = 1 << 22 };
+
+static const int64_t default_stuck_after = PG_MS(100);
+static const int64_t kill_patience = PG_MS(500);
+
+/* ------------------------------------------------------------------------------------------------------- nodes */
+
+static struct node {
+    _Atomic(pg_runtime *) rt;
+    _Atomic(uint32_t) visitors;
+    uint32_t next_generation; /* under nodes_lock */
+} nodes[NODES];
+
+static pthread_mutex_t nodes_lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t last_node; /* under nodes_lock */
+
+pg_runtime *pgi_hold_node(uint32_t node)
+{
+    if (node == 0) return NULL;
+    add_seq_cst(&nodes[node].visitors, 1); /* before the load; partner: unpublish, which stores and then counts */
+    pg_runtime *rt = load_seq_cst(&nodes[node].rt);
+    if (!rt) pgi_release_node(node);
+    return rt;
+}
+
+void pgi_release_node(uint32_t node)
+{
+    sub_release(&nodes[node].visitors, 1); /* partner: the acquire in unpublish */
+}
+
+void pgi_visit_guest(pgi_visit *visit, uint32_t node)
+{
+    visit->local = NULL;
+    visit->rt = pgi_hold_node(node);
+    if (visit->rt) visit->guest = pgs_epoch_enter(pgs_sched_epoch(visit->rt->sched));
+}
+
+void pgi_leave_guest(const pgi_visit *visit)
+{
+    pgs_epoch_leave(pgs_sched_epoch(visit->rt->sched), visit->guest);
+    pgi_release_node(visit->rt->node);
+}
+
+/* A number that no runtime has, and generations that none before it has used; 0: there is none. */
+static uint32_t reserve_node(uint32_t *first_generation)
+{
+    uint32_t found = 0;
+    pthread_mutex_lock(&nodes_lock);
+    for (uint32_t i = 1; i < NODES && !found; i++) {
+        uint32_t node = 1 + (last_node + i - 1) % (NODES - 1);
+        /* A runtime that is being made or unmade has the mark of a generation that is out of range. */
+        if (load_relaxed(&nodes[node].rt) || nodes[node].next_generation >= PGI_GENERATION_MAX) continue;
+        found = last_node = node;
+        *first_generation = nodes[node].next_generation;
+        nodes[node].next_generation = PGI_GENERATION_MAX;
+    }
+    pthread_mutex_unlock(&nodes_lock);
+    return found;
+}
+
+static void free_node(uint32_t node, uint32_t next_generation)
+{
+    pthread_mutex_lock(&nodes_lock);
+    nodes[node].next_generation = next_generation;
+    pthread_mutex_unlock(&nodes_lock);
+}
+
+static void unpublish(pg_runtime *rt)
+{
+    store_seq_cst(&nodes[rt->node].rt, NULL);                                  /* partner: pgi_hold_node */
+    while (load_acquire(&nodes[rt->node].visitors) > 0) { /* partner: pgi_release_node */
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ counters */
+
+static void count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+    store_release(counter, load_relaxed(counter) + n); /* partner: pgi_alive, which reads what ended first */
+}
+
+void pgi_count_spawned(const pgi_visit *visit)
+{
+    if (likely(visit->local)) {
+        count(&visit->local->spawned, 1);
+    } else {
+        add_acq_rel(&visit->rt->foreign.spawned, 1); /* partner: pgi_alive */
+    }
+}
+
+void pgi_count_ended(const pgi_visit *visit)
+{
+    if (likely(visit->local)) {
+        count(&visit->local->ended, 1);
+    } else {
+        add_acq_rel(&visit->rt->foreign.ended, 1); /* partner: pgi_alive */
+    }
+}
+
+void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n)
+{
+    if (local) {
+        count(&local->dropped, n);
+    } else {
+        add_relaxed(&rt->foreign.dropped, n);
+    }
+}
+
+typedef struct totals {
+    uint64_t spawned, ended, dropped;
+} totals;
+
+static void add_ended(void *context, void *local)
+{
+    ((totals *)context)->ended += load_acquire(&((pgi_local *)local)->ended); /* partner: count */
+}
+
+static void add_spawned(void *context, void *local)
+{
+    ((totals *)context)->spawned += load_acquire(&((pgi_local *)local)->spawned); /* partner: count */
+    ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
+}
+
+/* What has ended is read first: a process whose end is seen has its children's beginnings seen too. */
+static totals sum(pg_runtime *rt)
+{
+    totals t = {0};
+    pgs_sched_each_local(rt->sched, add_ended, &t);
+    add_ended(&t, &rt->foreign);
+    pgs_sched_each_local(rt->sched, add_spawned, &t);
+    add_spawned(&t, &rt->foreign);
+    return t;
+}
+
+uint64_t pgi_alive(pg_runtime *rt)
+{
+    totals t = sum(rt);
+    return t.spawned - t.ended;
+}
+
+int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
+{
+    if (!rt || !stats) return PG_EINVAL;
+    pg_runtime *mutable = (pg_runtime *)(uintptr_t)rt;
+    totals t = sum(mutable);
+    *stats = (pg_stats){.alive = t.spawned - t.ended,
+                        .spawned = t.spawned,
+                        .dropped = t.dropped,
+                        .stuck = load_relaxed(&mutable->stuck),
+                        .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
+                        .workers = pgs_sched_workers(rt->sched)};
+    return PG_OK;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- logging */
+
+static void log_to_stderr(void *context, pg_log_level level, const char *line)
+{
+    (void)context;
+    (void)level;
+    fprintf(stderr, "paragram: %s\n", line);
+}
+
+void pgi_log(pg_runtime *rt, pg_log_level level, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    rt->options.log(rt->options.log_context, level, line);
+}
+
+static void on_stuck(void *context, pgs_task *task, int64_t ns)
+{
+    pg_runtime *rt = context;
+    pg_process *p = pgi_of_task(task);
+    char who[256];
+    pgi_print out;
+    pgi_print_init(&out, who, sizeof who);
+    uint64_t id = load_acquire(&p->id); /* partner: publish in spawn.c */
+    if (id == 0) return;
+    add_relaxed(&rt->stuck, 1);
+    pgi_print_process(&out, p, (pg_pid){id});
+    pgi_log(rt, PG_LOG_STUCK, "process %s has kept its worker for %lld ms", who, (long long)(ns / 1000000));
+}
+
+/* ---------------------------------------------------------------------------------------------------- each worker's */
+
+static void *local_make(void *context)
+{
+    pgi_local *local = pgi_alloc_aligned(sizeof *local, _Alignof(pgi_local));
+    if (!local) return NULL;
+    local->rt = context;
+    pgi_cache_init(&local->cache, &local->rt->depot);
+    return local;
+}
+
+static void local_free(void *context, void *memory)
+{
+    pgi_local *local = memory;
+    pgi_slots_drain(context, &local->slots);
+    pgi_cache_drain(&local->cache);
+    pgi_free_aligned(local, sizeof *local, _Alignof(pgi_local));
+}
+
+static void local_idle(void *context, void *memory)
+{
+    pgi_slots_tidy(context, &((pgi_local *)memory)->slots);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ start */
+
+static int complete(pg_options *o)
+{
+    if (o->workers == 0) o->workers = pgs_cpus();
+    if (o->workers > PGS_WORKERS_TARGET_MAX) return PG_EINVAL;
+    if (o->kind == PG_KIND_DEFAULT) o->kind = PG_GREEN;
+    if (o->kind != PG_GREEN && o->kind != PG_THREAD) return o->kind == PG_OS ? PG_EUNSUPPORTED : PG_EINVAL;
+    if (o->max_processes == 0) o->max_processes = DEFAULT_PROCESSES;
+    if (o->max_processes > PGI_INDEX_MAX) return PG_EINVAL;
+    if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
+    if (o->stuck_after < 0) return PG_EINVAL;
+    if (!o->log) o->log = log_to_stderr;
+    return PG_OK;
+}
+
+static int start_sched(pg_runtime *rt)
+{
+    const pgs_ops ops = {.run = pgi_run,
+                         .stuck = on_stuck,
+                         .local_make = local_make,
+                         .local_free = local_free,
+                         .local_idle = local_idle,
+                         .context = rt};
+    const pgs_config config = {.workers = rt->options.workers,
+                               .stack_size = rt->options.stack_size,
+                               .stacks = (size_t)rt->options.max_processes + 2 * (size_t)PGS_WORKERS_MAX,
+                               .stuck_after = rt->options.stuck_after};
+    int error = pgs_sched_start(&rt->sched, &config, &ops);
+    return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
+}
+
+static void init_locks(pg_runtime *rt)
+{
+    pgs_parker_init(&rt->stopper);
+    pthread_mutex_init(&rt->stop_lock, NULL);
+    pthread_mutex_init(&rt->foreign_lock, NULL);
+    pthread_mutex_init(&rt->threads.lock, NULL);
+    pthread_mutex_init(&rt->exits_lock, NULL);
+}
+
+static void free_structure(pg_runtime *rt)
+{
+    pthread_mutex_destroy(&rt->stop_lock);
+    pthread_mutex_destroy(&rt->foreign_lock);
+    pthread_mutex_destroy(&rt->threads.lock);
+    pthread_mutex_destroy(&rt->exits_lock);
+    free(rt->exits);
+    pgi_free_aligned(rt, sizeof *rt, _Alignof(pg_runtime));
+}
+
+static int start_parts(pg_runtime *rt)
+{
+    uint32_t first_generation = 0;
+    rt->node = reserve_node(&first_generation);
+    if (rt->node == 0) return PG_ELIMIT;
+    int status = pgi_slots_init(&rt->slots, rt->options.max_processes, rt->node, first_generation);
+    if (status == PG_OK) {
+        status = pgi_receiver_store_init(&rt->receivers);
+        if (status == PG_OK) {
+            pgi_depot_init(&rt->depot);
+            pgi_cache_init(&rt->foreign.cache, &rt->depot);
+            rt->foreign.rt = rt;
+            status = start_sched(rt);
+            if (status == PG_OK) return PG_OK;
+            pgi_depot_destroy(&rt->depot);
+            pgi_receiver_store_destroy(&rt->receivers);
+        }
+        pgi_slots_destroy(&rt->slots);
+    }
+    free_node(rt->node, first_generation);
+    return status;
+}
+
+static pg_runtime *start(const pg_options *options, int *status)
+{
+    pg_options complete_options = options ? *options : (pg_options){0};
+    *status = complete(&complete_options);
+    if (*status != PG_OK) return NULL;
+    *status = PG_ENOMEM;
+    pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
+    if (!rt) return NULL;
+    rt->options = complete_options;
+    store_relaxed(&rt->references, 1);
+    init_locks(rt);
+    rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */
+    *status = rt->exits ? start_parts(rt) : PG_ENOMEM;
+    if (*status != PG_OK) {
+        free_structure(rt);
+        return NULL;
+    }
+    store_seq_cst(&nodes[rt->node].rt, rt); /* partner: pgi_hold_node */
+    return rt;
+}
+
+pg_runtime *pg_start(const pg_options *options)
+{
+    int status;
+    pg_runtime *rt = start(options, &status);
+    if (options && options->status) *options->status = status;
+    return rt;
+}
+
+/* ------------------------------------------------------------------------------------------------------------- stop */
+
+static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
+{
+    uint32_t used = load_relaxed(&rt->slots.used);
+    for (uint32_t i = 0; i < used; i++) {
+        pg_process *p = &rt->slots.base[i];
+        pg_pid pid = {load_acquire(&p->id)}; /* partner: publish in spawn.c */
+        if (pid.id != 0) f(rt, p, pid, n);
+    }
+}
+
+static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)rt;
+    if (p->attached) return;
+    pg_terminate(pid);
+    ++*n;
+}
+
+static void tell_attached(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)rt;
+    if (!p->attached) return;
+    pg_terminate(pid);
+    ++*n;
+}
+
+static void kill_waiting(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)pid;
+    if (p->attached || !pgi_sleeper_claim(&p->sleeper.task)) return;
+    pgs_ready(rt->sched, &p->sleeper.task);
+    ++*n;
+}
+
+enum { NAMED = 20 };
+
+static void name_one(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    if (p->attached || ++*n > NAMED) return;
+    char who[256];
+    pgi_print out;
+    pgi_print_init(&out, who, sizeof who);
+    pgi_print_process(&out, p, pid);
+    pgi_log(rt, PG_LOG_WARNING, "process %s has not ended: its code has not returned", who);
+}
+
+/* Only the attached are left; each holds a reference, and so does the runtime itself. */
+static bool all_ended(pg_runtime *rt)
+{
+    return pgi_alive(rt) <= load_relaxed(&rt->references) - 1;
+}
+
+/* Waits until all have ended or the deadline has passed; does f to each process at growing intervals. */
+static bool wait_for_all(pg_runtime *rt, int64_t deadline,
+                         void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n))
+{
+    int64_t interval = PG_MS(1);
+    int64_t again = pgs_now();
+    for (;;) {
+        if (all_ended(rt)) return true;
+        int64_t now = pgs_now();
+        if (now >= again) {
+            unsigned n = 0;
+            each_process(rt, f, &n);
+            again = pgs_deadline(interval);
+            interval *= 4; /* what is missed now was being spawned: there cannot be much of that */
+            continue;
+        }
+        if (now >= deadline) return false;
+        pgs_parker_park(&rt->stopper, again < deadline ? again : deadline);
+    }
+}
+
+static bool called_from_inside(const pg_runtime *rt)
+{
+    const pg_process *self = pg_current();
+    return self && self->rt == rt;
+}
+
+static bool end_all(pg_runtime *rt, int64_t timeout)
+{
+    store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
+    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+    if (wait_for_all(rt, deadline, tell)) return true;
+    store_seq_cst(&rt->killing, true); /* partner: end_if_killed */
+    if (wait_for_all(rt, pgs_deadline(kill_patience), kill_waiting)) return true;
+    unsigned n = 0;
+    each_process(rt, name_one, &n);
+    if (n > NAMED) pgi_log(rt, PG_LOG_WARNING, "and %u more", n - NAMED);
+    return false;
+}
+
+int pg_stop(pg_runtime *rt, int64_t timeout)
+{
+    if (!rt) return PG_EINVAL;
+    if (called_from_inside(rt)) return PG_EINSIDE;
+    pthread_mutex_lock(&rt->stop_lock);
+    bool ended = end_all(rt, timeout);
+    pthread_mutex_unlock(&rt->stop_lock);
+    if (!ended) return PG_ETIMEDOUT;
+
+    unsigned n = 0;
+    each_process(rt, tell_attached, &n);
+    unpublish(rt);
+    pgi_threads_join(rt, true);
+    pgi_slots_drain(rt, &rt->foreign.slots);
+    pgi_cache_drain(&rt->foreign.cache);
+    pgs_sched_stop(rt->sched);
+    pgi_depot_destroy(&rt->depot);
+    store_release(&rt->stopped, true); /* partners: drop_stopped, pg_runtime_of */
+    pgi_runtime_drop(rt);
+    return PG_OK;
+}
+
+static void free_names(pg_runtime *rt)
+{
+    uint32_t used = load_relaxed(&rt->slots.used);
+    for (uint32_t i = 0; i < used; i++) {
+        char *name = rt->slots.base[i].name;
+        if (name) pgi_free(name, strlen(name) + 1);
+    }
+}
+
+void pgi_runtime_drop(pg_runtime *rt)
+{
+    /* Release and acquire: the last one frees what the others have done with it. */
+    if (sub_acq_rel(&rt->references, 1) != 1) return;
+    free_names(rt);
+    free_node(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
+    pgi_slots_destroy(&rt->slots);
+    pgi_receiver_store_destroy(&rt->receivers);
+    free_structure(rt);
+}

@@ -1,0 +1,135 @@
+/* runtime.h - a runtime: what its processes share, and how other threads reach it.
+ *
+ * Runtimes are found by the node number in a pid, through one table for the whole program: the only global state of the
+ * library beside thread-locals, since a pid is a bare value.  A thread that is not a worker of a runtime is a guest there:
+ * it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
+#ifndef PGI_RUNTIME_H
+#define PGI_RUNTIME_H
+
+#include <pthread.h>
+
+#include "host.h"
+#include "process.h"
+#include "slots.h"
+
+/* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
+typedef struct pgi_local {
+    PGS_ALIGNED pgi_cache cache;
+    pgi_slot_cache slots;
+    pg_runtime *rt;
+    _Atomic(uint64_t) spawned, ended, dropped;
+} pgi_local;
+
+/* The last abnormal exits, the oldest overwritten first. */
+enum { PGI_EXITS_KEPT = 1024 };
+
+struct pg_runtime {
+    /* Constant after the start. */
+    pg_options options;
+    pgs_sched *sched;
+    pgi_slots slots;
+    uint32_t node;
+
+    pgi_receiver_store receivers;
+    pgi_depot depot;
+
+    PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
+    _Atomic(bool) killing;              /* whoever waits is to end */
+    _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
+    _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
+    _Atomic(uint64_t) main;             /* the pid of the first attached process */
+    _Atomic(uint64_t) stuck;
+    pgs_parker stopper; /* where pg_stop() waits */
+    pthread_mutex_t stop_lock;
+
+    pthread_mutex_t foreign_lock;
+    pgi_local foreign; /* of all threads that are no workers, under the lock */
+
+    pgi_threads threads; /* of kind PG_THREAD */
+
+    pthread_mutex_t exits_lock;
+    pg_exit_info *exits;
+    uint64_t exits_made;
+};
+
+/* How a thread is inside a runtime. */
+typedef struct pgi_visit {
+    pg_runtime *rt;    /* NULL: there is none of that number any more */
+    pgi_local *local;  /* of the worker that the caller is; NULL for a guest */
+    pgs_epoch_guest guest;
+} pgi_visit;
+
+void pgi_visit_guest(pgi_visit *visit, uint32_t node);
+void pgi_leave_guest(const pgi_visit *visit);
+
+/* The calling worker's own, if it is a worker of `rt`, or of whatever runtime where `rt` is NULL. */
+static inline pgi_local *pgi_local_here(const pg_runtime *rt)
+{
+    pgs_worker *w = pgs_worker_self();
+    if (!w) return NULL;
+    pgi_local *local = pgs_worker_local(w);
+    return !rt || local->rt == rt ? local : NULL;
+}
+
+static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
+{
+    pgi_local *local = pgi_local_here(rt);
+    return local ? &local->cache : NULL;
+}
+
+/* Enters the runtime of a pid; to be left on the same thread, without blocking in between. */
+static inline pgi_visit pgi_visit_pid(pg_pid pid)
+{
+    pgi_visit visit = {.rt = NULL};
+    uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
+    pgi_local *local = pgi_local_here(NULL);
+    if (likely(local && local->rt->node == node)) {
+        visit.rt = local->rt;
+        visit.local = local;
+        return visit;
+    }
+    pgi_visit_guest(&visit, node);
+    return visit;
+}
+
+/* The same for a runtime that is known to exist. */
+static inline pgi_visit pgi_visit_runtime(pg_runtime *rt)
+{
+    return pgi_visit_pid((pg_pid){(uint64_t)rt->node << (64 - PGI_NODE_BITS)});
+}
+
+static inline void pgi_leave(const pgi_visit *visit)
+{
+    if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
+}
+
+/* Keeps the runtime of this number from going away, without being in its epoch: for waiting.  NULL: it is gone. */
+pg_runtime *pgi_hold_node(uint32_t node);
+void pgi_release_node(uint32_t node);
+
+/* spawn.c: gives back the slot of a process that has ended, and counts it; makes the process of an attached host, or
+ * returns NULL. */
+void pgi_slot_return(const pgi_visit *visit, pg_process *p);
+pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name);
+
+/* Counters: by the visitor. */
+void pgi_count_spawned(const pgi_visit *visit);
+void pgi_count_ended(const pgi_visit *visit);
+void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n);
+uint64_t pgi_alive(pg_runtime *rt);
+
+static inline pg_pid pgi_pid_of(const pg_process *p)
+{
+    return pgi_slot_pid(&p->rt->slots, p);
+}
+
+void pgi_log(pg_runtime *rt, pg_log_level level, const char *format, ...) PG_FORMAT(3, 4);
+
+/* Drops a reference; the last frees. */
+void pgi_runtime_drop(pg_runtime *rt);
+
+/* Remembers an abnormal exit, and looks one up: false when it is not among those kept. */
+void pgi_exits_add(pg_runtime *rt, const pg_exit_info *info);
+bool pgi_exits_find(pg_runtime *rt, pg_pid pid, pg_exit_info *info);
+
+#endif

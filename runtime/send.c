@@ -1,0 +1,75 @@
+/* send.c - sending: copy the values, find the process, one exchange.
+ *
+ * The message is built first, outside the grace period, and the process is found after that: whatever the copying
+ * takes, a slot is looked at for a few instructions only. */
+#include "runtime.h"
+
+/* Delivers a message that is the caller's; frees it when there is nobody. */
+static int deliver(const pgi_visit *visit, pg_pid pid, pg_message *msg)
+{
+    pg_process *p = visit->rt ? pgi_slot_find(&visit->rt->slots, pid) : NULL;
+    if (unlikely(!p)) {
+        pgi_message_free(visit->local ? &visit->local->cache : NULL, msg);
+        return PG_ENOPROC;
+    }
+    if (pgs_mpsc_push(&p->mailbox, &msg->node)) pgs_ready(visit->rt->sched, &p->sleeper.task);
+    return PG_OK;
+}
+
+static int send(pg_pid pid, pg_message *msg)
+{
+    pgi_visit visit = pgi_visit_pid(pid);
+    int status = deliver(&visit, pid, msg);
+    pgi_leave(&visit);
+    return status;
+}
+
+int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
+{
+    pgi_local *local = pgi_local_here(NULL);
+    pg_message *msg;
+    int status = pgi_message_build(local ? &local->cache : NULL, count, values, &msg);
+    if (unlikely(status != PG_OK)) return status;
+    if (likely(local && pid.id >> (64 - PGI_NODE_BITS) == local->rt->node)) {
+        pgi_visit here = {.rt = local->rt, .local = local};
+        return deliver(&here, pid, msg);
+    }
+    return send(pid, msg);
+}
+
+int pg_forward(pg_pid pid, const pg_message *msg)
+{
+    pg_message *copy;
+    if (!msg) return PG_EINVAL;
+    int status = pgi_message_copy(pgi_cache_here(NULL), msg, &copy);
+    if (status != PG_OK) return status;
+    copy->kind = PGI_USER; /* an exit that is passed on is news, and no longer a signal */
+    return send(pid, copy);
+}
+
+static int terminate(pg_pid pid, pg_exit_kind kind, pg_value error)
+{
+    pg_message *msg;
+    char text[PGI_TEXT_MAX] = "";
+    if (kind != PG_EXIT_NORMAL) pg_format_value(text, sizeof text, error);
+    int status = pgi_message_build_exit(pgi_cache_here(NULL), kind, text, error, (pg_pid){0}, PGI_TERMINATE, &msg);
+    return status == PG_OK ? send(pid, msg) : status;
+}
+
+int pg_terminate(pg_pid pid)
+{
+    return terminate(pid, PG_EXIT_NORMAL, pg_v_nil());
+}
+
+int pg_terminate_value(pg_pid pid, pg_value error)
+{
+    return terminate(pid, PG_EXIT_FAILED, error);
+}
+
+bool pg_is_alive(pg_pid pid)
+{
+    pgi_visit visit = pgi_visit_pid(pid);
+    bool alive = visit.rt && pgi_slot_find(&visit.rt->slots, pid);
+    pgi_leave(&visit);
+    return alive;
+}

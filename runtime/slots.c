@@ -1,0 +1,175 @@
+/* slots.c - see slots.h.
+ *
+ * Address space for all slots is reserved at the start; a page is committed when its first process is spawned.  A slot's
+ * memory is never unmapped before the runtime ends, so that a sender with a stale pid reads a control block, whosever. */
+#define _GNU_SOURCE
+#include "slots.h"
+
+#include <sys/mman.h>
+
+#include "runtime.h"
+
+int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation)
+{
+    slots->bytes = ((size_t)max * sizeof(pg_process) + 4095) & ~(size_t)4095;
+    void *base = mmap(NULL, slots->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED) return PG_ENOMEM;
+    slots->base = base;
+    slots->max = max;
+    slots->node = node;
+    slots->first_generation = first_generation;
+    slots->free = NULL;
+    store_relaxed(&slots->used, 0);
+    pthread_mutex_init(&slots->lock, NULL);
+    return PG_OK;
+}
+
+void pgi_slots_destroy(pgi_slots *slots)
+{
+    munmap(slots->base, slots->bytes);
+    pthread_mutex_destroy(&slots->lock);
+}
+
+uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
+{
+    uint32_t highest = slots->first_generation;
+    uint32_t used = load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used);
+    for (uint32_t i = 0; i < used; i++) {
+        if (slots->base[i].generation > highest) highest = slots->base[i].generation;
+    }
+    return highest;
+}
+
+static void keep(pgi_slot_cache *cache, pg_process *p)
+{
+    p->next_free = cache->free;
+    cache->free = p;
+    cache->free_count++;
+}
+
+static pg_process *pop(pgi_slot_cache *cache)
+{
+    pg_process *p = cache->free;
+    if (p) {
+        cache->free = p->next_free;
+        cache->free_count--;
+    }
+    return p;
+}
+
+/* Messages of senders who were still under way when the process ended. */
+static void drop_mail(pg_runtime *rt, pg_process *p)
+{
+    if (likely(pgs_mpsc_is_empty_hint(&p->mailbox) && p->mailbox.head == &p->mailbox.stub)) return;
+    uint64_t dropped = 0;
+    pgi_local *local = pgi_local_here(rt);
+    pgs_mpsc_node *node;
+    while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
+        pg_message *msg = pgi_of_node(node);
+        dropped += msg->kind == PGI_USER;
+        pgi_message_free(local ? &local->cache : NULL, msg);
+    }
+    pgi_count_dropped(rt, local, dropped);
+}
+
+static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
+{
+    for (pg_process *p = bag->first, *next; p; p = next) {
+        next = p->next_free;
+        drop_mail(rt, p);
+        if (likely(p->generation < PGI_GENERATION_MAX)) keep(cache, p);
+    }
+    *bag = (pgi_bag){0};
+}
+
+static void seal(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    if (cache->filling.count == 0 || cache->bags == PGI_BAGS) return; /* a full ring: the bag grows */
+    cache->filling.stamp = pgs_epoch_now(pgs_sched_epoch(rt->sched));
+    cache->resting[(cache->oldest + cache->bags++) % PGI_BAGS] = cache->filling;
+    cache->filling = (pgi_bag){0};
+}
+
+static void empty_bags(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    pgs_epoch *epoch = pgs_sched_epoch(rt->sched);
+    if (cache->bags > 0) pgs_epoch_try_advance(epoch);
+    while (cache->bags > 0 && pgs_epoch_passed(epoch, cache->resting[cache->oldest].stamp)) {
+        empty_bag(rt, cache, &cache->resting[cache->oldest]);
+        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
+        cache->bags--;
+    }
+}
+
+/* Moves some free slots into the table's list, for others. */
+static void spill(pgi_slots *slots, pgi_slot_cache *cache)
+{
+    pthread_mutex_lock(&slots->lock);
+    while (cache->free_count > PGI_SLOTS_KEEP / 2) {
+        pg_process *p = pop(cache);
+        p->next_free = slots->free;
+        slots->free = p;
+    }
+    pthread_mutex_unlock(&slots->lock);
+}
+
+/* Takes some from the table: used ones first. */
+static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
+{
+    pthread_mutex_lock(&slots->lock);
+    for (unsigned n = 0; n < PGI_SLOTS_BATCH && slots->free; n++) {
+        pg_process *p = slots->free;
+        slots->free = p->next_free;
+        keep(cache, p);
+    }
+    uint32_t used = load_relaxed(&slots->used);
+    for (unsigned n = cache->free_count; n < PGI_SLOTS_BATCH && used < slots->max; n++, used++) {
+        pg_process *p = &slots->base[used];
+        p->generation = slots->first_generation;
+        pgs_mpsc_init(&p->mailbox, false);
+        keep(cache, p);
+    }
+    store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
+    pthread_mutex_unlock(&slots->lock);
+    return cache->free_count > 0;
+}
+
+pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    if (unlikely(cache->free_count == 0)) {
+        empty_bags(rt, cache);
+        if (cache->free_count == 0 && !refill(&rt->slots, cache)) {
+            pgi_slots_tidy(rt, cache);
+            if (cache->free_count == 0) return NULL;
+        }
+    }
+    pg_process *p = pop(cache);
+    p->generation++;
+    return p;
+}
+
+void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
+{
+    p->next_free = cache->filling.first;
+    cache->filling.first = p;
+    if (likely(++cache->filling.count < PGI_BAG)) return;
+    seal(rt, cache);
+    empty_bags(rt, cache);
+    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);
+}
+
+void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    seal(rt, cache);
+    empty_bags(rt, cache);
+}
+
+void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    while (cache->bags > 0) {
+        empty_bag(rt, cache, &cache->resting[cache->oldest]);
+        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
+        cache->bags--;
+    }
+    empty_bag(rt, cache, &cache->filling);
+}

@@ -1,0 +1,102 @@
+/* slots.h - the pid table: control blocks in one reserved region, addressed by number.
+ *
+ * A pid is (node, generation, index): 12, 24 and 28 bits.  The node names the runtime; the index its slot; the generation
+ * which of the processes that have lived in that slot.  So finding a process is arithmetic and one comparison, and a stale
+ * pid fails the comparison for ever: a slot whose generations are used up is not used again, and a node number is given to
+ * another runtime only with generations above all that the one before it used.
+ *
+ * Reuse.  A sender compares, then exchanges the tail of a mailbox.  Between the two the process may end; the slot must not
+ * be another's before the sender is done.  So a slot that is given back rests until an epoch of grace has passed
+ * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes meanwhile
+ * is dropped and counted when the bag is emptied.
+ *
+ * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads, are in
+ * the table under a mutex. */
+#ifndef PGI_SLOTS_H
+#define PGI_SLOTS_H
+
+#include <pthread.h>
+
+#include "process.h"
+
+enum { PGI_INDEX_BITS = 28, PGI_GENERATION_BITS = 24, PGI_NODE_BITS = 12 };
+enum { PGI_BAG = 32, PGI_BAGS = 64, PGI_SLOTS_BATCH = 32, PGI_SLOTS_KEEP = 256 };
+
+#define PGI_INDEX_MAX ((UINT32_C(1) << PGI_INDEX_BITS) - 1)
+#define PGI_GENERATION_MAX ((UINT32_C(1) << PGI_GENERATION_BITS) - 1)
+
+typedef struct pgi_bag {
+    pg_process *first;
+    unsigned count;
+    uint64_t stamp;
+} pgi_bag;
+
+/* What a worker, or all foreign threads together under a lock, keep of slots. */
+typedef struct pgi_slot_cache {
+    pg_process *free;
+    unsigned free_count;
+    pgi_bag filling;
+    pgi_bag resting[PGI_BAGS]; /* a ring, the oldest at `oldest` */
+    unsigned oldest, bags;
+} pgi_slot_cache;
+
+typedef struct pgi_slots {
+    pg_process *base;
+    size_t bytes;
+    uint32_t max;
+    uint32_t node;
+    uint32_t first_generation;
+    _Atomic(uint32_t) used; /* slots from here on were never handed out */
+
+    pthread_mutex_t lock;
+    pg_process *free; /* under the lock */
+} pgi_slots;
+
+/* Reserves address space for `max` processes.  PG_OK or PG_ENOMEM. */
+int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation);
+void pgi_slots_destroy(pgi_slots *slots);
+
+/* The highest generation in use: for whoever gets the node number next.  When nobody uses the table any more. */
+uint32_t pgi_slots_highest_generation(const pgi_slots *slots);
+
+/* A slot, its generation advanced, all else as its last owner left it; NULL: as many as allowed are in use.  The caller
+ * is the cache's one user, and in the epoch. */
+pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache);
+
+/* Gives the slot of a process back, whose id is 0 by now. */
+void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p);
+
+/* Frees what can be freed: at an idle moment. */
+void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache);
+
+/* Empties all mailboxes that rest; when nobody else runs any more. */
+void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache);
+
+static inline uint32_t pgi_slot_index(const pgi_slots *slots, const pg_process *p)
+{
+    return (uint32_t)(p - slots->base);
+}
+
+static inline pg_pid pgi_slot_pid(const pgi_slots *slots, const pg_process *p)
+{
+    return (pg_pid){(uint64_t)slots->node << (64 - PGI_NODE_BITS) | (uint64_t)p->generation << PGI_INDEX_BITS |
+                    pgi_slot_index(slots, p)};
+}
+
+/* The slot that a pid names, whoever lives there; NULL: out of range. */
+static inline pg_process *pgi_slot_of(const pgi_slots *slots, pg_pid pid)
+{
+    uint32_t index = (uint32_t)pid.id & PGI_INDEX_MAX;
+    return likely(index < load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used)) ? slots->base + index : NULL;
+}
+
+/* The living process that a pid of this table names, or NULL.  It may end at any time; its slot stays its own until the
+ * caller is quiescent, or leaves the epoch. */
+static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
+{
+    pg_process *p = pgi_slot_of(slots, pid);
+    if (unlikely(!p)) return NULL;
+    return likely(load_acquire(&p->id) == pid.id) ? p : NULL; /* partner: the publishing store in spawn.c */
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* spawn.c - how a process begins: slot, arguments, link; then its pid is published, and it is made ready. */
+#include "link.h"
+#include "runtime.h"
+
+static pg_pid refused(int status)
+{
+    return (pg_pid){(uint64_t)-status};
+}
+
+int pg_pid_status(pg_pid pid)
+{
+    if (pid.id >> (64 - PGI_NODE_BITS) != 0) return PG_OK;
+    return pid.id == 0 || pid.id > (uint64_t)-PG_EUNSUPPORTED ? PG_ENOPROC : -(int)pid.id;
+}
+
+/* What a spawn gathers before it takes a slot; all of it is the process's afterwards. */
+typedef struct parts {
+    pg_kind kind;
+    pg_message *args;
+    char *name;
+    const pgi_receivers *receivers;
+    bool attached;
+} parts;
+
+static void drop_parts(pgi_cache *cache, parts *of)
+{
+    pgi_message_free(cache, of->args);
+    pgi_receivers_drop(of->receivers);
+    if (of->name) pgi_free(of->name, strlen(of->name) + 1);
+}
+
+static int copy_name(const char *name, char **out)
+{
+    *out = NULL;
+    if (!name) return PG_OK;
+    size_t size = strlen(name) + 1;
+    *out = pgi_alloc(size);
+    if (!*out) return PG_ENOMEM;
+    memcpy(*out, name, size);
+    return PG_OK;
+}
+
+static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_spawn_options *o, parts *out)
+{
+    *out = (parts){.kind = o && o->kind ? o->kind : rt->options.kind, .args = &pgi_no_args};
+    if (out->kind == PG_OS) return PG_EUNSUPPORTED;
+    if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
+    if (!target && !(o && o->table)) return PG_EINVAL;
+    if (!o) return PG_OK;
+    int status = o->table ? pgi_table_use(&rt->receivers, o->table, &out->receivers) : PG_OK;
+    if (status == PG_OK) status = pgi_message_build_args(cache, o->args, &out->args);
+    if (status == PG_OK) status = copy_name(o->name, &out->name);
+    if (status != PG_OK) drop_parts(cache, out);
+    return status;
+}
+
+/* All fields but the generation, which is the slot's. */
+static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const parts *of)
+{
+    pgs_mpsc_init(&p->mailbox, false); /* it is about to run */
+    p->sleeper.task.fiber = NULL;
+    p->sleeper.task.parker = of->kind == PG_THREAD ? &p->sleeper.parker : NULL;
+    store_relaxed(&p->sleeper.token, PGI_AWAKE);
+    pgs_parker_init(&p->sleeper.parker);
+    p->rt = rt;
+    p->receivers = of->receivers;
+    p->target = target;
+    p->args = of->args;
+    p->current = p->received = NULL;
+    p->scan = NULL;
+    p->kind = (uint8_t)of->kind;
+    p->phase = PGI_NEW;
+    p->links = NULL;
+    p->watchers = NULL;
+    p->defers = NULL;
+    p->data = NULL;
+    p->host = NULL;
+    p->attached = of->attached;
+    pgi_lock(p); /* somebody may be reading the name of the one before */
+    char *name = p->name;
+    p->dying = false;
+    p->name = of->name;
+    pgi_unlock(p);
+    if (unlikely(name)) pgi_free(name, strlen(name) + 1);
+}
+
+static pg_process *take_slot(pg_runtime *rt, pgi_local *local)
+{
+    if (likely(local)) return pgi_slot_take(rt, &local->slots);
+    pthread_mutex_lock(&rt->foreign_lock);
+    pg_process *p = pgi_slot_take(rt, &rt->foreign.slots);
+    pthread_mutex_unlock(&rt->foreign_lock);
+    return p;
+}
+
+static void give_slot(pg_runtime *rt, pgi_local *local, pg_process *p)
+{
+    if (likely(local)) {
+        pgi_slot_give(rt, &local->slots, p);
+        return;
+    }
+    pthread_mutex_lock(&rt->foreign_lock);
+    pgi_slot_give(rt, &rt->foreign.slots, p);
+    pthread_mutex_unlock(&rt->foreign_lock);
+}
+
+void pgi_slot_return(const pgi_visit *visit, pg_process *p)
+{
+    pgi_count_ended(visit);
+    give_slot(visit->rt, visit->local, p);
+}
+
+/* Links parent and child, of which nobody knows yet.  False: the parent is ending. */
+static bool link_to_parent(pgi_link *link, pg_process *parent, pg_process *child)
+{
+    link->side[1].process = child;
+    pgi_lock(parent);
+    bool possible = !parent->dying;
+    if (possible) {
+        pgi_link_insert(link, parent);
+        pgi_link_insert(link, child);
+    }
+    pgi_unlock(parent);
+    return possible;
+}
+
+static pg_pid unspawn(const pgi_visit *visit, pg_process *p, pgi_link *link, int status)
+{
+    store_release(&p->id, 0); /* partner: the check in pgi_slot_find */
+    if (link) pgi_link_undo(link);
+    pgi_lock(p);
+    p->dying = true;
+    pgi_unlock(p);
+    parts of = {.args = p->args, .receivers = p->receivers}; /* the name stays with the slot */
+    drop_parts(visit->local ? &visit->local->cache : NULL, &of);
+    pgi_slot_return(visit, p);
+    return refused(status);
+}
+
+static pg_pid publish(const pgi_visit *visit, pg_process *p, pgi_link *link)
+{
+    pg_pid pid = pgi_pid_of(p);
+    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
+    if (likely(p->kind == PG_GREEN)) {
+        pgs_ready(visit->rt->sched, &p->sleeper.task);
+        return pid;
+    }
+    int status = pgi_thread_start(p);
+    return status == PG_OK ? pid : unspawn(visit, p, link, status);
+}
+
+static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target, const pg_spawn_options *options)
+{
+    pg_runtime *rt = visit->rt;
+    pgi_cache *cache = visit->local ? &visit->local->cache : NULL;
+    if (unlikely(load_relaxed(&rt->stopping))) return refused(PG_ESTOPPED);
+    parts of;
+    int status = gather(rt, cache, target, options, &of);
+    if (unlikely(status != PG_OK)) return refused(status);
+
+    pgi_link *link = NULL;
+    if (parent && !(link = pgi_link_new(parent, NULL))) {
+        drop_parts(cache, &of);
+        return refused(PG_ENOMEM);
+    }
+    pg_process *p = take_slot(rt, visit->local);
+    if (unlikely(!p)) {
+        if (link) pgi_link_free(link);
+        drop_parts(cache, &of);
+        return refused(PG_ELIMIT);
+    }
+    init_process(rt, p, target, &of);
+    pgi_count_spawned(visit);
+    if (link && !link_to_parent(link, parent, p)) {
+        pgi_link_free(link);
+        return unspawn(visit, p, NULL, PG_EENDED);
+    }
+    return publish(visit, p, link);
+}
+
+static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
+{
+    if (!self) return refused(PG_EINVAL);
+    pgi_visit visit = pgi_visit_runtime(self->rt);
+    if (!visit.rt) return refused(PG_ESTOPPED);
+    pg_pid pid = spawn(&visit, linked ? self : NULL, target, options);
+    pgi_leave(&visit);
+    return pid;
+}
+
+pg_pid pg_spawn_with(pg_process *self, pg_target target, const pg_spawn_options *options)
+{
+    return spawn_from(self, false, target, options);
+}
+
+pg_pid pg_spawn_link_with(pg_process *self, pg_target target, const pg_spawn_options *options)
+{
+    return spawn_from(self, true, target, options);
+}
+
+pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *options)
+{
+    if (!rt) return refused(PG_EINVAL);
+    pgi_visit visit = pgi_visit_runtime(rt);
+    if (!visit.rt) return refused(PG_ESTOPPED);
+    pg_pid pid = spawn(&visit, NULL, target, options);
+    pgi_leave(&visit);
+    return pid;
+}
+
+/* A process for a host thread: it has no code of its own to begin with. */
+pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
+{
+    pgi_visit visit = pgi_visit_runtime(rt);
+    if (!visit.rt) return NULL;
+    parts of = {.kind = PG_THREAD, .args = &pgi_no_args, .attached = true};
+    pg_process *p = NULL;
+    if (!load_relaxed(&rt->stopping) && copy_name(name, &of.name) == PG_OK) {
+        p = take_slot(rt, visit.local);
+        if (p) {
+            init_process(rt, p, NULL, &of);
+            p->phase = PGI_RUNNING;
+            pgi_count_spawned(&visit);
+            store_release(&p->id, pgi_pid_of(p).id); /* partner: pgi_slot_find */
+        } else {
+            drop_parts(NULL, &of);
+        }
+    }
+    pgi_leave(&visit);
+    return p;
+}

@@ -1,0 +1,162 @@
+/* wait.c - waiting for something else than a message: a time, or the end of another process.
+ *
+ * Who waits has a token (process.h), with one rule: whoever moves it from WAITING makes the waiter ready, nobody else.
+ *
+ *   AWAKE --commit, off its stack--> WAITING --an end, a timer, pg_stop: by compare-and-swap--> WOKEN
+ *     `---- an end that comes before the commit: by exchange; the commit then says no --------> WOKEN
+ *
+ * These waits are no receives: a message that arrives, a terminate too, stays in the mailbox until its turn. */
+#include <errno.h>
+
+#include "link.h"
+#include "runtime.h"
+
+bool pgi_sleeper_commit(pgs_task *task)
+{
+    pgi_sleeper *sleeper = container_of(task, pgi_sleeper, task);
+    uint32_t awake = PGI_AWAKE;
+    /* Release: the waker's push is behind all that the waiter has done.  Acquire: what the waker has done already. */
+    return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING); /* partner: pgi_sleeper_wake */
+}
+
+bool pgi_sleeper_claim(pgs_task *task)
+{
+    pgi_sleeper *sleeper = container_of(task, pgi_sleeper, task);
+    uint32_t waiting = PGI_WAITING;
+    return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN); /* partner: pgi_sleeper_commit */
+}
+
+bool pgi_sleeper_wake(pgs_sched *sched, pgi_sleeper *sleeper)
+{
+    if (xchg_acq_rel(&sleeper->token, PGI_WOKEN) != PGI_WAITING) return false; /* partner: pgi_sleeper_commit */
+    pgs_ready(sched, &sleeper->task);
+    return true;
+}
+
+static int64_t deadline_of(int64_t timeout)
+{
+    return timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+}
+
+static const pgi_end killed = {.kind = PG_EXIT_KILLED, .text = "ended by pg_stop() while it slept or waited"};
+
+/* pg_stop() has lost its patience: this process ends here. */
+static void end_if_killed(pg_process *p)
+{
+    if (unlikely(load_relaxed(&p->rt->killing)) && !p->attached && p->phase != PGI_ENDING) pgi_die(p, &killed);
+}
+
+int pg_sleep(pg_process *self, int64_t duration)
+{
+    if (!self) return PG_EINVAL;
+    if (duration <= 0) return pg_yield(self);
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    end_if_killed(self);
+    store_relaxed(&self->sleeper.token, PGI_AWAKE);
+    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline_of(duration)};
+    int error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
+    end_if_killed(self);
+    return error == -ENOMEM ? PG_ENOMEM : PG_OK;
+}
+
+int pg_yield(pg_process *self)
+{
+    if (!self) return PG_EINVAL;
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    end_if_killed(self);
+    pgs_yield(self->rt->sched, &self->sleeper.task);
+    return PG_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------ pg_wait */
+
+static bool was_ever(const pgi_slots *slots, const pg_process *p, pg_pid pid)
+{
+    uint32_t generation = pgi_pid_generation(pid);
+    return p && generation > slots->first_generation && generation <= p->generation;
+}
+
+/* The exit of a process that has ended; PG_ENOPROC for one that never was.  The slot's lock is held. */
+static int look_back(pg_runtime *rt, const pg_process *p, pg_pid pid, pg_exit_info *info)
+{
+    if (!was_ever(&rt->slots, p, pid)) return PG_ENOPROC;
+    if (pgi_exits_find(rt, pid, info)) return PG_OK;
+    bool last = p->generation == pgi_pid_generation(pid);
+    info->pid = pid;
+    info->kind = last ? (pg_exit_kind)p->last_kind : rt->exits_made <= PGI_EXITS_KEPT ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN;
+    snprintf(info->text, sizeof info->text, "%s", info->kind == PG_EXIT_NORMAL ? "" : "no longer remembered");
+    return PG_OK;
+}
+
+/* PG_ETIMEDOUT: it lives, and the watcher, if there is one, is in its list. */
+static int look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *info)
+{
+    pg_process *p = pgi_slot_of(&rt->slots, pid);
+    if (!p) return PG_ENOPROC;
+    pgi_lock(p);
+    int status = PG_ETIMEDOUT;
+    if (load_relaxed(&p->id) != pid.id) {
+        status = look_back(rt, p, pid, info);
+    } else if (watcher) {
+        pgi_watcher_insert(p, watcher);
+    }
+    pgi_unlock(p);
+    return status;
+}
+
+int pg_why(pg_pid pid, pg_exit_info *exit)
+{
+    pg_exit_info ignored;
+    pgi_visit visit = pgi_visit_pid(pid);
+    int status = visit.rt ? look(visit.rt, pid, NULL, exit ? exit : &ignored) : PG_ENOPROC;
+    pgi_leave(&visit);
+    return status;
+}
+
+/* Waits with a watcher in the list of `pid`, on the token of `sleeper`. */
+static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *sleeper, int64_t timeout, pg_exit_info *exit)
+{
+    pgi_watcher watcher = {.sleeper = sleeper, .sched = sched, .info = exit};
+    store_relaxed(&sleeper->token, PGI_AWAKE);
+    int status = look(rt, pid, &watcher, exit);
+    if (status != PG_ETIMEDOUT) return status;
+    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline_of(timeout)};
+    int error = pgs_block(sched, &sleeper->task, &wait);
+    pg_process *p = pgi_slot_of(&rt->slots, pid); /* whoever lives there now: it is the lock that counts */
+    pgi_lock(p);
+    bool ended = !watcher.listed;
+    if (!ended) pgi_watcher_remove(p, &watcher);
+    pgi_unlock(p);
+    return ended ? PG_OK : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;
+}
+
+static int wait_as_stranger(pg_runtime *rt, pg_pid pid, int64_t timeout, pg_exit_info *exit)
+{
+    pgi_sleeper sleeper = {.task = {.parker = &sleeper.parker}};
+    pgs_parker_init(&sleeper.parker);
+    return watch(rt, pid, NULL, &sleeper, timeout, exit);
+}
+
+static int wait_as_process(pg_runtime *rt, pg_process *self, pg_pid pid, int64_t timeout, pg_exit_info *exit)
+{
+    if (pg_same(pid, pgi_pid_of(self))) return PG_EINSIDE;
+    end_if_killed(self);
+    int status = watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
+    end_if_killed(self);
+    return status;
+}
+
+int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
+{
+    pg_exit_info ignored;
+    if (!exit) exit = &ignored;
+    if (timeout <= 0) return pg_why(pid, exit);
+    pg_process *self = pg_current();
+    uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
+    pg_runtime *rt = pgi_hold_node(node); /* not the epoch: nobody holds that while he waits */
+    if (!rt) return PG_ENOPROC;
+    int status = self && self->phase != PGI_ENDING ? wait_as_process(rt, self, pid, timeout, exit)
+                                                   : wait_as_stranger(rt, pid, timeout, exit);
+    pgi_release_node(node);
+    return status;
+}

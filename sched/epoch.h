@@ -1,0 +1,155 @@
+/* epoch.h - grace periods: when may a slot that was unlinked be used again?
+ *
+ * A reader finds a slot by its index, checks its generation, and then touches it for a moment.  Whoever retires the
+ * slot bumps the generation (unlinks it), takes a stamp, and uses the slot again once the stamp has passed: every
+ * reader that may have seen the old generation is then done with it.  Nobody waits; what has not passed is looked at
+ * later.
+ *
+ * Two kinds of reader.  Members are workers: always reading, they announce from time to time, between two tasks, that
+ * they hold nothing.  Guests are foreign threads: they enter for one operation and leave.
+ *
+ * The domain has a global epoch.  A member's word is the epoch that it saw at its last quiescent moment, or 0 when it
+ * is offline.  Guests are counted by the parity of the epoch in which they entered.  The epoch goes from g to g+1 only
+ * if (a) the word of each member is g or 0, and (b) no guest of epoch g-1 is inside; its parity is that of g+1, whose
+ * guests are still to come.
+ *
+ * Claim: if the stamp s was taken after X was unlinked, then at global epoch >= s+2 no reader holds X, and all that
+ * readers did with X happens before whatever the caller of passed() does next.
+ *
+ * Why.  U unlinks X, does a full fence FU, and reads the stamp s from the global epoch.  Let R be a reader that holds
+ * X, so that it read the link before the unlinking; R did a full fence FR between announcing or entering and that read.
+ * By A let us call the advance from s+1 to s+2: it read s+1, did a full fence FA, then read the members and guests.
+ *   1. R's epoch is at most s.  Had R read s+1 or more before FR while U after FU still read s, FU would precede FR in
+ *      the order of fences, and R would have found X unlinked.  So a member that holds X has a word of at most s, and a
+ *      guest that holds X is counted under s or earlier.
+ *   2. FR precedes FA.  U read s after FU, A read s+1 before FA, so FU precedes FA; and if FA preceded FR, then FU
+ *      would precede FR, and R would have found X unlinked.
+ *   3. So A sees R's word, or a later one.  If the word is R's, it is neither s+1 nor 0, and A fails; if it is a later
+ *      one, R was quiescent in between and has dropped X: its release store and A's acquire load order this before the
+ *      swap of the epoch, whose release the acquire in passed() meets.
+ *   4. A guest counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
+ *      advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
+ *      would have read at least e+1.  Hence a guest of epoch e that is inside stops the advance from e+1.  With e <= s
+ *      (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
+ * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
+ * The fences are needed: on x86 too, a store and a later load change places without one.
+ *
+ * A stale read of the epoch by a member only delays; a reader that never comes back (a worker inside a long handler, a
+ * preempted guest) delays reuse and nothing else.
+ *
+ * Who may call with whom: everything with everything, but for each member quiesce, online and offline come from the one
+ * thread that it stands for.  Members are never removed; they live as long as the domain.
+ *
+ * Rejected: the QSBR flavour of liburcu.  Its synchronize_rcu() blocks until every reader thread of the whole host
+ * program has been quiescent, so that one worker in a handler of two seconds stops another that wanted a slot; its
+ * call_rcu() needs a thread that outlives the runtime; and the turnaround, which decides how much memory a million
+ * short processes touch, is out of our hands.  Hazard pointers: a full fence for each message sent. */
+#ifndef PGS_EPOCH_H
+#define PGS_EPOCH_H
+
+#include "atomic.h"
+#include "base.h"
+
+#if defined(PGS_MODEL)
+#define PGS_EPOCH_SHARDS 1 /* fewer loads, fewer interleavings */
+#else
+#define PGS_EPOCH_SHARDS 4
+#endif
+
+typedef struct pgs_epoch_member {
+    PGS_ALIGNED _Atomic(uint64_t) announced; /* the member: an epoch, or 0 when offline */
+    struct pgs_epoch_member *next;           /* fixed once registered */
+} pgs_epoch_member;
+
+struct pgs_epoch_shard {
+    PGS_ALIGNED _Atomic(uint32_t) inside;
+};
+
+typedef struct pgs_epoch {
+    PGS_ALIGNED _Atomic(uint64_t) global;                /* whoever advances */
+    _Atomic(pgs_epoch_member *) members;                 /* grows only */
+    struct pgs_epoch_shard guests[2 * PGS_EPOCH_SHARDS]; /* by parity, then shard */
+} pgs_epoch;
+
+/* What enter() returns and leave() wants back. */
+typedef struct pgs_epoch_guest {
+    uint32_t index;
+} pgs_epoch_guest;
+
+/* Makes a domain without members, before it is shared. */
+void pgs_epoch_init(pgs_epoch *domain);
+
+/* Adds `member`, offline.  It must outlive the domain.  Any thread. */
+void pgs_epoch_register(pgs_epoch *domain, pgs_epoch_member *member);
+
+/* The member holds nothing now, and may from now on.  The member's thread. */
+static inline void pgs_epoch_member_online(pgs_epoch *domain, pgs_epoch_member *member)
+{
+    uint64_t now = load_relaxed(&domain->global);
+    store_release(&member->announced, now); /* partner: the acquire in try_advance */
+    fence_seq_cst();                        /* FR above; partners: the fences of now() and try_advance() */
+}
+
+/* The member holds nothing until it is online again: a worker about to park.  The member's thread. */
+static inline void pgs_epoch_member_offline(pgs_epoch *domain, pgs_epoch_member *member)
+{
+    (void)domain;
+    store_release(&member->announced, 0); /* partner: the acquire in try_advance */
+}
+
+/* The member, online, holds nothing at this moment.  Two loads and a comparison unless the epoch has moved.  The
+ * member's thread. */
+static inline void pgs_epoch_quiesce(pgs_epoch *domain, pgs_epoch_member *member)
+{
+    if (unlikely(load_relaxed(&domain->global) != load_relaxed(&member->announced))) {
+        pgs_epoch_member_online(domain, member);
+    }
+}
+
+/* A stamp for something that has just been unlinked (its generation changed, by a store of any order).  Any thread. */
+static inline uint64_t pgs_epoch_now(pgs_epoch *domain)
+{
+    fence_seq_cst(); /* FU above; partner: FR, the fence of each reader */
+    return load_relaxed(&domain->global);
+}
+
+/* Whether what carries this stamp may be used again.  Any thread. */
+static inline bool pgs_epoch_passed(pgs_epoch *domain, uint64_t stamp)
+{
+    return load_acquire(&domain->global) >= stamp + 2; /* partner: the swap in try_advance */
+}
+
+/* Moves the epoch on by one if all readers allow it.  True: it has moved, by this call or by another's.  Its cost is
+ * one load for each member and shard: call it when something waits to pass, not for each task.  Any thread; wait-free.
+ */
+bool pgs_epoch_try_advance(pgs_epoch *domain);
+
+/* A shard for the calling thread: stacks of different threads are far apart. */
+static inline uint32_t pgs_epoch_shard_of_caller(void)
+{
+    char here;
+    return (uint32_t)(((uint64_t)(uintptr_t)&here >> 16) * 0x9e3779b97f4a7c15u >> 40) % PGS_EPOCH_SHARDS;
+}
+
+/* Begins an operation of a thread that is no member.  Operations may be nested.  Any thread; lock-free (it tries again
+ * only when the epoch has moved). */
+static inline pgs_epoch_guest pgs_epoch_enter(pgs_epoch *domain)
+{
+    uint32_t shard = pgs_epoch_shard_of_caller();
+    for (;;) {
+        uint64_t now = load_relaxed(&domain->global);
+        uint32_t index = (uint32_t)(now & 1) * PGS_EPOCH_SHARDS + shard;
+        add_relaxed(&domain->guests[index].inside, 1u);
+        fence_seq_cst(); /* FR above; partners: the fences of now() and try_advance() */
+        if (likely(load_relaxed(&domain->global) == now)) return (pgs_epoch_guest){index};
+        sub_relaxed(&domain->guests[index].inside, 1u);
+    }
+}
+
+/* Ends the operation.  The thread that entered. */
+static inline void pgs_epoch_leave(pgs_epoch *domain, pgs_epoch_guest guest)
+{
+    sub_release(&domain->guests[guest.index].inside, 1u); /* partner: the acquire in try_advance */
+}
+
+#endif

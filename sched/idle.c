@@ -1,0 +1,164 @@
+/* idle.c - how workers go to sleep and are woken: with no processor time when there is no work, no wake-up that nobody
+ * needs, and no task forgotten.
+ *
+ * The hand-over (after Go's scheduler, "proc.go", the essay on worker thread parking):
+ *
+ *   submit: put the task into a queue; fence; if somebody parks and nobody searches, wake one
+ *   park:   stop searching; set the bit in `idle`; fence; look into every queue once more; sleep
+ *
+ * The two fences order each side's write before its read, so either the submitter sees the bit (or a searcher, who will
+ * look), or the worker sees the task.  A searcher that finds something else than what was submitted meanwhile passes the
+ * search on if there is more: pgs_idle_found_work().  Foreign threads and the injector keep to this strictly.  A worker
+ * that pushes to its own deque leaves out its fence (pgs_idle_hint): it is awake, and will do the task itself at the worst.
+ *
+ * Waking costs what a thousand messages cost, so at most one worker is on its way at a time: whoever takes `searching`
+ * from 0 to 1 may wake one, and that one counts as searching from then on.
+ *
+ * Invariants:
+ *   1. A bit in `idle` is set by its worker and cleared by exactly one: by the waker, who owes an unpark and has counted
+ *      the worker as searching, or by the worker itself.
+ *   2. A worker that parks is offline in the epoch, and searches for nothing. */
+#include "worker.h"
+
+static bool clear_idle(pgs_sched *s, unsigned number)
+{
+    uint64_t bit = (uint64_t)1 << number % 64;
+    /* Acquire and release: one of the waker and the worker itself wins, and the loser sees that. */
+    if (!(and_acq_rel(&s->idle[number / 64], ~bit) & bit)) return false;
+    sub_seq_cst(&s->idle_count, 1); /* before the look at monitor_parked; partner: monitor_may_park */
+    return true;
+}
+
+static void set_idle(pgs_sched *s, unsigned number)
+{
+    or_acq_rel(&s->idle[number / 64], (uint64_t)1 << number % 64); /* partner: clear_idle */
+    add_seq_cst(&s->idle_count, 1);                                /* partner: pgs_idle_hint's callers */
+}
+
+/* Unparks some parked worker, which counts as searching from then on. */
+static bool wake_some(pgs_sched *s)
+{
+    unsigned words = load_relaxed(&s->workers) / 64 + 1;
+    for (unsigned i = 0; i < words && i < PGS_IDLE_WORDS; i++) {
+        uint64_t bits;
+        while ((bits = load_relaxed(&s->idle[i])) != 0) {
+            unsigned number = i * 64 + (unsigned)__builtin_ctzll(bits);
+            if (!clear_idle(s, number)) continue;
+            pgs_parker_unpark(&pgs_worker_at(s, number)->parker);
+            return true;
+        }
+    }
+    return false;
+}
+
+void pgs_idle_wake_one(pgs_sched *s)
+{
+    do {
+        int nobody = 0;
+        if (!cas_seq_cst(&s->searching, &nobody, 1)) return; /* partner: stop_searching */
+        if (wake_some(s)) return;
+        sub_seq_cst(&s->searching, 1);
+        /* While this stood as a searcher, a worker may have parked, and a submitter relied on this: look again.  Partners:
+         * set_idle in pgs_idle_park, and the push before the look at `searching` in pgs_ready. */
+    } while (load_seq_cst(&s->idle_count) > 0 && pgs_idle_any_work(s));
+}
+
+/* True: this was the last one that searched. */
+static bool stop_searching(pgs_worker *w)
+{
+    if (!w->searching) return false;
+    w->searching = false;
+    return sub_seq_cst(&w->sched->searching, 1) == 1; /* before the look into the queues; partner: submit */
+}
+
+bool pgs_idle_any_work(pgs_sched *s)
+{
+    if (!pgs_injector_is_empty_final(&s->injector)) return true;
+    unsigned n = load_relaxed(&s->workers);
+    for (unsigned i = 0; i < n; i++) {
+        pgs_worker *w = pgs_worker_at(s, i);
+        if (w && (pgs_deque_size_hint(&w->deque) > 0 || !pgs_injector_is_empty_final(&w->fifo))) return true;
+    }
+    return false;
+}
+
+void pgs_idle_found_work(pgs_worker *w)
+{
+    if (stop_searching(w) && pgs_idle_any_work(w->sched)) pgs_idle_wake_one(w->sched);
+}
+
+static void go_online(pgs_worker *w)
+{
+    pgs_epoch_member_online(&w->sched->epoch, &w->member);
+    if (load_seq_cst(&w->sched->monitor_parked)) pgs_monitor_wake(w->sched); /* partner: monitor_may_park */
+}
+
+bool pgs_idle_park(pgs_worker *w)
+{
+    pgs_sched *s = w->sched;
+    stop_searching(w);
+    store_relaxed(&w->running, NULL);
+    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->local);
+    set_idle(s, w->number);
+    fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
+    if (pgs_idle_any_work(s) || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
+        if (!clear_idle(s, w->number)) {
+            pgs_parker_park(&w->parker, PGS_NEVER); /* the waker's token is on its way */
+            w->searching = true;
+        }
+        return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
+    }
+    pgs_epoch_member_offline(&s->epoch, &w->member);
+    bool token = pgs_parker_park(&w->parker, pgs_wheel_next(&w->wheel));
+    if (!clear_idle(s, w->number)) {
+        if (!token) pgs_parker_park(&w->parker, PGS_NEVER); /* as above */
+        w->searching = true;
+    }
+    go_online(w);
+    return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
+}
+
+/* ---------------------------------------------------------------------------------------------------- retiring */
+
+static bool take_one(_Atomic(int) *count)
+{
+    int n = load_relaxed(count);
+    while (n > 0) {
+        if (cas_relaxed(count, &n, n - 1)) return true;
+    }
+    return false;
+}
+
+bool pgs_idle_retire_if_surplus(pgs_worker *w)
+{
+    pgs_sched *s = w->sched;
+    if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus)) return false;
+    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    if (task) pgs_injector_push(&s->injector, &task->link);
+    store_relaxed(&w->running, NULL);
+    add_relaxed(&s->retired, 1);
+    store_seq_cst(&w->retired, true); /* partner: pgs_idle_unretire_one; then the look into the queues */
+    stop_searching(w);
+    if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);
+    pgs_epoch_member_offline(&s->epoch, &w->member);
+    while (load_acquire(&w->retired) && !load_acquire(&s->stopping)) { /* partners: unretire_one, pgs_sched_stop */
+        pgs_parker_park(&w->parker, pgs_wheel_next(&w->wheel));
+        pgs_wheel_expire(&w->wheel, pgs_now());
+    }
+    go_online(w);
+    return true;
+}
+
+bool pgs_idle_unretire_one(pgs_sched *s)
+{
+    unsigned n = load_relaxed(&s->workers);
+    for (unsigned i = 0; i < n; i++) {
+        pgs_worker *w = pgs_worker_at(s, i);
+        bool retired = true;
+        if (!cas_acq_rel(&w->retired, &retired, false)) continue; /* partner: the loop in retire_if_surplus */
+        sub_relaxed(&s->retired, 1);
+        pgs_parker_unpark(&w->parker);
+        return true;
+    }
+    return false;
+}

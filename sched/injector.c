@@ -1,0 +1,45 @@
+/* injector.c - the consumer's side of injector.h, which has the invariants. */
+#include "injector.h"
+
+void pgs_injector_init(pgs_injector *inj)
+{
+    store_relaxed(&inj->stub.next, NULL);
+    inj->head = &inj->stub;
+    store_relaxed(&inj->lock, 0);
+    store_relaxed(&inj->tail, &inj->stub);
+}
+
+/* Under the lock: the oldest link, or NULL when empty or in a gap. */
+static pgs_link *pop_locked(pgs_injector *inj)
+{
+    pgs_link *first = inj->head;
+    pgs_link *next = load_acquire(&first->next); /* partner: the link in push */
+    if (first == &inj->stub) {
+        if (!next) return NULL;
+        inj->head = first = next;
+        next = load_acquire(&first->next); /* partner: push */
+    }
+    if (!next) {
+        /* `first` is the last node, or a gap follows it.  The stub is out of the chain here: its link has been read. */
+        pgs_link *expected = first;
+        store_relaxed(&inj->stub.next, NULL);
+        /* Release: stub.next is NULL before the producer that finds the stub in its exchange links behind it. */
+        if (cas_release(&inj->tail, &expected, &inj->stub)) {
+            inj->head = &inj->stub;
+            return first;
+        }
+        next = load_acquire(&first->next); /* partner: push */
+        if (!next) return NULL;
+    }
+    inj->head = next;
+    return first;
+}
+
+pgs_link *pgs_injector_pop(pgs_injector *inj)
+{
+    if (pgs_injector_is_empty(inj) || load_relaxed(&inj->lock)) return NULL;
+    if (xchg_acquire(&inj->lock, 1)) return NULL; /* partner: the release below, by the last holder */
+    pgs_link *link = pop_locked(inj);
+    store_release(&inj->lock, 0);
+    return link;
+}

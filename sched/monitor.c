@@ -1,0 +1,106 @@
+/* monitor.c - one thread that looks at every worker now and then, and keeps the promise that no process starves.
+ *
+ * A worker counts its steps: tasks begun and messages handled.  One whose count has not moved between two looks is in the
+ * middle of something long: a system call that blocks, or a computation.  Then, in this order:
+ *
+ *   after a look        its slice is declared over; the task in its LIFO slot, which thieves cannot see, goes to the
+ *                       injector; its due timers are fired by the monitor
+ *   PGS_HANDOVER_NS     it no longer counts as a worker: another one is started, or taken out of retirement, and steals
+ *                       its queue.  There is no limit below PGS_WORKERS_MAX, since blockers may wait for one another
+ *   stuck_after         it is reported, once
+ *
+ * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its queues
+ * still open to thieves.
+ *
+ * The monitor looks while anybody runs, and parks with the last worker, so that an idle runtime is really idle; the
+ * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque while
+ * somebody sleeps. */
+#include "worker.h"
+
+enum { PGS_LOOK_EVERY_NS = 2000000, PGS_HANDOVER_NS = 10000000 };
+
+static bool sleeps(pgs_sched *s, pgs_worker *w)
+{
+    bool idle = load_relaxed(&s->idle[w->number / 64]) >> w->number % 64 & 1;
+    return idle || load_relaxed(&w->retired) || !load_relaxed(&w->running);
+}
+
+static void rescue(pgs_sched *s, pgs_worker *w)
+{
+    store_relaxed(&w->slice_over, true);
+    pgs_task *hidden = xchg_acq_rel(&w->lifo, NULL); /* partner: the exchanges in worker.c */
+    if (hidden) pgs_ready(s, hidden);
+}
+
+/* True: the worker is stuck. */
+static bool look_at(pgs_sched *s, pgs_worker *w, int64_t now)
+{
+    uint64_t steps = load_relaxed(&w->steps);
+    pgs_task *task = load_relaxed(&w->running);
+    if (steps != w->seen_steps || sleeps(s, w)) {
+        w->seen_steps = steps;
+        w->seen_at = now;
+        w->reported = false;
+        return false;
+    }
+    int64_t stuck_for = now - w->seen_at;
+    rescue(s, w);
+    pgs_wheel_expire(&w->wheel, now);
+    if (stuck_for >= s->config.stuck_after && !w->reported && task) {
+        w->reported = true;
+        s->ops.stuck(s->ops.context, task, stuck_for);
+    }
+    return stuck_for >= PGS_HANDOVER_NS;
+}
+
+/* Keeps as many workers moving as were asked for. */
+static void balance(pgs_sched *s, int stuck)
+{
+    int active = (int)load_relaxed(&s->workers) - load_relaxed(&s->retired);
+    int wanted = (int)s->config.workers;
+    store_relaxed(&s->surplus, active - stuck > wanted ? active - stuck - wanted : 0);
+    if (!pgs_idle_any_work(s)) return;
+    if (load_relaxed(&s->idle_count) > 0) {
+        pgs_idle_wake_one(s);
+    } else if (active - stuck < wanted && !pgs_idle_unretire_one(s)) {
+        pgs_worker_new(s); /* without memory or threads for one: tried again at the next look */
+    }
+}
+
+static bool everyone_sleeps(pgs_sched *s)
+{
+    return load_seq_cst(&s->idle_count) + load_relaxed(&s->retired) >= (int)load_relaxed(&s->workers);
+}
+
+/* Announces that the monitor parks, then makes sure that nobody has just woken up. */
+static bool monitor_may_park(pgs_sched *s)
+{
+    store_seq_cst(&s->monitor_parked, true); /* partner: go_online in idle.c, after idle_count */
+    if (everyone_sleeps(s)) return true;
+    store_relaxed(&s->monitor_parked, false);
+    return false;
+}
+
+void pgs_monitor_wake(pgs_sched *s)
+{
+    if (xchg_acq_rel(&s->monitor_parked, false)) pgs_parker_unpark(&s->monitor_parker); /* one waker is enough */
+}
+
+void *pgs_monitor_main(void *arg)
+{
+    pgs_sched *s = arg;
+    while (!load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
+        if (everyone_sleeps(s) && monitor_may_park(s)) {
+            pgs_parker_park(&s->monitor_parker, PGS_NEVER);
+            store_relaxed(&s->monitor_parked, false);
+        } else {
+            pgs_parker_park(&s->monitor_parker, pgs_deadline(PGS_LOOK_EVERY_NS));
+        }
+        int64_t now = pgs_now();
+        int stuck = 0;
+        unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
+        for (unsigned i = 0; i < n; i++) stuck += look_at(s, pgs_worker_at(s, i), now);
+        balance(s, stuck);
+    }
+    return NULL;
+}

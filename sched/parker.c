@@ -1,0 +1,76 @@
+/* parker.c - park and unpark on a private futex; parker.h has the states and invariants. */
+#include "parker.h"
+
+#include <errno.h>
+
+#if defined(PGS_MODEL)
+
+#define futex_wait model_futex_wait
+#define futex_wake model_futex_wake
+
+#else
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Sleeps while *word is `value`.  0 when woken, else the error: EAGAIN, EINTR or ETIMEDOUT. */
+static int futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns)
+{
+    struct timespec at = {0, 0}, *until = NULL;
+    if (deadline_ns != PGS_PARKER_FOREVER) {
+        int64_t ns = deadline_ns > 0 ? deadline_ns : 0;
+        at = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+        until = &at;
+    }
+    /* WAIT_BITSET takes an absolute deadline on CLOCK_MONOTONIC; plain WAIT takes a relative one, which a signal would
+     * restart. */
+    long rc =
+        syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+    return rc == 0 ? 0 : errno;
+}
+
+static void futex_wake(_Atomic(uint32_t) *word)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
+}
+
+#endif
+
+bool pgs_parker_park(pgs_parker *p, int64_t deadline_ns)
+{
+    uint32_t expected = PGS_PARKER_EMPTY;
+    /* Acquire here and below: partner the exchange in unpark. */
+    if (!cas_acquire(&p->state, &expected, PGS_PARKER_PARKED)) {
+        pgs_assert(expected == PGS_PARKER_NOTIFIED);
+        return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED;
+    }
+    int saved = errno;
+    bool token = false;
+    for (;;) {
+        int rc = futex_wait(&p->state, PGS_PARKER_PARKED, deadline_ns);
+        if (rc == ETIMEDOUT) {
+            token = xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED; /* partner: unpark */
+            break;
+        }
+        token = pgs_parker_try_take(p);
+        if (token) break;
+        if (unlikely(rc != 0 && rc != EINTR && rc != EAGAIN)) {
+            pgs_panic(__FILE__, __LINE__, "futex wait failed: error %d", rc);
+        }
+    }
+    errno = saved;
+    return token;
+}
+
+bool pgs_parker_unpark(pgs_parker *p)
+{
+    /* Release: partner the acquires of park.  An exchange, not a store: the release sequence of an earlier unpark goes
+     * on through it. */
+    if (xchg_release(&p->state, PGS_PARKER_NOTIFIED) != PGS_PARKER_PARKED) return false;
+    int saved = errno;
+    futex_wake(&p->state);
+    errno = saved;
+    return true;
+}

@@ -1,0 +1,56 @@
+/* parker.h - where one thread sleeps until another hands it a token, or time is up.
+ *
+ * A parker belongs to one thread, which alone parks on it; any thread unparks.  It holds at most one token: unparking
+ * twice before a park is unparking once.  Whoever parks treats a token as "look again", never as news in itself.
+ *
+ *        EMPTY --park--> PARKED --unpark, with a futex wake--> NOTIFIED --park returns true--> EMPTY
+ *          |               |
+ *          |               `--park, time is up: returns false--> EMPTY
+ *          `--unpark, no system call--> NOTIFIED
+ *
+ * Invariants:
+ *   1. PARKED only between the owner's entry into park() and its return.
+ *   2. A token put by unpark() is consumed by exactly one park() that returns true; the timeout of a park takes the
+ *      state by an exchange, so that a token that arrives in the same moment is returned and not lost.
+ *   3. What was done before unpark() is visible after the park() that consumed its token.
+ *
+ * Who may call with whom: unpark with everything; park and try_take by the owner only.
+ *
+ * Rejected: eventfd (a system call for each unpark, whether or not anybody sleeps); a condition variable (a lock, and
+ * two lines touched for one word of news). */
+#ifndef PGS_PARKER_H
+#define PGS_PARKER_H
+
+#include "atomic.h"
+#include "base.h"
+
+enum pgs_parker_state { PGS_PARKER_EMPTY, PGS_PARKER_PARKED, PGS_PARKER_NOTIFIED };
+
+typedef struct pgs_parker {
+    _Atomic(uint32_t) state;
+} pgs_parker;
+
+#define PGS_PARKER_FOREVER INT64_MAX
+
+/* Before the parker is shared. */
+static inline void pgs_parker_init(pgs_parker *p)
+{
+    store_relaxed(&p->state, PGS_PARKER_EMPTY);
+}
+
+/* Sleeps until there is a token, and consumes it: true; or until CLOCK_MONOTONIC reaches `deadline_ns` (nanoseconds;
+ * one in the past does not sleep; PGS_PARKER_FOREVER): false.  Owner only.  Leaves errno alone. */
+bool pgs_parker_park(pgs_parker *p, int64_t deadline_ns);
+
+/* Consumes a token if there is one, without sleeping.  Owner only. */
+static inline bool pgs_parker_try_take(pgs_parker *p)
+{
+    uint32_t expected = PGS_PARKER_NOTIFIED;
+    return cas_acquire(&p->state, &expected, PGS_PARKER_EMPTY); /* partner: the exchange in unpark */
+}
+
+/* Puts a token; wakes the owner if it is asleep, and only then makes a system call.  True: it was asleep.  Any thread.
+ * Leaves errno alone. */
+bool pgs_parker_unpark(pgs_parker *p);
+
+#endif

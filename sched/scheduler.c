@@ -1,0 +1,99 @@
+/* scheduler.c - starting and stopping: the threads, and what they share. */
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const char *name)
+{
+    sigset_t all, before;
+    sigfillset(&all); /* a guest's threads take none of the host's signals */
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(thread, NULL, entry, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!error && name) pthread_setname_np(*thread, name);
+    return error;
+}
+
+static void free_sched(pgs_sched *s)
+{
+    pgs_stack_pool_destroy(&s->stacks);
+    free(s);
+}
+
+static void stop_threads(pgs_sched *s, bool with_monitor)
+{
+    store_release(&s->stopping, true); /* partners: the loads in idle.c and monitor.c */
+    if (with_monitor) {
+        pgs_parker_unpark(&s->monitor_parker);
+        pthread_join(s->monitor, NULL); /* first: it alone starts workers */
+    }
+    unsigned n = load_relaxed(&s->workers);
+    for (unsigned i = 0; i < n; i++) pgs_parker_unpark(&pgs_worker_at(s, i)->parker);
+    for (unsigned i = 0; i < n; i++) pthread_join(pgs_worker_at(s, i)->thread, NULL);
+    for (unsigned i = 0; i < n; i++) pgs_worker_free(pgs_worker_at(s, i));
+}
+
+int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops)
+{
+    if (config->workers < 1 || config->workers > PGS_WORKERS_TARGET_MAX) return -EINVAL;
+    pgs_sched *s = aligned_alloc(_Alignof(pgs_sched), sizeof(pgs_sched));
+    if (!s) return -ENOMEM;
+    memset(s, 0, sizeof *s);
+    s->ops = *ops;
+    s->config = *config;
+    pgs_parker_init(&s->monitor_parker);
+    pgs_injector_init(&s->injector);
+    pgs_epoch_init(&s->epoch);
+    int error = pgs_stack_pool_init(&s->stacks, config->stack_size, config->stacks);
+    if (error) {
+        free(s);
+        return error;
+    }
+    for (unsigned i = 0; i < config->workers; i++) {
+        if (pgs_worker_new(s)) continue;
+        stop_threads(s, false);
+        free_sched(s);
+        return -ENOMEM;
+    }
+    if (pgs_sched_thread(&s->monitor, pgs_monitor_main, s, "pg-monitor") != 0) {
+        stop_threads(s, false);
+        free_sched(s);
+        return -EAGAIN;
+    }
+    *out = s;
+    return 0;
+}
+
+void pgs_sched_stop(pgs_sched *s)
+{
+    stop_threads(s, true);
+    free_sched(s);
+}
+
+pgs_epoch *pgs_sched_epoch(pgs_sched *s)
+{
+    return &s->epoch;
+}
+
+pgs_stack_pool *pgs_sched_stacks(pgs_sched *s)
+{
+    return &s->stacks;
+}
+
+unsigned pgs_sched_workers(pgs_sched *s)
+{
+    return load_relaxed(&s->workers) - (unsigned)load_relaxed(&s->retired);
+}
+
+void pgs_sched_each_local(pgs_sched *s, void (*f)(void *context, void *local), void *context)
+{
+    unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
+    for (unsigned i = 0; i < n; i++) f(context, pgs_worker_at(s, i)->local);
+}

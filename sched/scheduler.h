@@ -1,0 +1,124 @@
+/* scheduler.h - an M:N scheduler of tasks: what the rest of the library needs to know of it.
+ *
+ * A task is something that runs for a while on a worker's stack, and then is at rest, or ready again, or gone.  Running
+ * means that the scheduler calls ops->run(task).  That call may block anywhere inside (pgs_block): then, and only then,
+ * the stack that it stands on becomes the task's own until it goes on.  A task at rest has no stack.
+ *
+ *          pgs_ready                 a worker takes it               ops->run returns
+ *   rest ------------> in a queue ------------------------> running ------------------> rest, gone, or in a queue
+ *                          ^                                  |  ^                       (run itself has decided)
+ *                          |            commit said no        |  |
+ *                          |<---------------------------------|  | a worker switches to its fiber
+ *                          |                                  v  |
+ *                          `---------- pgs_ready ---------- blocked
+ *
+ *   state     stack                        queue link            memory
+ *   rest      none                         free                  the owner's
+ *   queued    none, or its own if blocked  the queue's           the owner's
+ *   running   the worker's current fiber   free                  the owner's
+ *   blocked   its own: task->fiber         free                  the owner's; its frames are alive
+ *
+ * The one rule: a task is made ready by exactly one caller for each time that it rests or blocks.  Who that is must be
+ * decided by an atomic operation of the caller's (the idle bit of a mailbox, a token): the scheduler does not arbitrate.
+ *
+ * A task may be bound to a thread of its own by giving it a parker; then the same calls block and wake that thread. */
+#ifndef PGS_SCHEDULER_H
+#define PGS_SCHEDULER_H
+
+#include <pthread.h>
+
+#include "base.h"
+#include "epoch.h"
+#include "fiber.h"
+#include "mpsc.h"
+#include "parker.h"
+
+typedef struct pgs_sched pgs_sched;
+typedef struct pgs_worker pgs_worker;
+
+typedef struct pgs_task {
+    pgs_link link;      /* the queue's while it is in one that is intrusive */
+    pgs_fiber *fiber;   /* where it goes on; NULL: from the top, by ops->run */
+    pgs_parker *parker; /* of the thread that it is bound to; NULL: workers run it */
+} pgs_task;
+
+/* What the scheduler needs from above. */
+typedef struct pgs_ops {
+    /* Runs `task` on the stack of the caller.  The task must not be touched after it has come to rest or was requeued. */
+    void (*run)(pgs_worker *worker, pgs_task *task);
+    /* `task` has kept a worker for `ns` nanoseconds.  From the monitor's thread: the task may have moved on meanwhile. */
+    void (*stuck)(void *context, pgs_task *task, int64_t ns);
+    /* Memory of the embedder's for each worker, see pgs_worker_local.  make returns NULL when there is none. */
+    void *(*local_make)(void *context);
+    void (*local_free)(void *context, void *local);
+    /* The worker is about to park: tidy up what it alone can. */
+    void (*local_idle)(void *context, void *local);
+    void *context;
+} pgs_ops;
+
+typedef struct pgs_config {
+    unsigned workers;    /* 1 to PGS_WORKERS_TARGET_MAX */
+    size_t stack_size;   /* bytes, 0: 64 KiB */
+    size_t stacks;       /* at most so many fibers at once */
+    int64_t stuck_after; /* ns until ops->stuck is called */
+} pgs_config;
+
+enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
+
+/* Starts the workers and the monitor.  0, -ENOMEM, -EAGAIN (threads), -EINVAL. */
+int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops);
+
+/* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more.  Not from a
+ * worker. */
+void pgs_sched_stop(pgs_sched *sched);
+
+/* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
+void pgs_ready(pgs_sched *sched, pgs_task *task);
+
+/* Puts the running task behind all others of this worker: its slice has ended.  For ops->run, just before it returns. */
+void pgs_requeue(pgs_worker *worker, pgs_task *task);
+
+/* How to wait.  All functions are called at most once for each wait, with the task; none may block. */
+typedef struct pgs_wait {
+    /* Publishes that the task waits, once it has left its stack.  True: from this moment others may make it ready.
+     * False: what it waits for is there already, go on. */
+    bool (*commit)(pgs_task *task);
+    /* Tries to become the one who makes the task ready, because its time has passed. */
+    bool (*claim)(pgs_task *task);
+    int64_t deadline; /* PGS_NEVER: none, and no claim needed */
+} pgs_wait;
+
+/* Blocks the running task until somebody makes it ready (0) or its deadline has passed (-ETIME: claim succeeded);
+ * -ENOMEM: no stack is left for the worker, nothing was done.  The caller may go on on another thread.  From the task's
+ * own code. */
+int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait);
+
+/* Lets others run, then goes on. */
+void pgs_yield(pgs_sched *sched, pgs_task *task);
+
+/* Ends the running task in the middle of its stack, which is given up: no code of it runs again.  Only for a task that
+ * workers run, which the caller has brought to its end already. */
+void pgs_abandon(void) __attribute__((noreturn));
+
+/* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block. */
+pgs_worker *pgs_worker_self(void);
+void *pgs_worker_local(const pgs_worker *worker);
+pgs_sched *pgs_worker_sched(const pgs_worker *worker);
+pgs_task *pgs_worker_task(const pgs_worker *worker); /* what it runs now */
+uint64_t pgs_worker_random(pgs_worker *worker);
+
+/* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
+bool pgs_worker_progress(pgs_worker *worker);
+
+/* Grace periods: workers are members and quiescent between tasks; all other threads are guests. */
+pgs_epoch *pgs_sched_epoch(pgs_sched *sched);
+
+/* Starts a thread that takes none of the host's signals.  `name` may be NULL; 15 bytes of it are shown.  0 or an errno. */
+int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const char *name);
+
+/* Calls f(context, local) for each worker there ever was, those that run too: read only what is atomic. */
+void pgs_sched_each_local(pgs_sched *sched, void (*f)(void *context, void *local), void *context);
+unsigned pgs_sched_workers(pgs_sched *sched);
+pgs_stack_pool *pgs_sched_stacks(pgs_sched *sched);
+
+#endif

@@ -1,0 +1,479 @@
+/* worker.c - a worker's life: take a task, run it, switch stacks when it blocks.
+ *
+ * Borrowed stacks.  A worker runs its loop on a runner fiber.  A task without a fiber is run by a plain call on that
+ * stack, which is warm; most tasks return from it and have never owned a stack.  A task that blocks keeps the runner
+ * fiber with its frames, and the worker goes on with another runner from its spares, or straight with the fiber of the next
+ * task: one switch between two blocked tasks.  A fiber whose task has come to its end goes on as a runner.
+ *
+ *          +------------------------------- kept by the task: pgs_block ------------------------+
+ *          |                                                                                    v
+ *       runner  <---- keep (a task's fiber is continued in its place) ---- spare          task->fiber
+ *          ^            |____________________________________________________^                  |
+ *          +------------------------------ the task returns from ops->run <--------------------+
+ *
+ * Invariants:
+ *   1. What has to be done for the fiber that was left (publish its task, keep it) is done by arrive(), first thing on the
+ *      other stack: until then its registers are not saved, and no other thread may continue it.
+ *   2. While a task's code runs, its worker has at least one spare, so that pgs_abandon() always succeeds.
+ *   3. A commit that returned true has given the task away: nothing of it, not even its pgs_wait, is touched after that.
+ *
+ * Rejected: a stack per task (a first touch of a page costs more than a hundred messages); setjmp before each task for
+ * its early end (12 to 19 ns; abandoning the stack costs a switch, but only to those who use it). */
+#include "worker.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
+static __attribute__((tls_model("initial-exec"))) _Thread_local pgs_worker *current;
+
+/* A blocked task's timer, in its frame. */
+typedef struct sleeper {
+    pgs_timer timer;
+    pgs_sched *sched;
+    pgs_task *task;
+    const pgs_wait *wait;
+    bool timed_out;
+} sleeper;
+
+__attribute__((noinline)) pgs_worker *pgs_worker_self(void)
+{
+    __asm__ volatile(""); /* keeps the compiler from merging two calls */
+    return current;
+}
+
+/* ------------------------------------------------------------------------------------------------------ queues */
+
+static void push_shared(pgs_worker *w, pgs_task *task)
+{
+    if (unlikely(pgs_deque_push(&w->deque, task) != 0)) pgs_injector_push(&w->fifo, &task->link);
+    pgs_idle_hint(w->sched);
+}
+
+static void push_local(pgs_worker *w, pgs_task *task)
+{
+    /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
+    pgs_task *displaced = xchg_acq_rel(&w->lifo, task);
+    if (displaced) push_shared(w, displaced);
+}
+
+void pgs_ready(pgs_sched *sched, pgs_task *task)
+{
+    if (task->parker) {
+        pgs_parker_unpark(task->parker);
+        return;
+    }
+    pgs_worker *w = pgs_worker_self();
+    if (likely(w && w->sched == sched && !load_relaxed(&w->retired))) {
+        push_local(w, task);
+        return;
+    }
+    pgs_injector_push(&sched->injector, &task->link);
+    fence_seq_cst(); /* partner: the fence in pgs_idle_park; the push is before the look at who sleeps */
+    pgs_idle_hint(sched);
+}
+
+void pgs_requeue(pgs_worker *w, pgs_task *task)
+{
+    pgs_injector_push(&w->fifo, &task->link);
+    pgs_idle_hint(w->sched);
+}
+
+static pgs_task *task_of(pgs_link *link)
+{
+    return link ? container_of(link, pgs_task, link) : NULL;
+}
+
+static bool others_wait(pgs_worker *w)
+{
+    return pgs_deque_size_hint(&w->deque) > 0 || !pgs_injector_is_empty(&w->fifo) ||
+           !pgs_injector_is_empty(&w->sched->injector);
+}
+
+/* The task in the LIFO slot, unless it has had its turns and others wait: then it goes behind them. */
+static pgs_task *take_lifo(pgs_worker *w)
+{
+    if (!load_relaxed(&w->lifo)) return NULL;
+    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    if (likely(++w->lifo_turns <= PGS_LIFO_CAP) || !task) return task;
+    w->lifo_turns = 0;
+    if (!others_wait(w)) return task;
+    pgs_injector_push(&w->fifo, &task->link);
+    return NULL;
+}
+
+static pgs_task *take_newest(pgs_worker *w)
+{
+    pgs_task *task = take_lifo(w);
+    if (task) return task;
+    w->lifo_turns = 0;
+    task = pgs_deque_take(&w->deque);
+    if (task) return task;
+    if (pgs_injector_is_empty(&w->fifo)) return NULL;
+    return task_of(pgs_injector_pop(&w->fifo));
+}
+
+/* What would starve if only the newest were taken; and timers. */
+static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
+{
+    pgs_idle_retire_if_surplus(w);
+    pgs_wheel_expire(&w->wheel, pgs_now());
+    uint32_t round = w->turn / PGS_QUEUES_EVERY;
+    if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) {
+        pgs_task *task = pgs_deque_take_oldest(&w->deque);
+        if (task) return task;
+    }
+    pgs_injector *first = round % 2 ? &w->fifo : &w->sched->injector;
+    pgs_injector *second = round % 2 ? &w->sched->injector : &w->fifo;
+    pgs_task *task = task_of(pgs_injector_pop(first));
+    return task ? task : task_of(pgs_injector_pop(second));
+}
+
+/* The next task of this worker's own, if it has one. */
+static inline pgs_task *take_own(pgs_worker *w)
+{
+    if (unlikely(++w->turn % PGS_QUEUES_EVERY == 0)) {
+        pgs_task *task = take_oldest(w);
+        if (task) return task;
+    }
+    return take_newest(w);
+}
+
+/* One round over everybody's queues, from a random victim on. */
+static pgs_task *steal(pgs_worker *w)
+{
+    pgs_sched *s = w->sched;
+    pgs_task *task = task_of(pgs_injector_pop(&s->injector));
+    if (task) return task;
+    unsigned n = load_relaxed(&s->workers), start = pgs_random_below(&w->random, n);
+    for (unsigned i = 0; i < n; i++) {
+        pgs_worker *victim = pgs_worker_at(s, (start + i) % n);
+        if (!victim) continue;
+        task = pgs_deque_steal(&victim->deque);
+        if (task) return task;
+        if (pgs_injector_is_empty(&victim->fifo)) continue;
+        task = task_of(pgs_injector_pop(&victim->fifo));
+        if (task) return task;
+    }
+    return NULL;
+}
+
+/* Looks into everybody's queues for a while, unless enough workers do so already. */
+static pgs_task *search(pgs_worker *w)
+{
+    pgs_sched *s = w->sched;
+    if (!w->searching) {
+        if (2 * load_relaxed(&s->searching) >= (int)s->config.workers) return steal(w);
+        add_seq_cst(&s->searching, 1); /* partner: the reads in pgs_idle_hint */
+        w->searching = true;
+    }
+    for (unsigned round = 0; round < PGS_SEARCH_ROUNDS; round++) {
+        pgs_epoch_quiesce(&s->epoch, &w->member);
+        pgs_task *task = steal(w);
+        if (task) return task;
+        cpu_relax();
+    }
+    return NULL;
+}
+
+/* NULL: the scheduler stops. */
+static pgs_task *find_work(pgs_worker *w)
+{
+    for (;;) {
+        pgs_task *task = take_own(w);
+        if (!task) {
+            store_relaxed(&w->running, NULL);
+            if (pgs_idle_retire_if_surplus(w)) continue;
+            if (pgs_wheel_expire(&w->wheel, pgs_now())) continue;
+            task = search(w);
+        }
+        if (task) {
+            if (w->searching) pgs_idle_found_work(w);
+            return task;
+        }
+        if (!pgs_idle_park(w)) return NULL;
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------------ fibers */
+
+static void runner(void *unused);
+
+static void keep_fiber(pgs_worker *w, pgs_fiber *fiber)
+{
+    if (unlikely(w->spares == PGS_SPARE_FIBERS)) {
+        unsigned give = PGS_SPARE_FIBERS / 2; /* the oldest: the newest are warm */
+        for (unsigned i = 0; i < give; i++) pgs_fiber_destroy(&w->sched->stacks, w->spare[i]);
+        memmove(w->spare, w->spare + give, (PGS_SPARE_FIBERS - give) * sizeof(w->spare[0]));
+        w->spares -= give;
+    }
+    w->spare[w->spares++] = fiber;
+}
+
+/* A runner for a worker whose fiber stays with its task; NULL: no stack is to be had.  Leaves one for pgs_abandon(). */
+static pgs_fiber *take_fiber(pgs_worker *w)
+{
+    if (likely(w->spares > 1)) return w->spare[--w->spares];
+    return pgs_fiber_create(&w->sched->stacks, runner, NULL);
+}
+
+static void fire(pgs_timer *timer)
+{
+    sleeper *s = container_of(timer, sleeper, timer);
+    if (!s->wait->claim(s->task)) return;
+    s->timed_out = true;
+    pgs_ready(s->sched, s->task);
+}
+
+static bool commit_now(void *arg)
+{
+    sleeper *s = arg;
+    return s->wait->commit(s->task);
+}
+
+static void commit(pgs_worker *w, const pgs_after *after)
+{
+    pgs_task *task = after->task;
+    bool waits;
+    if (!after->wait) {
+        pgs_requeue(w, task);
+        return;
+    }
+    if (after->timer) {
+        sleeper *s = container_of(after->timer, sleeper, timer);
+        waits = pgs_wheel_add_with(&w->wheel, after->timer, after->wait->deadline, commit_now, s);
+    } else {
+        waits = after->wait->commit(task);
+    }
+    if (!waits) push_local(w, task);
+}
+
+/* First thing after each switch, on the stack that was switched to. */
+static void arrive(void)
+{
+    pgs_worker *w = pgs_worker_self();
+    pgs_after after = w->after;
+    w->after.what = PGS_AFTER_NOTHING;
+    switch (after.what) {
+    case PGS_AFTER_NOTHING:
+        break;
+    case PGS_AFTER_REMAKE:
+        pgs_fiber_remake(after.fiber, runner, NULL);
+        keep_fiber(w, after.fiber);
+        break;
+    case PGS_AFTER_KEEP:
+        keep_fiber(w, after.fiber);
+        break;
+    case PGS_AFTER_COMMIT:
+        commit(w, &after);
+        break;
+    }
+}
+
+static void go(pgs_worker *w, pgs_fiber *to)
+{
+    pgs_fiber *from = w->fiber;
+    w->fiber = to;
+    pgs_fiber_switch(from, to);
+    arrive();
+}
+
+static inline void begin(pgs_worker *w, pgs_task *task)
+{
+    store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
+    store_relaxed(&w->running, task);
+    pgs_epoch_quiesce(&w->sched->epoch, &w->member);
+}
+
+/* The task goes on where it blocked. */
+static pgs_fiber *take_stack(pgs_worker *w, pgs_task *task)
+{
+    pgs_fiber *fiber = task->fiber;
+    task->fiber = NULL;
+    begin(w, task);
+    return fiber;
+}
+
+static void runner(void *unused)
+{
+    (void)unused;
+    arrive();
+    for (;;) {
+        pgs_worker *w = pgs_worker_self();
+        pgs_task *task = w->handoff;
+        w->handoff = NULL;
+        if (!task) task = find_work(w);
+        if (!task) {
+            w->after = (pgs_after){.what = PGS_AFTER_KEEP, .fiber = w->fiber};
+            go(w, &w->native);
+        } else if (task->fiber) {
+            w->after = (pgs_after){.what = PGS_AFTER_KEEP, .fiber = w->fiber};
+            go(w, take_stack(w, task));
+        } else {
+            begin(w, task);
+            w->sched->ops.run(w, task);
+        }
+    }
+}
+
+/* Leaves the stack to `task`, and takes it up again when the task is continued.  False: no stack for the worker. */
+static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer *timer)
+{
+    pgs_task *next = take_own(w);
+    pgs_fiber *to = next && next->fiber ? NULL : take_fiber(w);
+    if (unlikely(!to && !(next && next->fiber))) {
+        if (next) push_local(w, next);
+        return false;
+    }
+    task->fiber = w->fiber;
+    w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer};
+    if (to) {
+        w->handoff = next;
+    } else {
+        to = take_stack(w, next);
+    }
+    go(w, to);
+    return true;
+}
+
+static int block_thread(pgs_task *task, const pgs_wait *wait)
+{
+    if (!wait->commit(task) || pgs_parker_park(task->parker, wait->deadline)) return 0;
+    if (wait->claim(task)) return -ETIME;
+    pgs_parker_park(task->parker, PGS_NEVER); /* somebody is about to unpark */
+    return 0;
+}
+
+int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
+{
+    if (task->parker) return block_thread(task, wait);
+    pgs_worker *w = pgs_worker_self();
+    if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL) ? 0 : -ENOMEM;
+
+    sleeper s = {.sched = sched, .task = task, .wait = wait};
+    pgs_timer_init(&s.timer, fire);
+    if (!leave(w, task, wait, &s.timer)) return -ENOMEM;
+    pgs_timer_cancel(&s.timer);
+    return s.timed_out ? -ETIME : 0;
+}
+
+void pgs_yield(pgs_sched *sched, pgs_task *task)
+{
+    (void)sched;
+    if (task->parker) {
+        sched_yield();
+        return;
+    }
+    pgs_worker *w = pgs_worker_self();
+    bool alone = !load_relaxed(&w->lifo) && !others_wait(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
+    if (!alone) leave(w, task, NULL, NULL);
+}
+
+void pgs_abandon(void)
+{
+    pgs_worker *w = pgs_worker_self();
+    pgs_assert(w->spares > 0);
+    pgs_fiber *to = w->spare[--w->spares];
+    w->after = (pgs_after){.what = PGS_AFTER_REMAKE, .fiber = w->fiber};
+    go(w, to);
+    pgs_panic(__FILE__, __LINE__, "an abandoned stack was continued");
+}
+
+/* ----------------------------------------------------------------------------------------------------- workers */
+
+void *pgs_worker_main(void *arg)
+{
+    pgs_worker *w = arg;
+    current = w;
+    pgs_fiber_adopt(&w->native);
+    w->fiber = &w->native;
+    pgs_epoch_register(&w->sched->epoch, &w->member);
+    pgs_epoch_member_online(&w->sched->epoch, &w->member);
+    go(w, w->spare[--w->spares]);
+    pgs_epoch_member_offline(&w->sched->epoch, &w->member);
+    while (w->spares > 0) pgs_fiber_destroy(&w->sched->stacks, w->spare[--w->spares]);
+    current = NULL;
+    return NULL;
+}
+
+void *pgs_worker_local(const pgs_worker *w)
+{
+    return w->local;
+}
+
+pgs_sched *pgs_worker_sched(const pgs_worker *w)
+{
+    return w->sched;
+}
+
+pgs_task *pgs_worker_task(const pgs_worker *w)
+{
+    return load_relaxed(&((pgs_worker *)(uintptr_t)w)->running);
+}
+
+uint64_t pgs_worker_random(pgs_worker *w)
+{
+    return pgs_random(&w->random);
+}
+
+bool pgs_worker_progress(pgs_worker *w)
+{
+    store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
+    if (likely(!load_relaxed(&w->slice_over))) return false;
+    store_relaxed(&w->slice_over, false);
+    return true;
+}
+
+static bool make_fibers(pgs_worker *w)
+{
+    for (; w->spares < 2; w->spares++) { /* one to run on, one for pgs_abandon */
+        w->spare[w->spares] = pgs_fiber_create(&w->sched->stacks, runner, NULL);
+        if (!w->spare[w->spares]) return false;
+    }
+    return true;
+}
+
+void pgs_worker_free(pgs_worker *w)
+{
+    while (w->spares > 0) pgs_fiber_destroy(&w->sched->stacks, w->spare[--w->spares]);
+    if (w->local) w->sched->ops.local_free(w->sched->ops.context, w->local);
+    pgs_deque_destroy(&w->deque);
+    free(w);
+}
+
+/* Only the starting thread and the monitor make workers, so there is one at a time. */
+pgs_worker *pgs_worker_new(pgs_sched *s)
+{
+    unsigned number = load_relaxed(&s->workers);
+    if (number == PGS_WORKERS_MAX) return NULL;
+    pgs_worker *w = aligned_alloc(_Alignof(pgs_worker), sizeof(pgs_worker));
+    if (!w) return NULL;
+    memset(w, 0, sizeof *w);
+    w->sched = s;
+    w->number = number;
+    w->random = pgs_seed();
+    pgs_parker_init(&w->parker);
+    pgs_injector_init(&w->fifo);
+    pgs_wheel_init(&w->wheel, pgs_now());
+    if (pgs_deque_init(&w->deque, PGS_DEQUE_INITIAL) != 0) {
+        free(w);
+        return NULL;
+    }
+    w->local = s->ops.local_make(s->ops.context);
+    if (!w->local || !make_fibers(w)) {
+        pgs_worker_free(w);
+        return NULL;
+    }
+    add_seq_cst(&s->searching, 1); /* it begins by looking for work; partner: pgs_idle_hint */
+    w->searching = true;
+    store_release(&s->worker[number], w); /* partner: pgs_worker_at */
+    if (pgs_sched_thread(&w->thread, pgs_worker_main, w, "pg-worker") != 0) {
+        store_relaxed(&s->worker[number], NULL);
+        sub_seq_cst(&s->searching, 1);
+        pgs_worker_free(w);
+        return NULL;
+    }
+    store_release(&s->workers, number + 1); /* partners: the monitor, each_local */
+    return w;
+}

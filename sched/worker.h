@@ -1,0 +1,143 @@
+/* worker.h - the inside of the scheduler, shared by worker.c, idle.c, monitor.c and scheduler.c only.
+ *
+ * A worker is a thread, its queues and its wheel.  Fields are grouped by who writes them, each group on lines of its own.
+ *
+ *   deque   newest first for the owner, oldest first for thieves
+ *   lifo    the task made ready last: it runs next, while what it was sent is in the cache; only the monitor takes it
+ *           from a worker that has not moved
+ *   fifo    tasks that used up their slice; anybody may take from it
+ *
+ * A worker is in one of these states; `idle` in the scheduler has a bit for each parked one:
+ *
+ *   running --no work--> searching --nothing found--> parked --woken--> searching
+ *      `--one too many--> retired --needed again--> searching */
+#ifndef PGS_WORKER_H
+#define PGS_WORKER_H
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "atomic.h"
+#include "clock.h"
+#include "deque.h"
+#include "injector.h"
+#include "scheduler.h"
+#include "timer.h"
+
+enum {
+    PGS_LIFO_CAP = 32,        /* turns that the LIFO slot may take in a row while others wait */
+    PGS_QUEUES_EVERY = 61,    /* turns between looks at the FIFO, the injector and the clock */
+    PGS_OLDEST_EVERY = 256,   /* turns between takes from the old end of the deque */
+    PGS_SPARE_FIBERS = 32,    /* kept by a worker in front of the stack pool */
+    PGS_SEARCH_ROUNDS = 200,  /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
+    PGS_DEQUE_INITIAL = 256,
+    PGS_IDLE_WORDS = PGS_WORKERS_MAX / 64
+};
+
+/* What the next fiber of a worker has to do for the one that was just left: only then is that one's context saved. */
+typedef struct pgs_after {
+    enum { PGS_AFTER_NOTHING, PGS_AFTER_KEEP, PGS_AFTER_REMAKE, PGS_AFTER_COMMIT } what;
+    pgs_fiber *fiber; /* KEEP, REMAKE */
+    pgs_task *task;   /* COMMIT */
+    const pgs_wait *wait;
+    pgs_timer *timer;
+} pgs_after;
+
+struct pgs_worker {
+    /* Constant. */
+    pgs_sched *sched;
+    void *local;
+    unsigned number;
+    pthread_t thread;
+
+    /* The owner's own. */
+    PGS_ALIGNED pgs_fiber *fiber; /* on which the worker is now */
+    pgs_task *handoff;            /* for the runner that is switched to */
+    pgs_after after;
+    uint32_t turn;
+    uint32_t lifo_turns; /* taken from the LIFO slot in a row */
+    bool searching;
+    uint64_t random;
+    unsigned spares;
+    pgs_fiber *spare[PGS_SPARE_FIBERS]; /* runner fibers that nobody uses, the newest last */
+    pgs_fiber native;                   /* the thread's own stack */
+
+    /* Written by the owner, read by the monitor. */
+    PGS_ALIGNED _Atomic(uint64_t) steps;   /* grows with each task and each message */
+    _Atomic(pgs_task *) running;           /* NULL between tasks */
+    _Atomic(pgs_task *) lifo;              /* taken by the monitor too, when the owner is stuck */
+
+    /* Written by the monitor, or by whoever wakes this worker. */
+    PGS_ALIGNED _Atomic(bool) slice_over;
+    _Atomic(bool) retired;
+    pgs_parker parker;
+    /* The monitor's own. */
+    uint64_t seen_steps;
+    int64_t seen_at;
+    bool reported, rescued;
+
+    pgs_epoch_member member;
+    pgs_deque deque;
+    pgs_injector fifo;
+    pgs_wheel wheel;
+};
+
+struct pgs_sched {
+    /* Constant. */
+    pgs_ops ops;
+    pgs_config config;
+    pthread_t monitor;
+
+    /* Rarely written. */
+    PGS_ALIGNED _Atomic(pgs_worker *) worker[PGS_WORKERS_MAX]; /* published with release, never removed */
+    _Atomic(unsigned) workers;                                 /* threads ever started */
+    _Atomic(bool) stopping;
+    pgs_stack_pool stacks;
+
+    /* Everyone's. */
+    PGS_ALIGNED _Atomic(int) idle_count;
+    _Atomic(int) searching;
+    _Atomic(int) surplus; /* workers that should retire */
+    _Atomic(int) retired;
+    _Atomic(uint64_t) idle[PGS_IDLE_WORDS];
+
+    PGS_ALIGNED _Atomic(bool) monitor_parked;
+    pgs_parker monitor_parker;
+
+    pgs_injector injector;
+    pgs_epoch epoch;
+};
+
+/* worker.c */
+void *pgs_worker_main(void *arg);
+pgs_worker *pgs_worker_new(pgs_sched *sched); /* started and searching, or NULL */
+void pgs_worker_free(pgs_worker *worker);
+
+/* idle.c: parking and waking. */
+bool pgs_idle_park(pgs_worker *worker);             /* false: the scheduler stops */
+void pgs_idle_wake_one(pgs_sched *sched);           /* some parked worker, if none searches already */
+void pgs_idle_found_work(pgs_worker *worker);       /* a searching worker stops searching, and passes the search on */
+bool pgs_idle_retire_if_surplus(pgs_worker *worker); /* true: it was retired for a while */
+bool pgs_idle_unretire_one(pgs_sched *sched);
+bool pgs_idle_any_work(pgs_sched *sched);           /* something in some queue */
+
+/* Work has been put where other workers can take it.  Not a promise: without a fence a worker that parks at this moment
+ * may be missed.  The caller goes on to do the work itself then, or the monitor wakes somebody at its next look. */
+static inline void pgs_idle_hint(pgs_sched *sched)
+{
+    if (unlikely(load_relaxed(&sched->idle_count) > 0) && load_relaxed(&sched->searching) == 0) {
+        pgs_idle_wake_one(sched);
+    }
+}
+
+/* monitor.c */
+void *pgs_monitor_main(void *arg);
+void pgs_monitor_wake(pgs_sched *sched);
+
+/* The worker with this number, or NULL when it has not been published yet. */
+static inline pgs_worker *pgs_worker_at(pgs_sched *sched, unsigned number)
+{
+    return load_acquire(&sched->worker[number]); /* partner: the store in pgs_worker_new */
+}
+
+#endif

@@ -1,0 +1,564 @@
+/* explorer.c - the explorer of explorer.h.
+ *
+ * Threads are fibers that are made once and go from execution to execution; the running one decides before each
+ * operation who goes on, so that an execution switches only where it has to.  Everything here is one OS thread.
+ *
+ * A plain store always goes into its thread's buffer.  When it leaves is decided as late as possible: when another
+ * thread operates on its address.  Then either the buffer is written to memory up to and with that store, which costs
+ * nothing, or the store is overlooked, which costs a delay.  All other moments of writing lead to the same results.
+ *
+ * Happens-before is kept in vector clocks: one for each thread, one for each atomic location (what an acquire load of
+ * its value brings), one for each buffered store.  Locations are found by address in a small hash table.
+ *
+ * Rejected: partial-order reduction (the cases are small enough without, and its mistakes would be silent). */
+#undef _FORTIFY_SOURCE /* its longjmp takes a switch of stacks for an error */
+#include "explorer.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <ucontext.h>
+
+enum {
+    MAX_TRACE = 200,
+    MAIN = MODEL_MAX_THREADS,
+    MAX_STEPS = 2000,
+    BUFFER = 32,
+    PLACES = 256,
+    MAX_FREED = 16,
+    STACK = 64 * 1024
+};
+
+enum status { RUNNING, SPINNING, SLEEPING, DONE };
+enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
+
+struct clock {
+    uint32_t at[MODEL_MAX_THREADS];
+};
+
+struct buffered {
+    volatile void *address;
+    uint64_t value;
+    unsigned size;
+    struct clock release;
+};
+
+struct thread {
+    enum status status;
+    enum wake wake;
+    uint64_t seen_version; /* SPINNING: goes on when memory has changed since */
+    const void *futex;     /* SLEEPING: on this word */
+    bool has_deadline;     /* SLEEPING: may time out */
+    struct clock clock;    /* all that happened before its next operation */
+    struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
+    struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
+    struct buffered buffer[BUFFER];
+    int buffered;
+};
+
+struct place {
+    const volatile void *address;
+    uint64_t execution;   /* the entry is of this execution */
+    struct clock release; /* atomic: what an acquire load gets */
+    struct clock reads;   /* plain: the last read of each thread */
+    int writer;           /* plain: the last writer, or MAIN */
+    uint32_t written;     /* plain: the writer's clock then */
+};
+
+struct step {
+    int thread;
+    const char *what;
+    const volatile void *address;
+    uint64_t value;
+};
+
+static const struct model_case *the_case;
+static int thread_count, current = MAIN;
+static struct thread threads[MODEL_MAX_THREADS];
+static jmp_buf contexts[MODEL_MAX_THREADS + 1];
+static ucontext_t birth[MODEL_MAX_THREADS], birth_return;
+static char stacks[MODEL_MAX_THREADS][STACK] __attribute__((aligned(64)));
+static bool born[MODEL_MAX_THREADS];
+
+static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
+static int depth, recorded;
+static int preemptions_left, delays_left, spurious_left;
+static uint64_t execution, version;
+static struct place places[PLACES];
+static struct step steps[MAX_STEPS];
+static int step_count;
+static struct {
+    const char *from, *to;
+    int by;
+} freed[MAX_FREED];
+static int freed_count;
+
+/* Failure */
+
+void model_fail(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fflush(stdout);
+    fprintf(stderr, "model \"%s\", execution %llu: ", the_case ? the_case->name : "?", (unsigned long long)execution);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    for (int i = step_count > MAX_TRACE ? step_count - MAX_TRACE : 0; i < step_count; i++) {
+        fprintf(stderr, "  %3d  thread %d  %-12s %p  %#llx\n", i, steps[i].thread, steps[i].what,
+                (const void *)(uintptr_t)steps[i].address, (unsigned long long)steps[i].value);
+    }
+    _Exit(1);
+}
+
+void pgs_panic(const char *file, int line, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    model_fail("%s:%d: %s", file, line, text);
+}
+
+static void trace(int thread, const char *what, const volatile void *address, uint64_t value)
+{
+    if (step_count == MAX_STEPS) model_fail("does not end");
+    steps[step_count++] = (struct step){thread, what, address, value};
+}
+
+/* Clocks and places */
+
+static void clock_join(struct clock *into, const struct clock *from)
+{
+    for (int i = 0; i < MODEL_MAX_THREADS; i++) {
+        if (from->at[i] > into->at[i]) into->at[i] = from->at[i];
+    }
+}
+
+static struct place *place_of(const volatile void *address)
+{
+    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 56;
+    for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
+        if (places[i].execution != execution) {
+            places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
+            return &places[i];
+        }
+        if (places[i].address == address) return &places[i];
+    }
+    model_fail("more than %d shared words", PLACES);
+}
+
+void model_read(const void *address)
+{
+    if (current == MAIN) return;
+    struct place *p = place_of(address);
+    struct clock *mine = &threads[current].clock;
+    trace(current, "plain read", address, 0);
+    if (p->writer != MAIN && p->written > mine->at[p->writer]) {
+        model_fail("data race: thread %d reads what thread %d wrote", current, p->writer);
+    }
+    p->reads.at[current] = ++mine->at[current];
+}
+
+void model_write(const void *address)
+{
+    if (current == MAIN) return;
+    struct place *p = place_of(address);
+    struct clock *mine = &threads[current].clock;
+    trace(current, "plain write", address, 0);
+    if (p->writer != MAIN && p->written > mine->at[p->writer]) {
+        model_fail("data race: thread %d writes what thread %d wrote", current, p->writer);
+    }
+    for (int i = 0; i < thread_count; i++) {
+        if (p->reads.at[i] > mine->at[i]) model_fail("data race: thread %d writes what thread %d reads", current, i);
+    }
+    p->writer = current;
+    p->written = ++mine->at[current];
+}
+
+void model_free(const void *address, size_t size)
+{
+    if (freed_count == MAX_FREED) model_fail("more than %d pieces freed", MAX_FREED);
+    freed[freed_count].from = address;
+    freed[freed_count].to = (const char *)address + size;
+    freed[freed_count++].by = current;
+}
+
+void model_revive(const void *address)
+{
+    for (int i = 0; i < freed_count; i++) {
+        if (freed[i].from == address) freed[i--] = freed[--freed_count];
+    }
+}
+
+/* `late_by`: the thread whose own earlier store only now leaves its buffer, or MAIN. */
+static void touch(const volatile void *address, int late_by)
+{
+    const char *at = (const char *)(uintptr_t)address;
+    for (int i = 0; i < freed_count; i++) {
+        if (at < freed[i].from || at >= freed[i].to) continue;
+        if (late_by == MAIN || late_by != freed[i].by) model_fail("use after free: %p", (const void *)at);
+    }
+}
+
+/* Memory */
+
+static uint64_t memory_get(const volatile void *address, unsigned size)
+{
+    uint64_t value = 0;
+    memcpy(&value, (const void *)(uintptr_t)address, size);
+    return value;
+}
+
+static void memory_put(volatile void *address, unsigned size, uint64_t value)
+{
+    memcpy((void *)(uintptr_t)address, &value, size);
+}
+
+static void flush_one(int t)
+{
+    struct thread *th = &threads[t];
+    struct buffered *b = &th->buffer[0];
+    trace(t, "written", b->address, b->value);
+    touch(b->address, t);
+    memory_put(b->address, b->size, b->value);
+    place_of(b->address)->release = b->release;
+    memmove(b, b + 1, sizeof *b * (size_t)--th->buffered);
+}
+
+static void drain(int t)
+{
+    while (threads[t].buffered) flush_one(t);
+}
+
+/* Choices */
+
+static int choose(int count)
+{
+    if (count == 1) return 0;
+    if (depth == (int)sizeof choice) model_fail("does not end: too many choices");
+    if (depth == recorded) {
+        choice[depth] = 0;
+        alternatives[depth] = (uint8_t)count;
+        recorded++;
+    } else if (alternatives[depth] != count) {
+        model_fail("the case is not deterministic: %d alternatives became %d", alternatives[depth], count);
+    }
+    return choice[depth++];
+}
+
+static bool next_sequence(void)
+{
+    while (recorded > 0 && choice[recorded - 1] + 1 == alternatives[recorded - 1]) recorded--;
+    if (recorded == 0) return false;
+    choice[recorded - 1]++;
+    return true;
+}
+
+static void switch_to(int to)
+{
+    int from = current;
+    current = to;
+    if (_setjmp(contexts[from]) == 0) _longjmp(contexts[to], 1);
+}
+
+/* The current thread operates on `address`: which stores to it in the buffers of others does it see? */
+static void write_what_is_seen(const volatile void *address)
+{
+    for (int t = 0; t < thread_count; t++) {
+        if (t == current) continue;
+        struct thread *th = &threads[t];
+        int upto[BUFFER + 1], n = 0; /* upto[k]: how many entries to write so that all but the last k are seen */
+        for (int i = th->buffered - 1; i >= 0; i--) {
+            if (th->buffer[i].address == address) upto[n++] = i + 1;
+        }
+        if (n == 0) continue;
+        upto[n] = 0;
+        int overlooked = choose(delays_left > 0 ? n + 1 : 1);
+        if (overlooked) delays_left--;
+        for (int i = upto[overlooked]; i > 0; i--) flush_one(t);
+    }
+}
+
+struct option {
+    enum { GO, TIME_OUT, INTERRUPT } kind;
+    int thread;
+};
+
+static int list_options(struct option *options, bool self_can_go)
+{
+    int n = 0;
+    if (self_can_go) options[n++] = (struct option){GO, current};
+    for (int t = 0; t < thread_count; t++) {
+        struct thread *th = &threads[t];
+        if (t == current && self_can_go) continue;
+        bool free_of_charge = !self_can_go || preemptions_left > 0;
+        bool ready = th->status == RUNNING || (th->status == SPINNING && th->seen_version != version);
+        if (ready && free_of_charge) options[n++] = (struct option){GO, t};
+        if (th->status == SLEEPING && th->has_deadline && free_of_charge) options[n++] = (struct option){TIME_OUT, t};
+        if (th->status == SLEEPING && spurious_left > 0) options[n++] = (struct option){INTERRUPT, t};
+    }
+    return n;
+}
+
+/* Time passes and all buffers are written; true if there was anything. */
+static bool settle(void)
+{
+    bool any = false;
+    for (int t = 0; t < thread_count; t++) {
+        any = any || threads[t].buffered;
+        drain(t);
+    }
+    if (any) version++;
+    return any;
+}
+
+/* Decides who goes on; returns when the calling thread does. */
+static void decide(void)
+{
+    struct option options[3 * MODEL_MAX_THREADS], o;
+    bool self_can_go = threads[current].status == RUNNING;
+    int n = list_options(options, self_can_go);
+    if (n == 0 && settle()) n = list_options(options, self_can_go);
+    if (n == 0) {
+        for (int t = 0; t < thread_count; t++) {
+            if (threads[t].status != DONE) model_fail("deadlock or lost wake-up: thread %d waits for ever", t);
+        }
+        switch_to(MAIN);
+        return;
+    }
+    o = options[choose(n)];
+    if (o.thread != current && self_can_go) preemptions_left--;
+    if (o.kind == INTERRUPT) spurious_left--;
+    if (o.kind == TIME_OUT) threads[o.thread].wake = TIMED_OUT;
+    if (o.kind == INTERRUPT) threads[o.thread].wake = INTERRUPTED;
+    threads[o.thread].status = RUNNING;
+    if (o.thread != current) switch_to(o.thread);
+}
+
+/* Operations */
+
+static bool acquires(enum model_order order)
+{
+    return order == MODEL_ACQUIRE || order >= MODEL_ACQ_REL;
+}
+
+static bool releases(enum model_order order)
+{
+    return order >= MODEL_RELEASE;
+}
+
+static void take_in(struct thread *th, const struct place *p, enum model_order order)
+{
+    clock_join(acquires(order) ? &th->clock : &th->fetched, &p->release);
+}
+
+/* The start of each operation of a thread; NULL outside of threads, where memory is simply memory. */
+static struct thread *begin(const volatile void *address)
+{
+    if (current == MAIN) return NULL;
+    decide();
+    touch(address, MAIN);
+    if (address) write_what_is_seen(address);
+    struct thread *th = &threads[current];
+    th->clock.at[current]++;
+    return th;
+}
+
+uint64_t model_load(const volatile void *address, unsigned size, enum model_order order)
+{
+    struct thread *th = begin(address);
+    if (!th) return memory_get(address, size);
+    for (int i = th->buffered - 1; i >= 0; i--) {
+        if (th->buffer[i].address != address) continue;
+        trace(current, "load own", address, th->buffer[i].value);
+        return th->buffer[i].value;
+    }
+    uint64_t value = memory_get(address, size);
+    trace(current, "load", address, value);
+    take_in(th, place_of(address), order);
+    return value;
+}
+
+void model_store(volatile void *address, unsigned size, uint64_t value, enum model_order order)
+{
+    struct thread *th = begin(address);
+    if (!th) {
+        memory_put(address, size, value);
+        return;
+    }
+    if (size < 8) value &= ((uint64_t)1 << 8 * size) - 1;
+    trace(current, order == MODEL_SEQ_CST ? "store sc" : "store", address, value);
+    if (memory_get(address, size) != value) version++; /* writing the same again wakes no spinner */
+    if (th->buffered == BUFFER) flush_one(current);
+    th->buffer[th->buffered++] = (struct buffered){address, value, size, releases(order) ? th->clock : th->fence};
+    if (order == MODEL_SEQ_CST) drain(current);
+}
+
+static void write_back(struct thread *th, volatile void *address, unsigned size, uint64_t value, enum model_order order)
+{
+    if (memory_get(address, size) != value) version++;
+    memory_put(address, size, value);
+    clock_join(&place_of(address)->release, releases(order) ? &th->clock : &th->fence);
+}
+
+uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, uint64_t operand, enum model_order order)
+{
+    static const char *const names[] = {"exchange", "add", "sub", "or", "and"};
+    struct thread *th = begin(address);
+    if (th) drain(current);
+    uint64_t before = memory_get(address, size), after = operand;
+    switch (kind) {
+    case MODEL_XCHG: break;
+    case MODEL_ADD: after = before + operand; break;
+    case MODEL_SUB: after = before - operand; break;
+    case MODEL_OR: after = before | operand; break;
+    case MODEL_AND: after = before & operand; break;
+    }
+    if (size < 8) after &= ((uint64_t)1 << 8 * size) - 1;
+    if (!th) {
+        memory_put(address, size, after);
+        return before;
+    }
+    trace(current, names[kind], address, after);
+    take_in(th, place_of(address), order);
+    write_back(th, address, size, after, order);
+    return before;
+}
+
+bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t desired, enum model_order success,
+               enum model_order failure)
+{
+    struct thread *th = begin(address);
+    if (th) drain(current);
+    uint64_t before = memory_get(address, size);
+    bool same = before == memory_get(expected, size);
+    if (same && !th) memory_put(address, size, desired);
+    if (th) {
+        trace(current, same ? "swap" : "failed swap", address, same ? desired : before);
+        take_in(th, place_of(address), same ? success : failure);
+        if (same) write_back(th, address, size, desired, success);
+    }
+    if (!same) memcpy(expected, &before, size);
+    return same;
+}
+
+void model_fence(void)
+{
+    struct thread *th = begin(NULL);
+    if (!th) return;
+    trace(current, "fence", NULL, 0);
+    drain(current);
+    clock_join(&th->clock, &th->fetched);
+    th->fence = th->clock;
+}
+
+void model_spin(void)
+{
+    if (current == MAIN) model_fail("would spin for ever outside of threads");
+    threads[current].seen_version = version;
+    threads[current].status = SPINNING;
+    decide();
+}
+
+int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns)
+{
+    struct thread *th = begin(word);
+    if (!th) model_fail("a futex sleep outside of threads");
+    drain(current);
+    if (memory_get(word, sizeof *word) != value) return EAGAIN;
+    trace(current, "sleep", word, value);
+    th->status = SLEEPING;
+    th->futex = word;
+    th->has_deadline = deadline_ns != INT64_MAX;
+    th->wake = WOKEN;
+    decide();
+    trace(current, th->wake == WOKEN ? "woken" : th->wake == TIMED_OUT ? "timed out" : "interrupted", word, 0);
+    return th->wake == WOKEN ? 0 : th->wake == TIMED_OUT ? ETIMEDOUT : EINTR;
+}
+
+void model_futex_wake(_Atomic(uint32_t) *word)
+{
+    if (!begin(word)) return;
+    drain(current);
+    trace(current, "wake", word, 0);
+    for (int t = 0; t < thread_count; t++) {
+        if (threads[t].status == SLEEPING && threads[t].futex == word) {
+            threads[t].status = RUNNING;
+            return;
+        }
+    }
+}
+
+/* Executions */
+
+static void fiber_main(int t)
+{
+    if (_setjmp(contexts[t]) == 0) swapcontext(&birth[t], &birth_return);
+    for (;;) {
+        the_case->thread[t]();
+        threads[t].status = DONE;
+        decide();
+    }
+}
+
+static void fiber_make(int t)
+{
+    if (born[t]) return;
+    born[t] = true;
+    getcontext(&birth[t]);
+    birth[t].uc_stack.ss_sp = stacks[t];
+    birth[t].uc_stack.ss_size = STACK;
+    birth[t].uc_link = NULL;
+    makecontext(&birth[t], (void (*)(void))(uintptr_t)fiber_main, 1, t);
+    swapcontext(&birth_return, &birth[t]);
+}
+
+static void execute(void)
+{
+    const struct model_case *c = the_case;
+    execution++;
+    depth = step_count = freed_count = 0;
+    preemptions_left = c->preemptions;
+    delays_left = c->delays;
+    spurious_left = c->spurious;
+    for (int t = 0; t < thread_count; t++) {
+        struct thread *th = &threads[t];
+        th->status = RUNNING;
+        th->buffered = 0;
+        memset(&th->clock, 0, sizeof th->clock);
+        memset(&th->fetched, 0, sizeof th->fetched);
+        memset(&th->fence, 0, sizeof th->fence);
+        th->clock.at[t] = 1;
+    }
+    c->setup();
+    switch_to(choose(thread_count));
+    if (c->check) c->check();
+}
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+void model_explore(const struct model_case *c)
+{
+    double start = seconds();
+    uint64_t first = execution;
+    the_case = c;
+    thread_count = 0;
+    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
+    recorded = 0;
+    do execute();
+    while (next_sequence());
+    printf("%-52s %9llu executions, preemptions <= %d, delays <= %d, spurious <= %d, %.2f s\n", c->name,
+           (unsigned long long)(execution - first), c->preemptions, c->delays, c->spurious, seconds() - start);
+    fflush(stdout);
+}

@@ -1,0 +1,109 @@
+#!/bin/sh
+# mutants.sh - do the models bite?  Breaks one operation of sched/ at a time and runs the model of that file.
+#
+# Each line below names the model, the file, a sed expression that breaks it, and what must come of it: "dies", or "lives"
+# with the reason why no execution that the explorer knows can tell (which is then a claim about total store order, not a
+# licence to weaken the code).  Status 1 when any of them does otherwise.
+#
+# Usage: tests/model/mutants.sh [compiler]
+set -u
+root=$(cd "$(dirname "$0")/../.." && pwd)
+cc=${1:-cc}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+wrong=0 killed=0 lived=0
+
+mutant() { # model file expected sed-expression
+    rm -rf "$work/sched" && cp -r "$root/sched" "$work/sched"
+    sed -i "$4" "$work/sched/$2"
+    if cmp -s "$root/sched/$2" "$work/sched/$2"; then
+        echo "NO CHANGE  $1: $4"; wrong=1; return
+    fi
+    source=$work/sched/$1.c
+    [ -f "$source" ] || source=
+    if ! $cc -std=gnu17 -O2 -w -DPGS_MODEL -I"$work/sched" -I"$root/tests/model" "$root/tests/model/$1_model.c" \
+        "$root/tests/model/explorer.c" $source -o "$work/model"; then
+        echo "NOT BUILT  $1: $4"; wrong=1; return
+    fi
+    if timeout 100 "$work/model" >"$work/out" 2>&1; then result=lives; else result=dies; fi
+    if [ $result = dies ]; then killed=$((killed + 1)); else lived=$((lived + 1)); fi
+    note=$(grep -m1 '^model' "$work/out" | sed 's/.*execution/execution/')
+    [ $result = "$3" ] || { wrong=1; result="$result, NOT $3"; }
+    echo "$result  $1/$2: $4  $note"
+}
+
+# deque
+mutant deque deque.h dies '/^static inline struct pgs_task \*pgs_deque_take/,/^}/s/fence_seq_cst();//'
+mutant deque deque.h dies 's/store_release(&d->bottom, b + 1); .. partner: the acquire/store_relaxed(\&d->bottom, b + 1); \/\* partner: the acquire/'
+mutant deque deque.h dies 's/if (!cas_seq_cst(&d->top, &t, t + 1)) item = NULL;/store_relaxed(\&d->top, t + 1);/'
+mutant deque deque.h dies 's/if (likely(t < b))/if (likely(t <= b))/'
+mutant deque deque.h dies 's/if (unlikely(b - d->top_seen > a->mask))/if (unlikely(b - d->top_seen > a->mask + 1))/'
+mutant deque deque.h dies 's/d->top_seen = b + 1;/d->top_seen = b + 2;/'
+mutant deque deque.h dies 's/store_release(&d->bottom, b);/store_relaxed(\&d->bottom, b);/'
+mutant deque deque.c dies 's/int64_t b = load_acquire(&d->bottom);/int64_t b = load_relaxed(\&d->bottom);/'
+mutant deque deque.c dies 's/if (cas_seq_cst(&d->top, &t, t + 1)) return item;/store_seq_cst(\&d->top, t + 1); return item;/'
+mutant deque deque.c dies 's/for (int64_t i = t; i < b; i++)/for (int64_t i = t + 1; i < b; i++)/'
+mutant deque deque.c dies '/pgs_deque_take_oldest/,/^}/s/while (t < b)/while (t <= b)/'
+# A thief's fence orders two loads, and a plain array pointer is read behind the bottom that it needs: x86 does both.
+mutant deque deque.c lives '/pgs_deque_try_steal/,/^}/s/fence_seq_cst();//'
+mutant deque deque.c lives 's/store_release(&d->array, wider)/store_relaxed(\&d->array, wider)/'
+
+# mpsc
+mutant mpsc mpsc.h dies 's/store_release(&last->next, node)/store_relaxed(\&last->next, node)/'
+mutant mpsc mpsc.h dies 's/return load_acquire(&node->next)/return load_relaxed(\&node->next)/'
+mutant mpsc mpsc.h dies 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/xchg_release(\&q->tail, (uintptr_t)node)/'
+mutant mpsc mpsc.h dies 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/load_relaxed(\&q->tail); store_seq_cst(\&q->tail, (uintptr_t)node)/'
+mutant mpsc mpsc.h dies 's/likely(cas_acq_rel(&q->tail, &expected, (uintptr_t)&q->stub | flag))/(store_release(\&q->tail, (uintptr_t)\&q->stub | flag), expected != 0)/'
+mutant mpsc mpsc.h dies 's/likely(cas_acq_rel(/likely(cas_acquire(/'
+mutant mpsc mpsc.h dies 's/return cas_acq_rel(&q->tail, &expected, expected | PGS_MPSC_IDLE)/return cas_acquire(\&q->tail, \&expected, expected | PGS_MPSC_IDLE)/'
+mutant mpsc mpsc.h dies '/pgs_mpsc_unlink/,/^}/s/if (!behind) return false;//'
+mutant mpsc mpsc.h dies '/pgs_mpsc_unlink/,/^}/s/store_relaxed(&before->next, behind);//'
+mutant mpsc mpsc.h dies 's/store_relaxed(&q->stub.next, NULL);/(void)0;/'
+mutant mpsc mpsc.h dies 's/q->head = &q->stub; .. before.*//'
+mutant mpsc mpsc.h dies '/pgs_mpsc_swap_stub/,/^}/s/q->head = last;//'
+mutant mpsc mpsc.h dies 's/return before & PGS_MPSC_IDLE;/return true;/'
+mutant mpsc mpsc.h dies 's/return before & PGS_MPSC_IDLE;/return false;/'
+mutant mpsc mpsc.h dies 's/return and_acq_rel(&q->tail, ~PGS_MPSC_IDLE) & PGS_MPSC_IDLE;/return load_acquire(\&q->tail) \& PGS_MPSC_IDLE;/'
+mutant mpsc mpsc.h dies 's/return before == &q->stub ? NULL : before;/return node;/'
+mutant mpsc mpsc.h dies 's/\*released = last == &q->stub ? NULL : last;/*released = NULL; if (last != \&q->stub) q->head = last;/'
+# The release is for the NULL in the pushed node's link, an atomic; a locked exchange writes it back in any case.
+mutant mpsc mpsc.h lives 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/xchg_acquire(\&q->tail, (uintptr_t)node)/'
+
+# injector
+mutant injector injector.h dies 's/store_release(&last->next, link)/store_relaxed(\&last->next, link)/'
+mutant injector injector.c dies 's/xchg_acquire(&inj->lock, 1)/0/'
+mutant injector injector.c dies 's/if (cas_release(&inj->tail, &expected, &inj->stub))/store_release(\&inj->tail, \&inj->stub); if (expected)/'
+mutant injector injector.c dies '/if (!next) {/,/^    }/s/store_relaxed(&inj->stub.next, NULL);//'
+mutant injector injector.c dies '/^static pgs_link .pop_locked/,/^}/s/inj->head = &inj->stub;$/inj->head = first;/'
+mutant injector injector.c dies 's/store_release(&inj->lock, 0)/(void)0/'
+mutant injector injector.c dies '/^static pgs_link \*pop_locked/,/^}/s/load_acquire/load_relaxed/'
+
+# parker
+mutant parker parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/'
+mutant parker parker.c dies 's/!= PGS_PARKER_PARKED) return false/!= PGS_PARKER_NOTIFIED) return false/'
+mutant parker parker.c dies '/rc == ETIMEDOUT/,/break/s/token = xchg_acquire.*/store_relaxed(\&p->state, PGS_PARKER_EMPTY);/'
+mutant parker parker.c dies '/rc == ETIMEDOUT/,/break/s/token = xchg_acquire.*/token = false;/'
+mutant parker parker.c dies 's/if (token) break;/break;/'
+mutant parker parker.c dies 's/return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED;/return true;/'
+mutant parker parker.h dies 's/return cas_acquire(/return cas_relaxed(/'
+
+# epoch
+mutant epoch epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'
+mutant epoch epoch.h dies 's/return load_acquire(&domain->global) >=/return load_relaxed(\&domain->global) >=/'
+mutant epoch epoch.h dies '/pgs_epoch_member_online/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.h dies '/pgs_epoch_now/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.h dies 's/store_release(&member->announced, 0)/store_relaxed(\&member->announced, 0)/'
+mutant epoch epoch.h dies 's/store_release(&member->announced, now)/store_relaxed(\&member->announced, now)/'
+mutant epoch epoch.h dies 's/sub_release(/sub_relaxed(/'
+mutant epoch epoch.h dies 's/if (likely(load_relaxed(&domain->global) == now))/if (now)/'
+mutant epoch epoch.c dies 's/if (announced != 0 && announced != now)/if (announced == 0)/'
+mutant epoch epoch.c dies 's/load_acquire(&m->announced)/load_relaxed(\&m->announced)/'
+mutant epoch epoch.c dies 's/load_acquire(&domain->guests/load_relaxed(\&domain->guests/'
+mutant epoch epoch.c dies 's/((now + 1) & 1)/(now \& 1)/'
+mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->global/'
+# A guest's counting is a locked instruction and a full fence by itself on x86; the advance's fence orders loads.
+mutant epoch epoch.h lives '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.c lives '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
+
+echo "$killed killed, $lived lived"
+exit $wrong

@@ -1,0 +1,46 @@
+/* check.h - what a test needs: conditions that say where and what, and end the program at the first that fails. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK_FAIL(...)                                               \
+    do {                                                              \
+        fflush(stdout);                                               \
+        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__); \
+        fprintf(stderr, __VA_ARGS__);                                 \
+        fputc('\n', stderr);                                          \
+        exit(1);                                                      \
+    } while (0)
+
+#define CHECK(condition)                                          \
+    do {                                                          \
+        if (!(condition)) CHECK_FAIL("not true: %s", #condition); \
+    } while (0)
+
+#define CHECK_EQ(a, b)                                                                                         \
+    do {                                                                                                       \
+        int64_t check_a_ = (int64_t)(a), check_b_ = (int64_t)(b);                                              \
+        if (check_a_ != check_b_) CHECK_FAIL("%s is %" PRId64 ", %s is %" PRId64, #a, check_a_, #b, check_b_); \
+    } while (0)
+
+#define CHECK_STR(a, b)                                                                                           \
+    do {                                                                                                          \
+        const char *check_a_ = (a), *check_b_ = (b);                                                              \
+        if (strcmp(check_a_, check_b_) != 0) CHECK_FAIL("%s is \"%s\", expected \"%s\"", #a, check_a_, check_b_); \
+    } while (0)
+
+/* The seed of a randomised test: PG_TEST_SEED, else drawn from the clock; always printed, so that a failure replays. */
+uint64_t check_seed(void);
+
+/* splitmix64 (Steele, Lea, Flood 2014): the next number of the sequence at *state. */
+uint64_t check_random(uint64_t *state);
+
+/* How long a stress test runs, in milliseconds: PG_TEST_MS, else `usual`. */
+int64_t check_duration_ms(int64_t usual);
+
+#endif

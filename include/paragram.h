@@ -108,7 +108,8 @@ typedef struct pg_options {
     pg_kind kind;             /* what .kind = PG_KIND_DEFAULT means in a spawn; 0: PG_GREEN */
     size_t stack_size;        /* bytes of stack for green processes, rounded up to a power of two; 0: 64 KiB */
     uint32_t max_processes;   /* alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304 */
-    int64_t stuck_after;      /* nanoseconds in one handler until PG_LOG_STUCK; 0: 10 ms; its queue moves on anyway */
+    int64_t stuck_after;      /* nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms
+                                 at the most another thread takes over their queue */
     bool report_overflow;     /* install a SIGSEGV handler that names the process whose stack ran out before the program
                                  dies as it would have; chains to the host's own handler.  False: none is installed */
     void (*log)(void *context, pg_log_level level, const char *line); /* from any thread; NULL: to stderr */
@@ -125,7 +126,7 @@ PG_API pg_runtime *pg_start(const pg_options *options);
  * where they sleep or wait; what then still runs is logged by name.  Attached processes end too.
  * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no new
  * process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
- * PG_EINVAL: `rt` is NULL. */
+ * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped. */
 PG_API int pg_stop(pg_runtime *rt, int64_t timeout);
 
 /* Makes the calling host thread a process of `rt`, of kind PG_THREAD, that sends, spawns, links and receives; `name` is

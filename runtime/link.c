@@ -102,6 +102,7 @@ void pgi_link_undo(pgi_link *link)
         gone++;
     }
     take_out(link, b); /* the child that never was: nobody else could end it */
+    b->dying = true;
     gone++;
     unlock_two(a, b);
     while (gone-- > 0) drop(link);
@@ -115,7 +116,10 @@ static pg_message *make_signal(pgi_cache *cache, pgi_link *link, pg_pid pid, con
 {
     pg_message *msg = NULL;
     bool small = end->kind == PG_EXIT_NORMAL && !end->text;
-    if (!small) pgi_message_build_exit(cache, end->kind, end->text, end->error, pid, PGI_DOWN, &msg);
+    if (!small && pgi_message_build_exit(cache, end->kind, end->text, end->error, pid, PGI_DOWN, &msg) == PG_ETOOMANY) {
+        /* As deep as an error may be, one level more as part of an exit: the text has to do. */
+        pgi_message_build_exit(cache, end->kind, end->text, pg_v_nil(), pid, PGI_DOWN, &msg);
+    }
     if (!msg) return pgi_signal_build(link->signal, end->kind, small ? NULL : "(no memory)", pid, PGI_DOWN);
     drop(link);
     return msg;

@@ -2,15 +2,16 @@
  *
  * Called by receiver.c and table.c for receivers, by the receive functions, and by handlers through pg_matches_value().
  *
- * A pattern arrives as values, within which terms of received messages may stand.  A `source` is either of them with its
- * address made absolute, so that measuring, emitting, comparing and matching are written once.  Compiling takes two
+ * A pattern arrives as values, within which terms of received messages may stand.  A `source` is either of them with
+ * its address made absolute, so that measuring, emitting, comparing and matching are written once.  Compiling takes two
  * passes, as building a message does: measure() refuses what is no pattern and adds up bytes, emit() cannot fail.
  *
  * What emit() writes is determined by the source alone, unused bytes being zero, so that patterns are the same when
  * their blocks are.  The pairs of a dict stay in the order written, since each is looked up by itself; those of a dict
  * that is, or lies in, a key or an exit are sorted as in a message, since there order is what equality goes by.
  *
- * Recursion is bounded by PG_DEPTH_MAX: measure() sees to it, same_source() goes no deeper than the compiled pattern. */
+ * Recursion is bounded by PG_DEPTH_MAX: measure() sees to it, same_source() goes no deeper than the compiled pattern.
+ */
 #include "pattern.h"
 
 #define PATTERN_BYTES_MAX ((size_t)1 << 30)
@@ -157,8 +158,8 @@ static int measure(tally *t, source s, unsigned levels, int wanted)
 /* Writes a term to another place than its distance was reckoned from. */
 static inline void move_term(pg_term *to, pg_term words, const pg_term *from)
 {
-    bool has_data = pgi_in(words.head, PGI_SEQUENCES) ? pgi_term_count(&words) != 0
-                                                      : is_long_text(words.head, words.body);
+    bool has_data =
+        pgi_in(words.head, PGI_SEQUENCES) ? pgi_term_count(&words) != 0 : is_long_text(words.head, words.body);
     uint64_t distance = (uint64_t)(uintptr_t)from - (uint64_t)(uintptr_t)to;
     to->head = words.head;
     to->body = has_data ? words.body + distance : words.body;
@@ -174,8 +175,8 @@ static void exchange_pairs(pg_term *a, pg_term *b)
     }
 }
 
-/* Puts a literal dict into the form that it has in a message: ascending keys, the last of equal ones kept.  By insertion:
- * these are dicts within keys, whose pairs are few. */
+/* Puts a literal dict into the form that it has in a message: ascending keys, the last of equal ones kept.  By
+ * insertion: these are dicts within keys, whose pairs are few. */
 static void sort_pairs(pg_term *dict)
 {
     pg_term *pairs = (pg_term *)(uintptr_t)pgi_term_elements(dict);
@@ -411,7 +412,8 @@ bool pgi_pattern_match_term(const pgi_pattern *pattern, const pg_term *term)
     return pattern->slow == 0 || pgi_pattern_match_slow(pattern, term);
 }
 
-/* The same for a source that measure() has let pass: without compiling, so that pg_matches() cannot run out of memory. */
+/* The same for a source that measure() has let pass: without compiling, so that pg_matches() cannot run out of memory.
+ */
 static bool match_source(source s, const pg_term *t)
 {
     const pg_term words = {s.head, s.body};

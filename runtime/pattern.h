@@ -21,10 +21,10 @@
  * message (pg_v_term) means what its value, written out, would mean.  Floats are compared by value, so that NaN matches
  * nothing.  That holds in keys too; only within a literal exit, equality is that of term.h.
  *
- * Rejected: a tree of nodes with masks at every level.  Patterns that nest are few, and their source, which printing and
- * identity need in any case, is walked nearly as fast as nodes would be.  Rejected too: a decision tree over all patterns
- * of a receiver set.  First match wins and predicates may look at anything, so it would end up testing what the linear
- * scan tests; the scan of receiver.h is 1 ns a receiver.
+ * Rejected: a tree of nodes with masks at every level.  Patterns that nest are few, and their source, which printing
+ * and identity need in any case, is walked nearly as fast as nodes would be.  Rejected too: a decision tree over all
+ * patterns of a receiver set.  First match wins and predicates may look at anything, so it would end up testing what
+ * the linear scan tests; the scan of receiver.h is 1 ns a receiver.
  *
  * All functions may be called from any thread. */
 #ifndef PGI_PATTERN_H
@@ -61,10 +61,10 @@ typedef struct pgi_pattern_buffer {
     _Alignas(16) unsigned char bytes[sizeof(pgi_pattern) + PG_VALUES_MAX * (sizeof(pgi_test) + sizeof(pg_term))];
 } pgi_pattern_buffer;
 
-/* Compiles the pattern that `count` values make; they may be changed or freed afterwards.  PG_OK; PG_ETOOMANY: more than
- * PG_VALUES_MAX elements, or nested deeper than PG_DEPTH_MAX; PG_EPATTERN: an etc that is not last in a tuple, list or
- * pattern, or a pattern element in the key of a dict; PG_EINVAL: a value is malformed; PG_ENOMEM: memory is short, or the
- * pattern is larger than 1 GiB.  *out is NULL unless PG_OK. */
+/* Compiles the pattern that `count` values make; they may be changed or freed afterwards.  PG_OK; PG_ETOOMANY: more
+ * than PG_VALUES_MAX elements, or nested deeper than PG_DEPTH_MAX; PG_EPATTERN: an etc that is not last in a tuple,
+ * list or pattern, or a pattern element in the key of a dict; PG_EINVAL: a value is malformed; PG_ENOMEM: memory is
+ * short, or the pattern is larger than 1 GiB.  *out is NULL unless PG_OK. */
 int pgi_pattern_compile(size_t count, const pg_value *values, pgi_pattern **out);
 
 /* The same into `buffer` where it fits, else into memory of its own; to be given back with pgi_pattern_leave() in

@@ -68,7 +68,7 @@ void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid)
     pgi_print_pid(out, pid);
     if (!p) return;
     pgi_lock(p);
-    if (p->name && p->generation == pgi_pid_generation(pid)) pgi_print_format(out, " \"%.200s\"", p->name);
+    if (p->name && pgi_slot_generation(p) == pgi_pid_generation(pid)) pgi_print_format(out, " \"%.200s\"", p->name);
     pgi_unlock(p);
 }
 

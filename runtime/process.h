@@ -66,11 +66,11 @@ struct pg_process {
     pg_message *args;               /* until the target has returned */
     pg_message *current;            /* which a handler is handling */
     pg_message *received;           /* by pg_recv, until the next */
-    pgs_mpsc_node *scan;            /* the last node that was looked at for the pattern with this hash; NULL: none */
-    uint64_t scan_hash;
+    pgs_mpsc_node *scan;            /* the last node that was looked at for scan_pattern; NULL: none */
+    pgi_pattern *scan_pattern;      /* its own copy; NULL: none */
 
     _Atomic(uint32_t) lock; /* for dying, links, watchers, name */
-    uint32_t generation;
+    _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
     uint8_t kind;       /* pg_kind */
     uint8_t phase;      /* pgi_phase: its own */
     uint8_t last_kind;  /* pg_exit_kind, once it is dying */

@@ -12,7 +12,7 @@
  * by later passes over it.
  *
  * Invariants:
- *   1. All nodes from behind the head up to `scan` were looked at for the pattern of `scan_hash`, and none matched.
+ *   1. All nodes from behind the head up to `scan` were looked at for `scan_pattern`, and none matched.
  *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
  *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
 #include <errno.h>
@@ -53,14 +53,9 @@ static pg_message *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *nod
     p->received = msg;
     if (before == p->mailbox.head) {
         pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
-        p->scan = NULL;
         if (released) pgi_release(p, released);
-    } else if (pgs_mpsc_unlink(before, node)) {
-        msg->flags |= PGI_LOOSE;
-        p->scan = before;
     } else {
-        msg->flags |= PGI_CONSUMED;
-        p->scan = before;
+        msg->flags |= pgs_mpsc_unlink(before, node) ? PGI_LOOSE : PGI_CONSUMED;
     }
     return msg;
 }
@@ -99,11 +94,29 @@ static int meet_signal(pg_process *p, pg_message *msg, const pgi_pattern *patter
     return end_here(p, &end);
 }
 
+/* Where to begin: behind what this pattern was found not to match. */
+static pgs_mpsc_node *first_to_look_at(const pg_process *p, const pgi_pattern *pattern)
+{
+    bool same = p->scan && pattern && pgi_pattern_pure(pattern) && pgi_pattern_same(p->scan_pattern, pattern);
+    return same ? p->scan : p->mailbox.head;
+}
+
+/* Remembers that `pattern` matches nothing up to `last`, if that is worth it. */
+static void remember_scan(pg_process *p, pgs_mpsc_node *last, const pgi_pattern *pattern)
+{
+    p->scan = NULL;
+    if (last == p->mailbox.head || !pgi_pattern_pure(pattern)) return;
+    if (!p->scan_pattern || !pgi_pattern_same(p->scan_pattern, pattern)) {
+        pgi_pattern_free(p->scan_pattern);
+        p->scan_pattern = pgi_pattern_copy(pattern);
+    }
+    if (p->scan_pattern) p->scan = last;
+}
+
 static int receive(pg_process *p, const pg_message **out, int64_t timeout, const pgi_pattern *pattern)
 {
     int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
-    bool resume = p->scan && pattern && pgi_pattern_pure(pattern) && p->scan_hash == pgi_pattern_hash(pattern);
-    pgs_mpsc_node *last = resume ? p->scan : p->mailbox.head;
+    pgs_mpsc_node *last = first_to_look_at(p, pattern);
     int status;
     pgi_drop_received(p);
     p->scan = NULL;
@@ -117,15 +130,16 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
         }
         if (msg->kind != PGI_USER && (status = meet_signal(p, msg, pattern)) != PG_OK) return status;
         if (!pattern || pgi_pattern_match(pattern, msg)) {
+            bool first = last == p->mailbox.head;
             *out = take(p, last, node);
+            if (first) last = p->mailbox.head;
             status = PG_OK;
             break;
         }
         last = node;
     }
-    if (status != PG_OK) p->scan = last;
-    if (pattern) p->scan_hash = pgi_pattern_hash(pattern);
-    if (!pattern) p->scan = NULL;
+    p->scan = NULL;
+    if (pattern) remember_scan(p, last, pattern);
     return status;
 }
 

@@ -10,19 +10,19 @@
  *
  * Invariants:
  *   1. What is in the table, a child slot or a chunk is complete and never changes, except for its child slot.
- *   2. A shared set lives as long as its store, and so do the set before it and all patterns that it uses: each set owns
- *      the patterns from `owned` on, a shared one its last.  Nothing is ever taken out, so nothing read needs protection;
- *      the read lock is only what cds_lfht asks for.
+ *   2. A shared set lives as long as its store, and so do the set before it and all patterns that it uses: each set
+ * owns the patterns from `owned` on, a shared one its last.  Nothing is ever taken out, so nothing read needs
+ * protection; the read lock is only what cds_lfht asks for.
  *   3. The number of shared sets is bounded, and their size: intermediate sets of a long registration would add up to
  *      the square of its length.  What does not fit is private, and grows by doubling.
  *
- * The index of a large set has chains by the hash of a first value that is an inline literal, and one chain of all other
- * receivers.  Both are in order of registration; finding merges the two chains that can match, so first match wins as it
- * does in a scan.
+ * The index of a large set has chains by the hash of a first value that is an inline literal, and one chain of all
+ * other receivers.  Both are in order of registration; finding merges the two chains that can match, so first match
+ * wins as it does in a scan.
  *
- * Rejected: a reference count on sets.  All processes of one kind would write to it, from all cores, when they start and
- * when they end.  Rejected too: taking a set's pattern from its child only, without a table; processes that begin alike
- * and go on in different ways would make new sets all the time. */
+ * Rejected: a reference count on sets.  All processes of one kind would write to it, from all cores, when they start
+ * and when they end.  Rejected too: taking a set's pattern from its child only, without a table; processes that begin
+ * alike and go on in different ways would make new sets all the time. */
 #include "receiver.h"
 
 #include <urcu/urcu-bp.h>
@@ -91,14 +91,14 @@ static holder *make(int kind, size_t capacity)
     h->set.list = (pgi_receiver *)(void *)(h->set.gates + capacity);
     h->set.next = (uint32_t *)(void *)(h->set.list + capacity);
     h->set.chains = (pgi_chain *)(void *)(h->set.next + capacity);
-    for (size_t i = 0; slots != 0 && i <= slots; i++)
-        h->set.chains[i] = (pgi_chain){PGI_NO_RECEIVER, PGI_NO_RECEIVER};
+    for (size_t i = 0; slots != 0 && i <= slots; i++) h->set.chains[i] = (pgi_chain){PGI_NO_RECEIVER, PGI_NO_RECEIVER};
     return h;
 }
 
 static void release(holder *h)
 {
-    for (uint32_t i = h->owned; i < h->set.count; i++) pgi_pattern_free((pgi_pattern *)(uintptr_t)h->set.list[i].pattern);
+    for (uint32_t i = h->owned; i < h->set.count; i++)
+        pgi_pattern_free((pgi_pattern *)(uintptr_t)h->set.list[i].pattern);
     pgi_free(h, h->bytes);
 }
 
@@ -108,10 +108,11 @@ static void append(pgi_receivers *set, pg_handler handler, const pgi_pattern *pa
     uint32_t i = set->count++;
     pgi_gate *gate = &set->gates[i];
     memset(gate, 0, sizeof *gate);
-    if (pattern->count != 0) gate->first = pattern->tests[0];
+    if (pattern->count > 0) gate->first = pattern->tests[0];
+    if (pattern->count > 1) gate->second = pattern->tests[1];
     gate->least = pattern->count;
     gate->span = pattern->open ? PG_VALUES_MAX : 0;
-    gate->whole = pattern->count <= 1 && pattern->slow == 0;
+    gate->whole = pattern->count <= 2 && pattern->slow == 0;
     set->list[i] = (pgi_receiver){handler, pattern};
     if (set->slots == 0) return;
 
@@ -125,12 +126,29 @@ static void append(pgi_receivers *set, pg_handler handler, const pgi_pattern *pa
     chain->last = i;
 }
 
-const pgi_receiver *pgi_receivers_find_indexed(const pgi_receivers *set, const pg_message *msg, const pg_term *first)
+/* Whether receiver `i` matches a message whose first two values are given. */
+static inline bool matches(const pgi_receivers *set, uint32_t i, const pg_message *msg, const pg_term *first,
+                           const pg_term *second)
 {
+    return pgi_gate_passes(&set->gates[i], msg->count, first, second) &&
+           (set->gates[i].whole || pgi_pattern_match_from(set->list[i].pattern, 2, pgi_message_terms(msg)));
+}
+
+const pgi_receiver *pgi_receivers_find_from(const pgi_receivers *set, const pg_message *msg, uint32_t i)
+{
+    const pg_term *first = pgi_gate_term(msg, 0), *second = pgi_gate_term(msg, 1);
+    for (; i < set->count; i++)
+        if (matches(set, i, msg, first, second)) return &set->list[i];
+    return NULL;
+}
+
+const pgi_receiver *pgi_receivers_find_indexed(const pgi_receivers *set, const pg_message *msg)
+{
+    const pg_term *first = pgi_gate_term(msg, 0), *second = pgi_gate_term(msg, 1);
     uint32_t a = set->chains[chain_of(set, first->head, first->body)].first, b = set->chains[set->slots].first;
     while (a != b) { /* equal: both at their ends */
         uint32_t i = a < b ? a : b;
-        if (pgi_receivers_match(set, i, msg, first)) return &set->list[i];
+        if (matches(set, i, msg, first, second)) return &set->list[i];
         if (a < b)
             a = set->next[a];
         else
@@ -248,7 +266,8 @@ static int make_shared(pgi_receiver_store *store, const wanted *w, pgi_receivers
 }
 
 /* Where the last child of a set is remembered. */
-static inline pgi_receivers *_Atomic *child_slot(pgi_receiver_store *store, const pgi_receivers *set, pg_handler handler)
+static inline pgi_receivers *_Atomic *child_slot(pgi_receiver_store *store, const pgi_receivers *set,
+                                                 pg_handler handler)
 {
     if (set != NULL) return &((pgi_receivers *)(uintptr_t)set)->child;
     return &store->roots[(mix((uint64_t)(uintptr_t)handler, 0) >> 32) & (PGI_ROOTS - 1)];

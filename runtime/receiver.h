@@ -3,20 +3,22 @@
  * A set is a list of receivers in order of registration.  A process points at one, and at another after registering.
  * There are three kinds:
  *
- *     shared    made by pgi_receivers_add().  Immutable, of the store, alive until it is destroyed.  The same receiver
- *               added to the same set gives the same set.
- *     table     made of a pg_table, once for each store.  Immutable, of the store.  More may be added to it: a shared set.
- *     private   of one process: its patterns hold a pid, a ref or a pointer, or it has more than PGI_SHARED_RECEIVERS
- *               receivers, or the store has PGI_SHARED_SETS already.  It grows in place, and is freed by its process.
+ *     shared    made by pgi_receivers_add().  Immutable, of the store, alive until it is destroyed.
+ *               The same receiver added to the same set gives the same set.
+ *     table     made of a pg_table, once for each store.  Immutable, of the store.  Adding to it
+ *               gives a shared set.
+ *     private   of one process: its patterns hold a pid, a ref or a pointer, or it has more than
+ *               PGI_SHARED_RECEIVERS receivers, or the store has PGI_SHARED_SETS already.  It grows
+ *               in place, and is freed by its process.
  *
  *     who                           may call
  *     any thread                    find on a shared or table set; add to one, or to none; pgi_table_use()
  *     the process that owns it      find on, add to and drop a private set
  *     one thread, nobody else left  init and destroy of a store
  *
- * A set finds a receiver by its gates: for each receiver, in one flat array, the number of values that its pattern takes
- * and the test of the first of them.  For a pattern of one plain element that is all; else the pattern itself is asked.
- * Sets of more than PGI_SCANNED receivers have an index by the first value as well: see receiver.c. */
+ * A set finds a receiver by its gates: for each receiver, in one flat array, the number of values that its pattern
+ * takes and the tests of the first two.  For most patterns, such as ("add", PG_INT), that is all; else the pattern is
+ * asked.  Sets of more than PGI_SCANNED receivers have an index by the first value as well: see receiver.c. */
 #ifndef PGI_RECEIVER_H
 #define PGI_RECEIVER_H
 
@@ -40,10 +42,11 @@ typedef struct pgi_receiver {
 } pgi_receiver;
 
 typedef struct pgi_gate {
-    pgi_test first; /* of the first value */
-    uint8_t least;  /* values that the pattern takes */
-    uint8_t span;   /* more that it takes */
-    bool whole;     /* the gate says all that the pattern says */
+    pgi_test first;  /* of the first value */
+    pgi_test second; /* of the second; of none, always true */
+    uint8_t least;   /* values that the pattern takes */
+    uint8_t span;    /* more that it takes */
+    bool whole;      /* the gate says all that the pattern says */
 } pgi_gate;
 
 /* The receivers whose first value has one hash, in order: numbers, linked through `next` of the set. */
@@ -65,16 +68,17 @@ struct pgi_receivers {
 };
 
 typedef struct pgi_table_chunk {
-    pgi_receivers *_Atomic sets[PGI_TABLE_CHUNK]; /* NULL: not yet compiled; below 0: the status that it is refused with */
+    pgi_receivers
+        *_Atomic sets[PGI_TABLE_CHUNK]; /* NULL: not yet compiled; below 0: the status that it is refused with */
 } pgi_table_chunk;
 
 struct cds_lfht;
 
 /* The sets of one runtime. */
 typedef struct pgi_receiver_store {
-    struct cds_lfht *shared;                   /* shared sets by (set before, handler, pattern) */
-    _Atomic uint32_t shared_count;             /* of them, those being made included */
-    pgi_receivers *_Atomic roots[PGI_ROOTS];   /* shared sets of one receiver, by handler: children of no set */
+    struct cds_lfht *shared;                 /* shared sets by (set before, handler, pattern) */
+    _Atomic uint32_t shared_count;           /* of them, those being made included */
+    pgi_receivers *_Atomic roots[PGI_ROOTS]; /* shared sets of one receiver, by handler: children of no set */
     pgi_table_chunk *_Atomic chunks[PGI_TABLE_CHUNKS];
 } pgi_receiver_store;
 
@@ -83,9 +87,10 @@ int pgi_receiver_store_init(pgi_receiver_store *store);
 void pgi_receiver_store_destroy(pgi_receiver_store *store);
 
 /* The set `set`, which is of this store, or NULL for none, and one receiver more.  `values` are copied.
- * A private `set` is consumed: it lives on in *out only, and what pgi_receivers_find() gave of it is void.  A result that is
- * private belongs to the caller's process.  PG_OK; PG_EINVAL also for a NULL handler, the others as pgi_pattern_compile()
- * says: then `set` stays as it was, and *out is not written.  From any thread, for a private set its owner. */
+ * A private `set` is consumed: it lives on in *out only, and what pgi_receivers_find() gave of it is void.  A result
+ * that is private belongs to the caller's process.  PG_OK; PG_EINVAL also for a NULL handler, the others as
+ * pgi_pattern_compile() says: then `set` stays as it was, and *out is not written.  From any thread, for a private set
+ * its owner. */
 int pgi_receivers_add(pgi_receiver_store *store, const pgi_receivers *set, pg_handler handler, size_t count,
                       const pg_value *values, const pgi_receivers **out);
 
@@ -94,11 +99,12 @@ void pgi_receivers_drop(const pgi_receivers *set);
 
 bool pgi_receivers_is_private(const pgi_receivers *set);
 
-/* The path of pgi_receivers_find() for a set with an index; `first` is the first term, or one of zeros. */
-const pgi_receiver *pgi_receivers_find_indexed(const pgi_receivers *set, const pg_message *msg, const pg_term *first);
+/* The paths of pgi_receivers_find(): from receiver `i` on; for a set with an index. */
+const pgi_receiver *pgi_receivers_find_from(const pgi_receivers *set, const pg_message *msg, uint32_t i);
+const pgi_receiver *pgi_receivers_find_indexed(const pgi_receivers *set, const pg_message *msg);
 
-/* For table.c.  A private set of no receivers, or NULL; a private set and one receiver more, where the pattern, in memory of
- * its own, is consumed with the set if PG_OK, else PG_ENOMEM; a private set, made one of a table. */
+/* For table.c.  A private set of no receivers, or NULL; a private set and one receiver more, where the pattern, in
+ * memory of its own, is consumed with the set if PG_OK, else PG_ENOMEM; a private set, made one of a table. */
 const pgi_receivers *pgi_receivers_empty(void);
 int pgi_receivers_append(const pgi_receivers *set, pg_handler handler, pgi_pattern *pattern, const pgi_receivers **out);
 void pgi_receivers_seal(const pgi_receivers *set);
@@ -111,37 +117,39 @@ static inline size_t pgi_receivers_count(const pgi_receivers *set)
     return set != NULL ? set->count : 0;
 }
 
-/* Whether a message of `count` values, beginning with `first`, passes. */
-static inline bool pgi_gate_passes(const pgi_gate *gate, unsigned count, const pg_term *first)
+/* The value at `index` of a message, or nil, so that gates can be tried on a message that is too short for them. */
+static inline const pg_term *pgi_gate_term(const pg_message *msg, unsigned index)
 {
-    return count - gate->least <= gate->span && pgi_test_passes(&gate->first, first);
+    static const pg_term none = {0, 0};
+    return index < msg->count ? pgi_message_terms(msg) + index : &none;
 }
 
-/* Whether receiver `i` of the set matches. */
-static inline bool pgi_receivers_match(const pgi_receivers *set, uint32_t i, const pg_message *msg,
-                                       const pg_term *first)
+/* Whether a message of `count` values passes, whose first two are given. */
+static inline bool pgi_gate_passes(const pgi_gate *gate, unsigned count, const pg_term *first, const pg_term *second)
 {
-    const pgi_gate *gate = &set->gates[i];
-    return pgi_gate_passes(gate, msg->count, first) &&
-           (gate->whole || pgi_pattern_match_from(set->list[i].pattern, 1, first));
+    return count - gate->least <= gate->span && pgi_test_passes(&gate->first, first) &&
+           pgi_test_passes(&gate->second, second);
 }
 
-/* The first receiver that matches, or NULL.  `set` may be NULL.  The result lives as long as the set does. */
+/* The first receiver that matches, or NULL.  `set` may be NULL.  The result lives as long as the set does.  What is not
+ * said by gates is left to functions that are called last, so that nothing is saved on the stack for them. */
 static inline const pgi_receiver *pgi_receivers_find(const pgi_receivers *set, const pg_message *msg)
 {
-    static const pg_term none = {0, 0}; /* a message without values has no first term to be read */
     if (unlikely(set == NULL)) return NULL;
-    const pg_term *first = likely(msg->count != 0) ? pgi_message_terms(msg) : &none;
-    if (unlikely(set->slots != 0)) return pgi_receivers_find_indexed(set, msg, first);
-    for (uint32_t i = 0; i < set->count; i++)
-        if (pgi_receivers_match(set, i, msg, first)) return &set->list[i];
+    if (unlikely(set->slots != 0)) return pgi_receivers_find_indexed(set, msg);
+    const pg_term *first = pgi_gate_term(msg, 0), *second = pgi_gate_term(msg, 1);
+    const pgi_gate *gate = set->gates;
+    for (uint32_t i = 0, count = set->count; i < count; i++, gate++) {
+        if (!pgi_gate_passes(gate, msg->count, first, second)) continue;
+        return likely(gate->whole) ? &set->list[i] : pgi_receivers_find_from(set, msg, i);
+    }
     return NULL;
 }
 
-/* The set of a table in this store; compiled at its first use there.  A set of no receivers is a set, too.  PG_OK; PG_EINVAL:
- * no table, no function in it, or called while a table is being defined; the first error that pg_on() met: such a table
- * is refused each time, but for PG_ENOMEM, after which it may be tried again.  *out is written if PG_OK; it is private for
- * the tables beyond the first 4,096 of a program, in some cases.  From any thread. */
+/* The set of a table in this store; compiled at its first use there.  A set of no receivers is a set, too.  PG_OK;
+ * PG_EINVAL: no table, no function in it, or called while a table is being defined; the first error that pg_on() met:
+ * such a table is refused each time, but for PG_ENOMEM, after which it may be tried again.  *out is written if PG_OK;
+ * it is private for the tables beyond the first 4,096 of a program, in some cases.  From any thread. */
 static inline int pgi_table_use(pgi_receiver_store *store, pg_table *table, const pgi_receivers **out)
 {
     if (unlikely(table == NULL)) return PG_EINVAL;

@@ -62,6 +62,21 @@ void pgi_leave_guest(const pgi_visit *visit)
     pgi_release_node(visit->rt->node);
 }
 
+/* In the child of a fork there is none of a runtime's threads: it has stopped there, and everything says so. */
+static void after_fork(void)
+{
+    for (uint32_t node = 1; node < NODES; node++) {
+        pg_runtime *rt = xchg_relaxed(&nodes[node].rt, NULL);
+        store_relaxed(&nodes[node].visitors, 0);
+        if (rt) store_relaxed(&rt->stopped, true);
+    }
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, after_fork);
+}
+
 /* A number that no runtime has, and generations that none before it has used; 0: there is none. */
 static uint32_t reserve_node(uint32_t *first_generation)
 {
@@ -84,14 +99,6 @@ static void free_node(uint32_t node, uint32_t next_generation)
     pthread_mutex_lock(&nodes_lock);
     nodes[node].next_generation = next_generation;
     pthread_mutex_unlock(&nodes_lock);
-}
-
-static void unpublish(pg_runtime *rt)
-{
-    store_seq_cst(&nodes[rt->node].rt, NULL);                                  /* partner: pgi_hold_node */
-    while (load_acquire(&nodes[rt->node].visitors) > 0) { /* partner: pgi_release_node */
-        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-    }
 }
 
 /* ------------------------------------------------------------------------------------------------------ counters */
@@ -328,7 +335,9 @@ static pg_runtime *start(const pg_options *options, int *status)
 
 pg_runtime *pg_start(const pg_options *options)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int status;
+    pthread_once(&once, watch_forks);
     pg_runtime *rt = start(options, &status);
     if (options && options->status) *options->status = status;
     return rt;
@@ -336,14 +345,17 @@ pg_runtime *pg_start(const pg_options *options)
 
 /* ------------------------------------------------------------------------------------------------------------- stop */
 
+/* The visit keeps the slots of those that end meanwhile from being used again; without one nobody is left to do so. */
 static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
 {
+    pgi_visit visit = pgi_visit_runtime(rt);
     uint32_t used = load_relaxed(&rt->slots.used);
     for (uint32_t i = 0; i < used; i++) {
         pg_process *p = &rt->slots.base[i];
         pg_pid pid = {load_acquire(&p->id)}; /* partner: publish in spawn.c */
         if (pid.id != 0) f(rt, p, pid, n);
     }
+    pgi_leave(&visit);
 }
 
 static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
@@ -360,6 +372,26 @@ static void tell_attached(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n
     if (!p->attached) return;
     pg_terminate(pid);
     ++*n;
+}
+
+static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)rt;
+    const pg_exit_info info = {.kind = PG_EXIT_NORMAL, .pid = pid};
+    pgi_lock(p);
+    *n += (unsigned)pgi_watchers_tell(p, &info);
+    pgi_unlock(p);
+}
+
+/* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process. */
+static void unpublish(pg_runtime *rt)
+{
+    store_seq_cst(&nodes[rt->node].rt, NULL);             /* partner: pgi_hold_node */
+    while (load_acquire(&nodes[rt->node].visitors) > 0) { /* partner: pgi_release_node */
+        unsigned n = 0;
+        each_process(rt, dismiss_watchers, &n);
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
 }
 
 static void kill_waiting(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
@@ -431,6 +463,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
 int pg_stop(pg_runtime *rt, int64_t timeout)
 {
     if (!rt) return PG_EINVAL;
+    if (load_relaxed(&rt->stopped)) return PG_ESTOPPED; /* the child of a fork */
     if (called_from_inside(rt)) return PG_EINSIDE;
     pthread_mutex_lock(&rt->stop_lock);
     bool ended = end_all(rt, timeout);

@@ -35,7 +35,8 @@ uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
     uint32_t highest = slots->first_generation;
     uint32_t used = load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used);
     for (uint32_t i = 0; i < used; i++) {
-        if (slots->base[i].generation > highest) highest = slots->base[i].generation;
+        uint32_t generation = pgi_slot_generation(&slots->base[i]);
+        if (generation > highest) highest = generation;
     }
     return highest;
 }
@@ -77,7 +78,7 @@ static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
     for (pg_process *p = bag->first, *next; p; p = next) {
         next = p->next_free;
         drop_mail(rt, p);
-        if (likely(p->generation < PGI_GENERATION_MAX)) keep(cache, p);
+        if (likely(pgi_slot_generation(p) < PGI_GENERATION_MAX)) keep(cache, p);
     }
     *bag = (pgi_bag){0};
 }
@@ -125,7 +126,7 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
     uint32_t used = load_relaxed(&slots->used);
     for (unsigned n = cache->free_count; n < PGI_SLOTS_BATCH && used < slots->max; n++, used++) {
         pg_process *p = &slots->base[used];
-        p->generation = slots->first_generation;
+        store_relaxed(&p->generation, slots->first_generation);
         pgs_mpsc_init(&p->mailbox, false);
         keep(cache, p);
     }
@@ -144,7 +145,7 @@ pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
         }
     }
     pg_process *p = pop(cache);
-    p->generation++;
+    store_relaxed(&p->generation, pgi_slot_generation(p) + 1);
     return p;
 }
 

@@ -77,9 +77,14 @@ static inline uint32_t pgi_slot_index(const pgi_slots *slots, const pg_process *
     return (uint32_t)(p - slots->base);
 }
 
+static inline uint32_t pgi_slot_generation(const pg_process *p)
+{
+    return load_relaxed(&((pg_process *)(uintptr_t)p)->generation);
+}
+
 static inline pg_pid pgi_slot_pid(const pgi_slots *slots, const pg_process *p)
 {
-    return (pg_pid){(uint64_t)slots->node << (64 - PGI_NODE_BITS) | (uint64_t)p->generation << PGI_INDEX_BITS |
+    return (pg_pid){(uint64_t)slots->node << (64 - PGI_NODE_BITS) | (uint64_t)pgi_slot_generation(p) << PGI_INDEX_BITS |
                     pgi_slot_index(slots, p)};
 }
 

@@ -2,13 +2,13 @@
  *
  * Called when a process is started with a table or asks for one, and by the program's own `define` functions.
  *
- * A table is numbered at its first use in the program; each store keeps the sets of its tables by that number, in chunks
- * that appear as needed, so that using a table is two loads.  Defining is rare and under one mutex of the program: the
- * table is the program's, and two runtimes may meet it at once.  While `define` runs, the table points at a builder on
- * the stack of who runs it.
+ * A table is numbered at its first use in the program; each store keeps the sets of its tables by that number, in
+ * chunks that appear as needed, so that using a table is two loads.  Defining is rare and under one mutex of the
+ * program: the table is the program's, and two runtimes may meet it at once.  While `define` runs, the table points at
+ * a builder on the stack of who runs it.
  *
- * A table beyond the numbers that a store keeps is defined anew each time, by pgi_receivers_add(), which shares its sets
- * as it shares those of processes that register the same.
+ * A table beyond the numbers that a store keeps is defined anew each time, by pgi_receivers_add(), which shares its
+ * sets as it shares those of processes that register the same.
  *
  * Rejected: the set in the table itself.  Its patterns' memory is a runtime's, and another runtime may outlive that. */
 #define _GNU_SOURCE /* PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP */

@@ -73,7 +73,7 @@ int pg_yield(pg_process *self)
 static bool was_ever(const pgi_slots *slots, const pg_process *p, pg_pid pid)
 {
     uint32_t generation = pgi_pid_generation(pid);
-    return p && generation > slots->first_generation && generation <= p->generation;
+    return p && generation > slots->first_generation && generation <= pgi_slot_generation(p);
 }
 
 /* The exit of a process that has ended; PG_ENOPROC for one that never was.  The slot's lock is held. */
@@ -81,7 +81,7 @@ static int look_back(pg_runtime *rt, const pg_process *p, pg_pid pid, pg_exit_in
 {
     if (!was_ever(&rt->slots, p, pid)) return PG_ENOPROC;
     if (pgi_exits_find(rt, pid, info)) return PG_OK;
-    bool last = p->generation == pgi_pid_generation(pid);
+    bool last = pgi_slot_generation(p) == pgi_pid_generation(pid);
     info->pid = pid;
     info->kind = last ? (pg_exit_kind)p->last_kind : rt->exits_made <= PGI_EXITS_KEPT ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN;
     snprintf(info->text, sizeof info->text, "%s", info->kind == PG_EXIT_NORMAL ? "" : "no longer remembered");

@@ -111,7 +111,8 @@ typedef struct pg_options {
     int64_t stuck_after;      /* nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms
                                  at the most another thread takes over their queue */
     bool report_overflow;     /* install a SIGSEGV handler that names the process whose stack ran out before the program
-                                 dies as it would have; chains to the host's own handler.  False: none is installed */
+                                 dies as it would have; chains to the host's own handler.  For PG_GREEN and PG_THREAD; the
+                                 stack of an attached host thread is the host's affair.  False: none is installed */
     void (*log)(void *context, pg_log_level level, const char *line); /* from any thread; NULL: to stderr */
     void *log_context;
     int *status;              /* where pg_start() says why it returned NULL; may be NULL */

@@ -88,9 +88,11 @@ static void describe(pg_exit_info *info, pg_pid pid, const pgi_end *end)
 
 static PGS_COLD void report(pg_process *p, const pg_exit_info *info)
 {
-    pgi_log(p->rt, PG_LOG_FAILED, "process <%u.%u.%u> \"%s\" ended (%s): %s", pgi_pid_node(info->pid),
-            pgi_pid_generation(info->pid), pgi_pid_index(info->pid), pg_name(p), pgi_exit_kind_name(info->kind),
-            info->text);
+    char who[256];
+    pgi_print out;
+    pgi_print_init(&out, who, sizeof who);
+    pgi_print_process(&out, p, info->pid);
+    pgi_log(p->rt, PG_LOG_FAILED, "process %s ended (%s): %s", who, pgi_exit_kind_name(info->kind), info->text);
 }
 
 /* --------------------------------------------------------------------------------------------------- the last steps */
@@ -143,7 +145,8 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pgi_unlock(p);
 
     told += pgi_links_tell(p, pid, links, end);
-    if (unlikely(end->kind != PG_EXIT_NORMAL && told == 0)) report(p, &info);
+    bool news = end->kind != PG_EXIT_NORMAL && end->kind != PG_EXIT_KILLED; /* pg_stop() names those it kills */
+    if (unlikely(news && told == 0)) report(p, &info);
     uint64_t dropped = free_what_it_owns(p, visit.local ? &visit.local->cache : NULL);
     if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);
     if (visit.rt && !p->attached) pgi_slot_return(&visit, p); /* an attached one keeps it until pg_detach() */

@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+#include "overflow.h"
 #include "runtime.h"
 
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
@@ -55,12 +56,14 @@ static void *thread_main(void *arg)
 {
     pgi_host *host = arg;
     pg_runtime *rt = host->rt;
+    if (rt->options.report_overflow) pgi_overflow_thread_begin(true);
     running = host->process;
     host->serving = true;
     if (setjmp(host->base) == 0) {
         if (!pgi_begin(running)) handle_until(running, PGS_NEVER);
     }
     running = NULL;
+    if (rt->options.report_overflow) pgi_overflow_thread_end();
     pthread_mutex_lock(&rt->threads.lock);
     host->next = rt->threads.ended;
     rt->threads.ended = host;

@@ -1,15 +1,18 @@
 /* overflow.c - see overflow.h.
  *
- * The handler runs in the middle of anything, so it takes no lock, allocates nothing and calls only what is async-signal-safe.
- * What it reads is the faulting thread's own: which worker it is, which task that runs, the pool of its stacks.  None of
- * these can go away while the thread is in the handler, and a process's name is not replaced while it runs.
+ * The handler runs in the middle of anything, so it takes no lock, allocates nothing and calls only what is
+ * async-signal-safe. What it reads is the faulting thread's own: which worker it is, which task that runs, the pool of
+ * its stacks.  None of these can go away while the thread is in the handler, and a process's name is not replaced while
+ * it runs.
  *
- * Chaining.  `previous` is what was there before, and is written before the handler is installed.  The last runtime takes
- * the handler back if it is still the one in force.  If the host has put another on top meanwhile, ours must stay: theirs
- * will call it.  It then passes on all that it is given, and is not installed a second time, which would make a ring.
+ * Chaining.  `previous` is what was there before, and is written before the handler is installed.  The last runtime
+ * takes the handler back if it is still the one in force.  If the host has put another on top meanwhile, ours must
+ * stay: theirs will call it.  It then passes on all that it is given, and is not installed a second time, which would
+ * make a ring.
  *
- * Rejected: a lock-free list of the runtimes that asked, searched for the address: a fault that is not on a stack of the
- * thread's own is a wild pointer, and no overflow.  SIGBUS: Linux reports guard pages, of either kind, by SIGSEGV. */
+ * Rejected: a lock-free list of the runtimes that asked, searched for the address: a fault that is not on a stack of
+ * the thread's own is a wild pointer, and no overflow.  SIGBUS: Linux reports guard pages, of either kind, by SIGSEGV.
+ */
 #define _GNU_SOURCE
 #include "overflow.h"
 

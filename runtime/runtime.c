@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "link.h"
+#include "overflow.h"
 #include "sched/cpus.h"
 
 enum { NODES = 1 << PGI_NODE_BITS, DEFAULT_PROCESSES = 1 << 22 };
@@ -238,6 +239,16 @@ static void local_idle(void *context, void *memory)
     pgi_slots_tidy(context, &((pgi_local *)memory)->slots);
 }
 
+static void thread_begin(void *context)
+{
+    if (((pg_runtime *)context)->options.report_overflow) pgi_overflow_thread_begin(false);
+}
+
+static void thread_end(void *context)
+{
+    if (((pg_runtime *)context)->options.report_overflow) pgi_overflow_thread_end();
+}
+
 /* ------------------------------------------------------------------------------------------------------------ start */
 
 static int complete(pg_options *o)
@@ -261,6 +272,8 @@ static int start_sched(pg_runtime *rt)
                          .local_make = local_make,
                          .local_free = local_free,
                          .local_idle = local_idle,
+                         .thread_begin = thread_begin,
+                         .thread_end = thread_end,
                          .context = rt};
     const pgs_config config = {.workers = rt->options.workers,
                                .stack_size = rt->options.stack_size,
@@ -329,6 +342,7 @@ static pg_runtime *start(const pg_options *options, int *status)
         free_structure(rt);
         return NULL;
     }
+    if (rt->options.report_overflow) pgi_overflow_ask();
     store_seq_cst(&nodes[rt->node].rt, rt); /* partner: pgi_hold_node */
     return rt;
 }
@@ -394,24 +408,37 @@ static void unpublish(pg_runtime *rt)
     }
 }
 
-static void kill_waiting(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
-{
-    (void)pid;
-    if (p->attached || !pgi_sleeper_claim(&p->sleeper.task)) return;
-    pgs_ready(rt->sched, &p->sleeper.task);
-    ++*n;
-}
-
 enum { NAMED = 20 };
 
-static void name_one(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+/* Says of one more process what became of it; of the first ones by name. */
+static void name_one(pg_runtime *rt, pg_process *p, pg_pid pid, const char *what, unsigned *n)
 {
-    if (p->attached || ++*n > NAMED) return;
+    if (++*n > NAMED) return;
     char who[256];
     pgi_print out;
     pgi_print_init(&out, who, sizeof who);
     pgi_print_process(&out, p, pid);
-    pgi_log(rt, PG_LOG_WARNING, "process %s has not ended: its code has not returned", who);
+    pgi_log(rt, PG_LOG_WARNING, "process %s did not end in time: %s", who, what);
+}
+
+static void name_rest(pg_runtime *rt, const char *what, unsigned n)
+{
+    if (n > NAMED) pgi_log(rt, PG_LOG_WARNING, "%u more processes did not end in time: %s", n - NAMED, what);
+}
+
+static const char *const is_killed = "it is ended where it sleeps or waits";
+static const char *const still_runs = "its code has not returned";
+
+static void kill_waiting(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    if (p->attached || !pgi_sleeper_claim(&p->sleeper.task)) return;
+    name_one(rt, p, pid, is_killed, n);
+    pgs_ready(rt->sched, &p->sleeper.task);
+}
+
+static void name_running(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    if (!p->attached) name_one(rt, p, pid, still_runs, n);
 }
 
 /* Only the attached are left; each holds a reference, and so does the runtime itself. */
@@ -422,7 +449,7 @@ static bool all_ended(pg_runtime *rt)
 
 /* Waits until all have ended or the deadline has passed; does f to each process at growing intervals. */
 static bool wait_for_all(pg_runtime *rt, int64_t deadline,
-                         void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n))
+                         void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
 {
     int64_t interval = PG_MS(1);
     int64_t again = pgs_now();
@@ -430,8 +457,7 @@ static bool wait_for_all(pg_runtime *rt, int64_t deadline,
         if (all_ended(rt)) return true;
         int64_t now = pgs_now();
         if (now >= again) {
-            unsigned n = 0;
-            each_process(rt, f, &n);
+            each_process(rt, f, n);
             again = pgs_deadline(interval);
             interval *= 4; /* what is missed now was being spawned: there cannot be much of that */
             continue;
@@ -451,12 +477,16 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
 {
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
-    if (wait_for_all(rt, deadline, tell)) return true;
-    store_seq_cst(&rt->killing, true); /* partner: end_if_killed */
-    if (wait_for_all(rt, pgs_deadline(kill_patience), kill_waiting)) return true;
     unsigned n = 0;
-    each_process(rt, name_one, &n);
-    if (n > NAMED) pgi_log(rt, PG_LOG_WARNING, "and %u more", n - NAMED);
+    if (wait_for_all(rt, deadline, tell, &n)) return true;
+    store_seq_cst(&rt->killing, true); /* partner: end_if_killed */
+    n = 0;
+    bool ended = wait_for_all(rt, pgs_deadline(kill_patience), kill_waiting, &n);
+    name_rest(rt, is_killed, n);
+    if (ended) return true;
+    n = 0;
+    each_process(rt, name_running, &n);
+    name_rest(rt, still_runs, n);
     return false;
 }
 
@@ -477,6 +507,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     pgi_slots_drain(rt, &rt->foreign.slots);
     pgi_cache_drain(&rt->foreign.cache);
     pgs_sched_stop(rt->sched);
+    if (rt->options.report_overflow) pgi_overflow_release();
     pgi_depot_destroy(&rt->depot);
     store_release(&rt->stopped, true); /* partners: drop_stopped, pg_runtime_of */
     pgi_runtime_drop(rt);

@@ -56,6 +56,7 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
         free(s);
         return error;
     }
+    *out = s; /* before the first worker, which may call ops that read it */
     for (unsigned i = 0; i < config->workers; i++) {
         if (pgs_worker_new(s)) continue;
         stop_threads(s, false);
@@ -67,7 +68,6 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
         free_sched(s);
         return -EAGAIN;
     }
-    *out = s;
     return 0;
 }
 

@@ -385,7 +385,9 @@ void pgs_abandon(void)
 void *pgs_worker_main(void *arg)
 {
     pgs_worker *w = arg;
+    const pgs_ops *ops = &w->sched->ops;
     current = w;
+    if (ops->thread_begin) ops->thread_begin(ops->context);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
     pgs_epoch_register(&w->sched->epoch, &w->member);
@@ -393,6 +395,7 @@ void *pgs_worker_main(void *arg)
     go(w, w->spare[--w->spares]);
     pgs_epoch_member_offline(&w->sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->sched->stacks, w->spare[--w->spares]);
+    if (ops->thread_end) ops->thread_end(ops->context);
     current = NULL;
     return NULL;
 }

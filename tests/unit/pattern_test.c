@@ -58,10 +58,10 @@ static int status_of(size_t count, const pg_value *pattern)
 }
 
 /* CHECK() would print the condition, which macros have made longer than a string may be. */
-#define EXPECT(got, expected)                                                                                          \
-    do {                                                                                                               \
-        int got_ = (got);                                                                                              \
-        if (got_ != (expected)) CHECK_FAIL("%d, not %d", got_, expected);                                              \
+#define EXPECT(got, expected)                                             \
+    do {                                                                  \
+        int got_ = (got);                                                 \
+        if (got_ != (expected)) CHECK_FAIL("%d, not %d", got_, expected); \
     } while (0)
 #define YES(message, pattern) EXPECT(matches(PG_VALUES message, PG_VALUES pattern), true)
 #define NO(message, pattern) EXPECT(matches(PG_VALUES message, PG_VALUES pattern), false)
@@ -207,9 +207,9 @@ static void test_terms(void)
     /* What is compiled from terms is the same as what is compiled from values, and is recognised by them. */
     pgi_pattern *a, *b;
     CHECK_EQ(pgi_pattern_compile(PG_VALUES(&t[1], &t[2], &t[3], &t[0]), &a), PG_OK);
-    CHECK_EQ(pgi_pattern_compile(PG_VALUES(LONG_A, pg_tuple(1, pg_list(LONG_B)), pg_dict("a", 1, "b", pg_tuple(2)), 1),
-                                 &b),
-             PG_OK);
+    CHECK_EQ(
+        pgi_pattern_compile(PG_VALUES(LONG_A, pg_tuple(1, pg_list(LONG_B)), pg_dict("a", 1, "b", pg_tuple(2)), 1), &b),
+        PG_OK);
     CHECK(pgi_pattern_same(a, b));
     CHECK(pgi_pattern_same_as_values(b, PG_VALUES(&t[1], &t[2], &t[3], &t[0])));
     CHECK(!pgi_pattern_same_as_values(b, PG_VALUES(&t[1], &t[2], &t[3], &t[4])));
@@ -446,8 +446,9 @@ static pg_value random_value(world *w, unsigned depth)
             elements[2 * i + 1] = random_value(w, depth - 1);
         }
     }
-    return kind == 5 ? pg_tuple_of(count, elements) : kind == 6 ? pg_list_of(count, elements)
-                                                                : pg_dict_of(2 * count, elements);
+    return kind == 5   ? pg_tuple_of(count, elements)
+           : kind == 6 ? pg_list_of(count, elements)
+                       : pg_dict_of(2 * count, elements);
 }
 
 /* A pattern that often matches the value. */

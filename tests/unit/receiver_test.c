@@ -5,12 +5,12 @@
 #include "runtime/receiver.h"
 
 /* Handlers are only compared here. */
-#define HANDLER(name)                                                                                                  \
-    static void name(pg_process *self, const pg_message *msg)                                                          \
-    {                                                                                                                  \
-        (void)self;                                                                                                    \
-        (void)msg;                                                                                                     \
-        puts(#name);                                                                                                   \
+#define HANDLER(name)                                         \
+    static void name(pg_process *self, const pg_message *msg) \
+    {                                                         \
+        (void)self;                                           \
+        (void)msg;                                            \
+        puts(#name);                                          \
     }
 HANDLER(handle_a)
 HANDLER(handle_b)
@@ -165,11 +165,18 @@ static void test_index(pgi_receiver_store *store)
         const pgi_receivers *set = NULL;
         unsigned size = 1 + (unsigned)(check_random(&random) % 40);
         for (unsigned i = 0; i < size; i++) {
-            const pg_value firsts[] = {PG_ANY, PG_INT, pg_v_int((int64_t)(check_random(&random) % 10)),
-                                       pg_v_float(0.0), pg_v_float((double)(check_random(&random) % 3)), PG_ETC,
-                                       pg_v_pid((pg_pid){round}), pg_v_str("name"), PG_NIL,
+            const pg_value firsts[] = {PG_ANY,
+                                       PG_INT,
+                                       pg_v_int((int64_t)(check_random(&random) % 10)),
+                                       pg_v_float(0.0),
+                                       pg_v_float((double)(check_random(&random) % 3)),
+                                       PG_ETC,
+                                       pg_v_pid((pg_pid){round}),
+                                       pg_v_str("name"),
+                                       PG_NIL,
                                        pg_strn("aaaaaaaaaaaaaaaaaa", check_random(&random) % 18)};
-            const pg_value values[] = {firsts[check_random(&random) % 10], pg_v_int((int64_t)(check_random(&random) % 2))};
+            const pg_value values[] = {firsts[check_random(&random) % 10],
+                                       pg_v_int((int64_t)(check_random(&random) % 2))};
             unsigned count = (values[0].head & 0xff) == PG_T_ETC ? 1 : 1 + (unsigned)(check_random(&random) % 2);
             if (check_random(&random) % 20 != 0 && count == 1 && (values[0].head & 0xff) != PG_T_INT) count = 2;
             if ((values[0].head & 0xff) == PG_T_ETC && i + 5 < size) continue;
@@ -177,11 +184,15 @@ static void test_index(pgi_receiver_store *store)
             CHECK_EQ(status, PG_OK);
         }
         for (unsigned i = 0; i < 60; i++) {
-            const pg_value firsts[] = {pg_v_int((int64_t)(check_random(&random) % 12)), pg_v_float(-0.0),
-                                       pg_v_float((double)(check_random(&random) % 3)), pg_v_pid((pg_pid){round}),
-                                       pg_v_str("name"), pg_strn("aaaaaaaaaaaaaaaaaa", check_random(&random) % 18),
+            const pg_value firsts[] = {pg_v_int((int64_t)(check_random(&random) % 12)),
+                                       pg_v_float(-0.0),
+                                       pg_v_float((double)(check_random(&random) % 3)),
+                                       pg_v_pid((pg_pid){round}),
+                                       pg_v_str("name"),
+                                       pg_strn("aaaaaaaaaaaaaaaaaa", check_random(&random) % 18),
                                        PG_NIL};
-            const pg_value values[] = {firsts[check_random(&random) % 7], pg_v_int((int64_t)(check_random(&random) % 3))};
+            const pg_value values[] = {firsts[check_random(&random) % 7],
+                                       pg_v_int((int64_t)(check_random(&random) % 3))};
             pg_message *msg;
             CHECK_EQ(pgi_message_build(NULL, check_random(&random) % 3, values, &msg), PG_OK);
             const pgi_receiver *expected = NULL;
@@ -238,7 +249,8 @@ static void define_nested(pg_table *t)
 
 static void test_tables(pgi_receiver_store *store)
 {
-    static pg_table counter = PG_TABLE(define_counter), wrong = PG_TABLE(define_wrong), empty = PG_TABLE(define_nothing);
+    static pg_table counter = PG_TABLE(define_counter), wrong = PG_TABLE(define_wrong),
+                    empty = PG_TABLE(define_nothing);
     static pg_table with_pid = PG_TABLE(define_pid), nested = PG_TABLE(define_nested), none = PG_TABLE(NULL);
     const pgi_receivers *set = NULL, *again = NULL, *other;
     pgi_receiver_store second;
@@ -415,7 +427,8 @@ static void test_memory(void)
         pgi_memory_fail(nth);
         done = true;
         for (int i = 0; i < 20; i++) {
-            const pg_value values[] = {pg_v_str("a text of more than fourteen bytes"), i < 10 ? pg_v_int(i) : pg_v_pid(known)};
+            const pg_value values[] = {pg_v_str("a text of more than fourteen bytes"),
+                                       i < 10 ? pg_v_int(i) : pg_v_pid(known)};
             const pgi_receivers *before = set;
             int status = add(&store, &set, handle_a, 2, values);
             if (status == PG_OK) continue;

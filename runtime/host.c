@@ -29,7 +29,7 @@ static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
         pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
         if (node) return node;
         if (deadline <= 0) return NULL;
-        if (!pgi_rest(p)) {
+        if (!pgi_rest(p, NULL)) {
             cpu_relax(); /* a sender stands between its exchange and its link */
             continue;
         }
@@ -44,7 +44,7 @@ static bool handle_until(pg_process *p, int64_t deadline)
 {
     pgs_mpsc_node *node;
     while ((node = next_message(p, deadline)) != NULL) {
-        if (pgi_handle_next(p, node)) return true;
+        if (pgi_handle_next(p, node, NULL)) return true;
         if (deadline != PGS_NEVER && pgs_now() >= deadline) return false;
     }
     return false;

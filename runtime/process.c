@@ -31,10 +31,15 @@ void pgi_unlock(pg_process *p)
     store_release(&p->lock, 0); /* partner: pgi_lock */
 }
 
-void pgi_free_message(pg_message *msg)
+static inline void free_message(pg_message *msg, pgi_cache *cache)
 {
     msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
-    pgi_message_free(pgi_cache_here(NULL), msg);
+    pgi_message_free(cache, msg);
+}
+
+void pgi_free_message(pg_message *msg)
+{
+    free_message(msg, pgi_cache_here(NULL));
 }
 
 void pgi_release(pg_process *p, pgs_mpsc_node *node)
@@ -55,11 +60,11 @@ void pgi_drop_received(pg_process *p)
     if (msg->flags & PGI_LOOSE) pgi_free_message(msg); /* else it is in the mailbox, marked or as its head */
 }
 
-bool pgi_rest(pg_process *p)
+bool pgi_rest(pg_process *p, pgi_cache *cache)
 {
     pgs_mpsc_node *released;
     if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;
-    if (released) pgi_free_message(pgi_of_node(released));
+    if (released) free_message(pgi_of_node(released), cache);
     return true;
 }
 
@@ -150,12 +155,12 @@ static PGS_COLD void after_receives(pg_process *p, pg_message *msg)
     if (msg->flags & PGI_LOOSE) pgi_free_message(msg);
 }
 
-bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node)
+bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
 {
     pg_message *msg = pgi_of_node(node);
     pgs_mpsc_node *before = pgs_mpsc_advance(&p->mailbox, node);
     p->scan = NULL;
-    if (before) pgi_free_message(pgi_of_node(before));
+    if (before) free_message(pgi_of_node(before), cache);
     if (unlikely(msg->flags & PGI_CONSUMED)) return false; /* received earlier, out of turn */
     p->current = msg;
     const pgi_receiver *r = likely(msg->kind == PGI_USER) ? pgi_receivers_find(p->receivers, msg) : NULL;
@@ -182,22 +187,31 @@ bool pgi_begin(pg_process *p)
     return true;
 }
 
-void pgi_run(pgs_worker *worker, pgs_task *task)
+static inline pgi_cache *cache_of(const pgs_worker *w)
 {
-    (void)worker; /* which it is may change with each call below */
+    return &((pgi_local *)pgs_worker_local(w))->cache;
+}
+
+/* The worker may be another one after each handler: a handler may block. */
+void pgi_run(pgs_worker *w, pgs_task *task)
+{
     pg_process *p = pgi_of_task(task);
-    if (unlikely(p->phase == PGI_NEW) && pgi_begin(p)) return;
+    if (unlikely(p->phase == PGI_NEW)) {
+        if (pgi_begin(p)) return;
+        w = pgs_worker_self();
+    }
     for (unsigned n = 0; n < PGI_SLICE; n++) {
         pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
         if (!node) {
-            if (likely(pgi_rest(p))) return;
+            if (likely(pgi_rest(p, cache_of(w)))) return;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
-        if (pgi_handle_next(p, node)) return;
-        if (unlikely(pgs_worker_progress(pgs_worker_self()))) break;
+        if (pgi_handle_next(p, node, cache_of(w))) return;
+        w = pgs_worker_self();
+        if (unlikely(pgs_worker_progress(w))) break;
     }
-    pgs_requeue(pgs_worker_self(), task);
+    pgs_requeue(w, task);
 }
 
 /* -------------------------------------------------------------------------------------------------- about itself */

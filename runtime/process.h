@@ -115,10 +115,10 @@ void pgi_run(pgs_worker *worker, pgs_task *task);
 
 /* Runs the target; then handles `node`, which is the next of the mailbox.  True: the process has ended, and is gone. */
 bool pgi_begin(pg_process *p);
-bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node);
+bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache);
 
 /* Goes to rest, and frees the last message.  True: `p` belongs to whoever takes the idle bit.  False: there is mail. */
-bool pgi_rest(pg_process *p);
+bool pgi_rest(pg_process *p, pgi_cache *cache);
 
 /* Handles one message of the runtime's, (exit) or (exit, pid), for which `r` is the receiver or NULL.  True: the process
  * has to end, by *end, whose text is in `text`. */

@@ -53,6 +53,7 @@ void pgi_release_node(uint32_t node)
 void pgi_visit_guest(pgi_visit *visit, uint32_t node)
 {
     visit->local = NULL;
+    visit->worker = NULL;
     visit->rt = pgi_hold_node(node);
     if (visit->rt) visit->guest = pgs_epoch_enter(pgs_sched_epoch(visit->rt->sched));
 }
@@ -222,6 +223,7 @@ static void *local_make(void *context)
     pgi_local *local = pgi_alloc_aligned(sizeof *local, _Alignof(pgi_local));
     if (!local) return NULL;
     local->rt = context;
+    local->node = local->rt->node;
     pgi_cache_init(&local->cache, &local->rt->depot);
     return local;
 }
@@ -314,6 +316,7 @@ static int start_parts(pg_runtime *rt)
             pgi_depot_init(&rt->depot);
             pgi_cache_init(&rt->foreign.cache, &rt->depot);
             rt->foreign.rt = rt;
+            rt->foreign.node = rt->node;
             status = start_sched(rt);
             if (status == PG_OK) return PG_OK;
             pgi_depot_destroy(&rt->depot);

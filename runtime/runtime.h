@@ -17,6 +17,7 @@ typedef struct pgi_local {
     PGS_ALIGNED pgi_cache cache;
     pgi_slot_cache slots;
     pg_runtime *rt;
+    uint32_t node; /* of rt */
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 
@@ -56,6 +57,7 @@ struct pg_runtime {
 typedef struct pgi_visit {
     pg_runtime *rt;    /* NULL: there is none of that number any more */
     pgi_local *local;  /* of the worker that the caller is; NULL for a guest */
+    pgs_worker *worker;
     pgs_epoch_guest guest;
 } pgi_visit;
 
@@ -77,19 +79,26 @@ static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
     return local ? &local->cache : NULL;
 }
 
-/* Enters the runtime of a pid; to be left on the same thread, without blocking in between. */
-static inline pgi_visit pgi_visit_pid(pg_pid pid)
+/* Enters the runtime of a pid; to be left on the same thread, without blocking in between.  `w` is the worker that the
+ * calling thread is, or NULL. */
+static inline pgi_visit pgi_visit_from(pgs_worker *w, pg_pid pid)
 {
     pgi_visit visit = {.rt = NULL};
     uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
-    pgi_local *local = pgi_local_here(NULL);
-    if (likely(local && local->rt->node == node)) {
+    pgi_local *local = w ? pgs_worker_local(w) : NULL;
+    if (likely(local && local->node == node)) {
         visit.rt = local->rt;
         visit.local = local;
+        visit.worker = w;
         return visit;
     }
     pgi_visit_guest(&visit, node);
     return visit;
+}
+
+static inline pgi_visit pgi_visit_pid(pg_pid pid)
+{
+    return pgi_visit_from(pgs_worker_self(), pid);
 }
 
 /* The same for a runtime that is known to exist. */

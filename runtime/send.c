@@ -5,36 +5,41 @@
 #include "runtime.h"
 
 /* Delivers a message that is the caller's; frees it when there is nobody. */
-static int deliver(const pgi_visit *visit, pg_pid pid, pg_message *msg)
+static inline int deliver(const pgi_visit *visit, pg_pid pid, pg_message *msg)
 {
     pg_process *p = visit->rt ? pgi_slot_find(&visit->rt->slots, pid) : NULL;
     if (unlikely(!p)) {
         pgi_message_free(visit->local ? &visit->local->cache : NULL, msg);
         return PG_ENOPROC;
     }
-    if (pgs_mpsc_push(&p->mailbox, &msg->node)) pgs_ready(visit->rt->sched, &p->sleeper.task);
+    if (!pgs_mpsc_push(&p->mailbox, &msg->node)) return PG_OK;
+    if (likely(visit->worker)) {
+        pgs_ready_on(visit->worker, &p->sleeper.task);
+    } else {
+        pgs_ready(visit->rt->sched, &p->sleeper.task);
+    }
     return PG_OK;
 }
 
-static int send(pg_pid pid, pg_message *msg)
+static inline int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
 {
-    pgi_visit visit = pgi_visit_pid(pid);
+    pgi_visit visit = pgi_visit_from(w, pid);
     int status = deliver(&visit, pid, msg);
     pgi_leave(&visit);
     return status;
 }
 
+static int send(pg_pid pid, pg_message *msg)
+{
+    return send_from(pgs_worker_self(), pid, msg);
+}
+
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
-    pgi_local *local = pgi_local_here(NULL);
+    pgs_worker *w = pgs_worker_self();
     pg_message *msg;
-    int status = pgi_message_build(local ? &local->cache : NULL, count, values, &msg);
-    if (unlikely(status != PG_OK)) return status;
-    if (likely(local && pid.id >> (64 - PGI_NODE_BITS) == local->rt->node)) {
-        pgi_visit here = {.rt = local->rt, .local = local};
-        return deliver(&here, pid, msg);
-    }
-    return send(pid, msg);
+    int status = pgi_message_build(w ? &((pgi_local *)pgs_worker_local(w))->cache : NULL, count, values, &msg);
+    return likely(status == PG_OK) ? send_from(w, pid, msg) : status;
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

@@ -143,7 +143,11 @@ static pg_pid publish(const pgi_visit *visit, pg_process *p, pgi_link *link)
     pg_pid pid = pgi_pid_of(p);
     store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
     if (likely(p->kind == PG_GREEN)) {
-        pgs_ready(visit->rt->sched, &p->sleeper.task);
+        if (likely(visit->worker)) {
+            pgs_ready_on(visit->worker, &p->sleeper.task);
+        } else {
+            pgs_ready(visit->rt->sched, &p->sleeper.task);
+        }
         return pid;
     }
     int status = pgi_thread_start(p);

@@ -140,10 +140,7 @@ static int wait_as_stranger(pg_runtime *rt, pg_pid pid, int64_t timeout, pg_exit
 static int wait_as_process(pg_runtime *rt, pg_process *self, pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
     if (pg_same(pid, pgi_pid_of(self))) return PG_EINSIDE;
-    end_if_killed(self);
-    int status = watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
-    end_if_killed(self);
-    return status;
+    return watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
 }
 
 int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
@@ -152,11 +149,13 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
     if (!exit) exit = &ignored;
     if (timeout <= 0) return pg_why(pid, exit);
     pg_process *self = pg_current();
+    if (self) end_if_killed(self);
     uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
     pg_runtime *rt = pgi_hold_node(node); /* not the epoch: nobody holds that while he waits */
     if (!rt) return PG_ENOPROC;
     int status = self && self->phase != PGI_ENDING ? wait_as_process(rt, self, pid, timeout, exit)
                                                    : wait_as_stranger(rt, pid, timeout, exit);
     pgi_release_node(node);
+    if (self) end_if_killed(self); /* not before: who ends here does not come back to release the node */
     return status;
 }

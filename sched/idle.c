@@ -68,7 +68,7 @@ static bool stop_searching(pgs_worker *w)
 {
     if (!w->searching) return false;
     w->searching = false;
-    return sub_seq_cst(&w->sched->searching, 1) == 1; /* before the look into the queues; partner: submit */
+    return sub_seq_cst(&w->face.sched->searching, 1) == 1; /* before the look into the queues; partner: submit */
 }
 
 bool pgs_idle_any_work(pgs_sched *s)
@@ -84,21 +84,21 @@ bool pgs_idle_any_work(pgs_sched *s)
 
 void pgs_idle_found_work(pgs_worker *w)
 {
-    if (stop_searching(w) && pgs_idle_any_work(w->sched)) pgs_idle_wake_one(w->sched);
+    if (stop_searching(w) && pgs_idle_any_work(w->face.sched)) pgs_idle_wake_one(w->face.sched);
 }
 
 static void go_online(pgs_worker *w)
 {
-    pgs_epoch_member_online(&w->sched->epoch, &w->member);
-    if (load_seq_cst(&w->sched->monitor_parked)) pgs_monitor_wake(w->sched); /* partner: monitor_may_park */
+    pgs_epoch_member_online(&w->face.sched->epoch, &w->member);
+    if (load_seq_cst(&w->face.sched->monitor_parked)) pgs_monitor_wake(w->face.sched); /* partner: monitor_may_park */
 }
 
 bool pgs_idle_park(pgs_worker *w)
 {
-    pgs_sched *s = w->sched;
+    pgs_sched *s = w->face.sched;
     stop_searching(w);
     store_relaxed(&w->running, NULL);
-    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->local);
+    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
     set_idle(s, w->number);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
     if (pgs_idle_any_work(s) || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
@@ -131,7 +131,7 @@ static bool take_one(_Atomic(int) *count)
 
 bool pgs_idle_retire_if_surplus(pgs_worker *w)
 {
-    pgs_sched *s = w->sched;
+    pgs_sched *s = w->face.sched;
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus)) return false;
     pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
     if (task) pgs_injector_push(&s->injector, &task->link);

@@ -95,5 +95,5 @@ unsigned pgs_sched_workers(pgs_sched *s)
 void pgs_sched_each_local(pgs_sched *s, void (*f)(void *context, void *local), void *context)
 {
     unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
-    for (unsigned i = 0; i < n; i++) f(context, pgs_worker_at(s, i)->local);
+    for (unsigned i = 0; i < n; i++) f(context, pgs_worker_at(s, i)->face.local);
 }

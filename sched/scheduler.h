@@ -104,10 +104,28 @@ void pgs_yield(pgs_sched *sched, pgs_task *task);
  * workers run, which the caller has brought to its end already. */
 void pgs_abandon(void) __attribute__((noreturn));
 
+/* The same from a task's code on `worker`, a worker of the task's scheduler. */
+void pgs_ready_on(pgs_worker *worker, pgs_task *task);
+
 /* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block. */
 pgs_worker *pgs_worker_self(void);
-void *pgs_worker_local(const pgs_worker *worker);
-pgs_sched *pgs_worker_sched(const pgs_worker *worker);
+
+/* How a worker begins, so that what is asked for with each message is read without a call. */
+typedef struct pgs_worker_face {
+    pgs_sched *sched;
+    void *local; /* from ops->local_make */
+} pgs_worker_face;
+
+static inline void *pgs_worker_local(const pgs_worker *worker)
+{
+    return ((const pgs_worker_face *)(const void *)worker)->local;
+}
+
+static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
+{
+    return ((const pgs_worker_face *)(const void *)worker)->sched;
+}
+
 pgs_task *pgs_worker_task(const pgs_worker *worker); /* what it runs now */
 uint64_t pgs_worker_random(pgs_worker *worker);
 

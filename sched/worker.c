@@ -48,7 +48,7 @@ __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 static void push_shared(pgs_worker *w, pgs_task *task)
 {
     if (unlikely(pgs_deque_push(&w->deque, task) != 0)) pgs_injector_push(&w->fifo, &task->link);
-    pgs_idle_hint(w->sched);
+    pgs_idle_hint(w->face.sched);
 }
 
 static void push_local(pgs_worker *w, pgs_task *task)
@@ -65,7 +65,7 @@ void pgs_ready(pgs_sched *sched, pgs_task *task)
         return;
     }
     pgs_worker *w = pgs_worker_self();
-    if (likely(w && w->sched == sched && !load_relaxed(&w->retired))) {
+    if (likely(w && w->face.sched == sched && !load_relaxed(&w->retired))) {
         push_local(w, task);
         return;
     }
@@ -74,10 +74,19 @@ void pgs_ready(pgs_sched *sched, pgs_task *task)
     pgs_idle_hint(sched);
 }
 
+void pgs_ready_on(pgs_worker *w, pgs_task *task)
+{
+    if (unlikely(task->parker)) {
+        pgs_parker_unpark(task->parker);
+    } else {
+        push_local(w, task);
+    }
+}
+
 void pgs_requeue(pgs_worker *w, pgs_task *task)
 {
     pgs_injector_push(&w->fifo, &task->link);
-    pgs_idle_hint(w->sched);
+    pgs_idle_hint(w->face.sched);
 }
 
 static pgs_task *task_of(pgs_link *link)
@@ -88,7 +97,7 @@ static pgs_task *task_of(pgs_link *link)
 static bool others_wait(pgs_worker *w)
 {
     return pgs_deque_size_hint(&w->deque) > 0 || !pgs_injector_is_empty(&w->fifo) ||
-           !pgs_injector_is_empty(&w->sched->injector);
+           !pgs_injector_is_empty(&w->face.sched->injector);
 }
 
 /* The task in the LIFO slot, unless it has had its turns and others wait: then it goes behind them. */
@@ -124,8 +133,8 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
         pgs_task *task = pgs_deque_take_oldest(&w->deque);
         if (task) return task;
     }
-    pgs_injector *first = round % 2 ? &w->fifo : &w->sched->injector;
-    pgs_injector *second = round % 2 ? &w->sched->injector : &w->fifo;
+    pgs_injector *first = round % 2 ? &w->fifo : &w->face.sched->injector;
+    pgs_injector *second = round % 2 ? &w->face.sched->injector : &w->fifo;
     pgs_task *task = task_of(pgs_injector_pop(first));
     return task ? task : task_of(pgs_injector_pop(second));
 }
@@ -143,7 +152,7 @@ static inline pgs_task *take_own(pgs_worker *w)
 /* One round over everybody's queues, from a random victim on. */
 static pgs_task *steal(pgs_worker *w)
 {
-    pgs_sched *s = w->sched;
+    pgs_sched *s = w->face.sched;
     pgs_task *task = task_of(pgs_injector_pop(&s->injector));
     if (task) return task;
     unsigned n = load_relaxed(&s->workers), start = pgs_random_below(&w->random, n);
@@ -162,7 +171,7 @@ static pgs_task *steal(pgs_worker *w)
 /* Looks into everybody's queues for a while, unless enough workers do so already. */
 static pgs_task *search(pgs_worker *w)
 {
-    pgs_sched *s = w->sched;
+    pgs_sched *s = w->face.sched;
     if (!w->searching) {
         if (2 * load_relaxed(&s->searching) >= (int)s->config.workers) return steal(w);
         add_seq_cst(&s->searching, 1); /* partner: the reads in pgs_idle_hint */
@@ -204,7 +213,7 @@ static void keep_fiber(pgs_worker *w, pgs_fiber *fiber)
 {
     if (unlikely(w->spares == PGS_SPARE_FIBERS)) {
         unsigned give = PGS_SPARE_FIBERS / 2; /* the oldest: the newest are warm */
-        for (unsigned i = 0; i < give; i++) pgs_fiber_destroy(&w->sched->stacks, w->spare[i]);
+        for (unsigned i = 0; i < give; i++) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[i]);
         memmove(w->spare, w->spare + give, (PGS_SPARE_FIBERS - give) * sizeof(w->spare[0]));
         w->spares -= give;
     }
@@ -215,7 +224,7 @@ static void keep_fiber(pgs_worker *w, pgs_fiber *fiber)
 static pgs_fiber *take_fiber(pgs_worker *w)
 {
     if (likely(w->spares > 1)) return w->spare[--w->spares];
-    return pgs_fiber_create(&w->sched->stacks, runner, NULL);
+    return pgs_fiber_create(&w->face.sched->stacks, runner, NULL);
 }
 
 static void fire(pgs_timer *timer)
@@ -283,7 +292,7 @@ static inline void begin(pgs_worker *w, pgs_task *task)
 {
     store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
     store_relaxed(&w->running, task);
-    pgs_epoch_quiesce(&w->sched->epoch, &w->member);
+    pgs_epoch_quiesce(&w->face.sched->epoch, &w->member);
 }
 
 /* The task goes on where it blocked. */
@@ -312,7 +321,7 @@ static void runner(void *unused)
             go(w, take_stack(w, task));
         } else {
             begin(w, task);
-            w->sched->ops.run(w, task);
+            w->face.sched->ops.run(w, task);
         }
     }
 }
@@ -385,29 +394,19 @@ void pgs_abandon(void)
 void *pgs_worker_main(void *arg)
 {
     pgs_worker *w = arg;
-    const pgs_ops *ops = &w->sched->ops;
+    const pgs_ops *ops = &w->face.sched->ops;
     current = w;
     if (ops->thread_begin) ops->thread_begin(ops->context);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
-    pgs_epoch_register(&w->sched->epoch, &w->member);
-    pgs_epoch_member_online(&w->sched->epoch, &w->member);
+    pgs_epoch_register(&w->face.sched->epoch, &w->member);
+    pgs_epoch_member_online(&w->face.sched->epoch, &w->member);
     go(w, w->spare[--w->spares]);
-    pgs_epoch_member_offline(&w->sched->epoch, &w->member);
-    while (w->spares > 0) pgs_fiber_destroy(&w->sched->stacks, w->spare[--w->spares]);
+    pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
+    while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
     if (ops->thread_end) ops->thread_end(ops->context);
     current = NULL;
     return NULL;
-}
-
-void *pgs_worker_local(const pgs_worker *w)
-{
-    return w->local;
-}
-
-pgs_sched *pgs_worker_sched(const pgs_worker *w)
-{
-    return w->sched;
 }
 
 pgs_task *pgs_worker_task(const pgs_worker *w)
@@ -431,7 +430,7 @@ bool pgs_worker_progress(pgs_worker *w)
 static bool make_fibers(pgs_worker *w)
 {
     for (; w->spares < 2; w->spares++) { /* one to run on, one for pgs_abandon */
-        w->spare[w->spares] = pgs_fiber_create(&w->sched->stacks, runner, NULL);
+        w->spare[w->spares] = pgs_fiber_create(&w->face.sched->stacks, runner, NULL);
         if (!w->spare[w->spares]) return false;
     }
     return true;
@@ -439,8 +438,8 @@ static bool make_fibers(pgs_worker *w)
 
 void pgs_worker_free(pgs_worker *w)
 {
-    while (w->spares > 0) pgs_fiber_destroy(&w->sched->stacks, w->spare[--w->spares]);
-    if (w->local) w->sched->ops.local_free(w->sched->ops.context, w->local);
+    while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
+    if (w->face.local) w->face.sched->ops.local_free(w->face.sched->ops.context, w->face.local);
     pgs_deque_destroy(&w->deque);
     free(w);
 }
@@ -453,7 +452,7 @@ pgs_worker *pgs_worker_new(pgs_sched *s)
     pgs_worker *w = aligned_alloc(_Alignof(pgs_worker), sizeof(pgs_worker));
     if (!w) return NULL;
     memset(w, 0, sizeof *w);
-    w->sched = s;
+    w->face.sched = s;
     w->number = number;
     w->random = pgs_seed();
     pgs_parker_init(&w->parker);
@@ -463,8 +462,8 @@ pgs_worker *pgs_worker_new(pgs_sched *s)
         free(w);
         return NULL;
     }
-    w->local = s->ops.local_make(s->ops.context);
-    if (!w->local || !make_fibers(w)) {
+    w->face.local = s->ops.local_make(s->ops.context);
+    if (!w->face.local || !make_fibers(w)) {
         pgs_worker_free(w);
         return NULL;
     }

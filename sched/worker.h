@@ -45,8 +45,7 @@ typedef struct pgs_after {
 
 struct pgs_worker {
     /* Constant. */
-    pgs_sched *sched;
-    void *local;
+    pgs_worker_face face; /* first: see scheduler.h */
     unsigned number;
     pthread_t thread;
 

@@ -1,0 +1,16 @@
+/* ref.c - pg_make_ref(): numbers that are given once.
+ *
+ * Called by programs, from any thread.  One counter for the whole program, not for each runtime, since a ref may travel
+ * from one runtime to another; 0 is left for a ref that was never made.
+ *
+ * Rejected: ranges for each worker, which would avoid the one shared line.  A ref goes with a request that is answered,
+ * and that costs more than an addition that meets another core's. */
+#include "paragram.h"
+#include "sched/atomic.h"
+
+static _Atomic(uint64_t) last;
+
+pg_ref pg_make_ref(void)
+{
+    return (pg_ref){add_relaxed(&last, 1) + 1};
+}

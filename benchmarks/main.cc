@@ -1,0 +1,81 @@
+/* main.cc - runs the cases, and prints the ratios between those that are to be compared, from the medians of this run.
+ *
+ * All cases are in one program for that reason: on a machine that is shared, or changes its clock, only figures of one
+ * run can be compared, best with --benchmark_repetitions and --benchmark_enable_random_interleaving (tools/bench). */
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "support.h"
+
+namespace {
+
+struct Ratio {
+    const char *what, *over, *under;
+    double bar; /* 0: none */
+};
+
+/* The bars are the project's own: what it wants to reach on any machine. */
+const Ratio ratios[] = {
+    {"a message between handlers, to its floor", "pingpong/h/workers:1", "floor_message", 2.5},
+    {"... on two workers, to one", "pingpong/h/workers:2", "pingpong/h/workers:1", 1.3},
+    {"a message between blocking receives, to handlers", "pingpong/b/workers:1", "pingpong/h/workers:1", 3},
+    {"... on two workers, to handlers on two", "pingpong/b/workers:2", "pingpong/h/workers:2", 3},
+    {"... on two workers, to one", "pingpong/b/workers:2", "pingpong/b/workers:1", 1.3},
+    {"a hop in the ring, to a message of ping-pong", "ring/h/workers:1", "pingpong/h/workers:1", 0},
+    {"... on two workers, to one", "ring/h/workers:2", "ring/h/workers:1", 0},
+    {"... of blocking receives, to handlers", "ring/b/workers:1", "ring/h/workers:1", 0},
+    {"spawn and wait, to the floor of spawn", "spawn/one_by_one/workers:1", "floor_spawn", 0},
+    {"spawn in bulk, to the floor of spawn", "spawn/bulk/workers:1", "floor_spawn", 3},
+    {"... on two workers, to one", "spawn/bulk/workers:2", "spawn/bulk/workers:1", 0},
+    {"a flood's message, to the floor of a message", "flood/h/workers:1", "floor_message", 0},
+    {"skynet on two workers, to one", "skynet/h/workers:2", "skynet/h/workers:1", 0},
+};
+
+class Reporter : public benchmark::ConsoleReporter {
+  public:
+    void ReportRuns(const std::vector<Run> &runs) override
+    {
+        for (const Run &run : runs) {
+            if (run.error_occurred) continue;
+            bool median = run.run_type == Run::RT_Aggregate && run.aggregate_name == "median";
+            if (!median && (run.run_type == Run::RT_Aggregate || run.repetitions > 1)) continue;
+            /* Times are in the unit of the case: ns but for the cases of a whole run. */
+            times_[run.run_name.function_name + (run.run_name.args.empty() ? "" : "/" + run.run_name.args)] =
+                run.GetAdjustedRealTime() / benchmark::GetTimeUnitMultiplier(run.time_unit);
+        }
+        ConsoleReporter::ReportRuns(runs);
+    }
+
+    void Finalize() override
+    {
+        ConsoleReporter::Finalize();
+        std::printf("\n");
+        for (const Ratio &ratio : ratios) {
+            auto over = times_.find(ratio.over), under = times_.find(ratio.under);
+            if (over == times_.end() || under == times_.end()) continue;
+            std::printf("%-52s %6.2f", ratio.what, over->second / under->second);
+            if (ratio.bar > 0) std::printf("   (at most %.1f)", ratio.bar);
+            std::printf("\n");
+        }
+    }
+
+  private:
+    std::map<std::string, double> times_;
+};
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && std::strcmp(argv[1], "--child") == 0) {
+        return bench::run_child(argv[2], static_cast<unsigned>(std::atoi(argv[3])));
+    }
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
+    Reporter reporter;
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+    benchmark::Shutdown();
+    return 0;
+}

@@ -4,29 +4,36 @@
  * takes, a slot is looked at for a few instructions only. */
 #include "runtime.h"
 
-/* Delivers a message that is the caller's; frees it when there is nobody. */
-static inline int deliver(const pgi_visit *visit, pg_pid pid, pg_message *msg)
+static int nobody(pgi_cache *cache, pg_message *msg)
 {
-    pg_process *p = visit->rt ? pgi_slot_find(&visit->rt->slots, pid) : NULL;
-    if (unlikely(!p)) {
-        pgi_message_free(visit->local ? &visit->local->cache : NULL, msg);
-        return PG_ENOPROC;
-    }
-    if (!pgs_mpsc_push(&p->mailbox, &msg->node)) return PG_OK;
-    if (likely(visit->worker)) {
-        pgs_ready_on(visit->worker, &p->sleeper.task);
-    } else {
-        pgs_ready(visit->rt->sched, &p->sleeper.task);
-    }
-    return PG_OK;
+    pgi_message_free(cache, msg);
+    return PG_ENOPROC;
 }
 
-static inline int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
+/* To a process of another runtime than the caller's, or from a thread that is no worker. */
+static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 {
-    pgi_visit visit = pgi_visit_from(w, pid);
-    int status = deliver(&visit, pid, msg);
+    pgi_visit visit = pgi_visit_pid(pid);
+    pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
+    int status = PG_OK;
+    if (!p) {
+        status = nobody(pgi_cache_here(NULL), msg);
+    } else if (pgs_mpsc_push(&p->mailbox, &msg->node)) {
+        pgs_ready(visit.rt->sched, &p->sleeper.task);
+    }
     pgi_leave(&visit);
     return status;
+}
+
+/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is, or NULL. */
+static inline int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
+{
+    pgi_local *local = w ? pgs_worker_local(w) : NULL;
+    if (unlikely(!local || local->node != pid.id >> (64 - PGI_NODE_BITS))) return send_as_guest(pid, msg);
+    pg_process *p = pgi_slot_find(&local->rt->slots, pid);
+    if (unlikely(!p)) return nobody(&local->cache, msg);
+    if (pgs_mpsc_push(&p->mailbox, &msg->node)) pgs_ready_on(w, &p->sleeper.task);
+    return PG_OK;
 }
 
 static int send(pg_pid pid, pg_message *msg)

@@ -105,7 +105,7 @@ static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
         dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED);
-        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_HELD);
         pgi_message_free(cache, msg);
     }
     return dropped;

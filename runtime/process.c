@@ -33,7 +33,7 @@ void pgi_unlock(pg_process *p)
 
 static inline void free_message(pg_message *msg, pgi_cache *cache)
 {
-    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_HELD);
     pgi_message_free(cache, msg);
 }
 

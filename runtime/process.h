@@ -53,7 +53,8 @@ enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };
 
 /* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
 enum { PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-       PGI_LOOSE = 0x20 };  /* handled, and in no queue: to be freed by whoever drops it */
+       PGI_LOOSE = 0x20,    /* handled, and in no queue: to be freed by whoever drops it */
+       PGI_HELD = 0x40 };   /* a terminate that was met in a receive: linked until the end of the process */
 
 struct pg_process {
     _Atomic(uint64_t) id; /* its pid while it lives, else 0 */

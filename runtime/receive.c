@@ -13,7 +13,8 @@
  *
  * Invariants:
  *   1. All nodes from behind the head up to `scan` were looked at for `scan_pattern`, and none matched.
- *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
+ *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.  One marked PGI_HELD as well is never passed
+ *      by the head: it is taken from the middle only, until the process has ended.
  *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
 #include <errno.h>
 
@@ -63,6 +64,7 @@ static pg_message *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *nod
 /* A consumed node in the middle, met again: it goes if it can.  Returns the node to go on from. */
 static pgs_mpsc_node *pass_consumed(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
 {
+    if (pgi_of_node(node)->flags & PGI_HELD) return node;
     if (before == p->mailbox.head) {
         pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
         if (released) pgi_release(p, released);
@@ -90,6 +92,9 @@ static int meet_signal(pg_process *p, pg_message *msg, const pgi_pattern *patter
         if (pattern && pgi_pattern_match(pattern, msg)) return PG_OK;
         if (pgi_receivers_find(p->receivers, msg)) return PG_OK;
     }
+    /* Its handler may receive, too, and must neither meet it again nor free it: the end tells what stands in it. */
+    if (msg->kind == PGI_TERMINATE) msg->flags |= PGI_CONSUMED | PGI_HELD;
+    p->scan = NULL; /* it is where this receive slept */
     pgi_handle(p, msg, &end, text); /* always an end: a terminate, or an exit without a receiver */
     return end_here(p, &end);
 }

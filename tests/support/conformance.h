@@ -1,0 +1,205 @@
+/* conformance.h - runs the cases of a conformance test against every kind of process.
+ *
+ * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
+ * kind set to PG_GREEN on one worker and on two, and to PG_THREAD; afterwards the runtime is stopped, which has to
+ * succeed.  What the runtime logs is kept, and can be searched.  An argument of the program selects cases by name.
+ *
+ * A wait that should end at once is given PATIENCE: it is only ever used up by a failure. */
+#ifndef CONFORMANCE_H
+#define CONFORMANCE_H
+
+#include <paragram.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "check.h"
+
+#define PATIENCE PG_SECONDS(30)
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* ----------------------------------------------------------------------------------------------------- the log */
+
+typedef struct log_book {
+    pthread_mutex_t lock;
+    size_t length;
+    char text[1 << 16];
+} log_book;
+
+static log_book the_log = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static inline void log_clear(void)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.length = 0;
+    the_log.text[0] = '\0';
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+static inline void log_line(void *context, pg_log_level level, const char *line)
+{
+    log_book *book = context;
+    pthread_mutex_lock(&book->lock);
+    int written = snprintf(book->text + book->length, sizeof book->text - book->length, "%d %s\n", (int)level, line);
+    if (written > 0 && book->length + (size_t)written < sizeof book->text) book->length += (size_t)written;
+    book->text[book->length] = '\0';
+    pthread_mutex_unlock(&book->lock);
+}
+
+static inline bool log_has(const char *part)
+{
+    pthread_mutex_lock(&the_log.lock);
+    bool found = strstr(the_log.text, part) != NULL;
+    pthread_mutex_unlock(&the_log.lock);
+    return found;
+}
+
+/* --------------------------------------------------------------------------------------------------- the cases */
+
+typedef struct test_case {
+    const char *name;
+    void (*run)(pg_process *self);
+} test_case;
+
+#define CASE(function) {#function, function}
+
+/* What the case runs under. */
+static pg_kind the_kind;
+static unsigned the_workers;
+
+/* As many of something as fits the kind: threads cost more than green processes. */
+static inline int scaled(int green, int threads)
+{
+    return the_kind == PG_GREEN ? green : threads;
+}
+
+static inline pg_runtime *start_runtime(void)
+{
+    int status = 1;
+    pg_runtime *rt = pg_start(&(pg_options){
+        .workers = the_workers, .kind = the_kind, .log = log_line, .log_context = &the_log, .status = &status});
+    CHECK_EQ(status, PG_OK);
+    CHECK(rt != NULL);
+    return rt;
+}
+
+static inline void run_case(const test_case *which, pg_kind kind, unsigned workers)
+{
+    the_kind = kind;
+    the_workers = workers;
+    printf("%s: %s, %u worker%s\n", which->name, kind == PG_GREEN ? "green" : "thread", workers, workers == 1 ? "" : "s");
+    fflush(stdout);
+    log_clear();
+    pg_runtime *rt = start_runtime();
+    pg_process *self = pg_attach(rt, "main");
+    CHECK(self != NULL);
+    which->run(self);
+    pg_detach(self);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
+static inline int run_cases(const test_case *cases, size_t count, int argc, char **argv)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
+        run_case(&cases[i], PG_GREEN, 1);
+        run_case(&cases[i], PG_GREEN, 2);
+        run_case(&cases[i], PG_THREAD, 1);
+    }
+    return 0;
+}
+
+#define RUN_CASES(cases) run_cases(cases, sizeof(cases) / sizeof(cases)[0], argc, argv)
+
+/* ------------------------------------------------------------------------------------------------------ helpers */
+
+static inline int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* The next message of `self`, which has to come. */
+static inline const pg_message *next_of(pg_process *self)
+{
+    const pg_message *msg = NULL;
+    CHECK_EQ(pg_recv(self, &msg, PATIENCE), PG_OK);
+    CHECK(msg != NULL);
+    return msg;
+}
+
+/* The next message has to be one int, which is returned. */
+static inline int64_t next_int(pg_process *self)
+{
+    const pg_message *msg = next_of(self);
+    if (pg_count(msg) != 1 || pg_term_type(pg_get(NULL, msg, 0)) != PG_T_INT) {
+        char text[300];
+        pg_format_message(text, sizeof text, msg);
+        CHECK_FAIL("expected one int, but got %s", text);
+    }
+    return pg_get_int(NULL, msg, 0);
+}
+
+/* The next message has to look like `expected`. */
+static inline void expect_at(pg_process *self, const char *expected, const char *file, int line)
+{
+    char text[600];
+    const pg_message *msg = NULL;
+    int status = pg_recv(self, &msg, PATIENCE);
+    if (status == PG_OK) pg_format_message(text, sizeof text, msg);
+    if (status == PG_OK && strcmp(text, expected) == 0) return;
+    CHECK_FAIL("at %s:%d expected %s, but got %s", file, line, expected, status == PG_OK ? text : pg_strerror(status));
+}
+
+#define EXPECT(self, text) expect_at(self, text, __FILE__, __LINE__)
+
+static inline void expect_nothing(pg_process *self)
+{
+    const pg_message *msg = NULL;
+    int status = pg_recv(self, &msg, 0);
+    char text[300] = "";
+    if (status == PG_OK) pg_format_message(text, sizeof text, msg);
+    CHECK_STR(text, "");
+    CHECK_EQ(status, PG_ETIMEDOUT);
+}
+
+/* Waits for the end of a process and says how it ended. */
+static inline pg_exit_info end_of(pg_pid pid)
+{
+    pg_exit_info why = {.kind = PG_EXIT_UNKNOWN};
+    CHECK_EQ(pg_wait(pid, PATIENCE, &why), PG_OK);
+    CHECK(pg_same(why.pid, pid));
+    CHECK(!pg_is_alive(pid));
+    return why;
+}
+
+static inline pg_pid good(pg_pid pid)
+{
+    CHECK_EQ(pg_pid_status(pid), PG_OK);
+    return pid;
+}
+
+static inline bool begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+/* The pid that a process was given as its first argument. */
+static inline pg_pid first_arg(pg_process *self)
+{
+    return pg_get_pid(self, pg_args(self), 0);
+}
+
+#endif

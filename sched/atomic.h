@@ -61,6 +61,10 @@
 #define fence_seq_cst() atomic_thread_fence(memory_order_seq_cst)
 #endif
 
+/* One half of an asymmetric pair: it costs nothing and is a full fence towards a heavy fence of another thread only,
+ * which is fence_heavy() in epoch.c. */
+#define fence_light() atomic_signal_fence(memory_order_seq_cst)
+
 #endif /* PGS_MODEL */
 
 /* A hint to the processor, and to the explorer, that the caller spins. */

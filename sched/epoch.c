@@ -1,38 +1,121 @@
 /* epoch.c - the domain's own side of epoch.h, which has the rules and why they are enough. */
+#define _GNU_SOURCE
 #include "epoch.h"
+
+#if defined(PGS_MODEL)
+
+#define register_heavy model_register_heavy
+#define fence_heavy model_fence_heavy
+enum { LOOKS = 1 }; /* at a member that is inside */
+
+#else
+
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { LOOKS = 64 }; /* a microsecond or two; an operation takes some tens of nanoseconds */
+
+static bool membarrier(int command)
+{
+    int saved = errno;
+    long rc = syscall(SYS_membarrier, command, 0, 0);
+    errno = saved;
+    return rc == 0;
+}
+
+/* The program, not a thread of it, is registered; again is harmless.  False: an old kernel, or a filter of calls. */
+static bool register_heavy(void)
+{
+    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+/* A full fence in each thread of the program between the call and its return, the calling one included: FH of epoch.h,
+ * partner of fence_light in member_enter.  False: the system has refused. */
+static bool fence_heavy(void)
+{
+    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+}
+
+#endif
 
 void pgs_epoch_init(pgs_epoch *domain)
 {
     store_relaxed(&domain->global, 1);
     store_relaxed(&domain->members, NULL);
     for (size_t i = 0; i < 2 * PGS_EPOCH_SHARDS; i++) store_relaxed(&domain->guests[i].inside, 0);
+    domain->can_force = register_heavy();
 }
 
 void pgs_epoch_register(pgs_epoch *domain, pgs_epoch_member *member)
 {
     store_relaxed(&member->announced, 0);
+    store_relaxed(&member->inside, 0);
     member->next = load_relaxed(&domain->members);
-    while (!cas_release(&domain->members, &member->next, member)) { /* partner: the acquire in try_advance */
+    while (!cas_release(&domain->members, &member->next, member)) { /* partner: the acquire in members_allow */
     }
+}
+
+/* Whether the member is seen outside, at one moment at least. */
+static bool is_outside(pgs_epoch_member *m)
+{
+    for (int looks = 0; load_acquire(&m->inside) != 0; cpu_relax()) { /* partner: member_leave */
+        if (++looks == LOOKS) return false;
+    }
+    return true;
+}
+
+/* Whether all members let the epoch go on from `now`.  With `fenced`, after a heavy fence, their counters count too. */
+static bool members_allow(pgs_epoch *domain, uint64_t now, bool fenced)
+{
+    /* A member that is not seen here yet is one that is seen offline. */
+    for (pgs_epoch_member *m = load_acquire(&domain->members); m; m = m->next) { /* partner: register */
+        uint64_t announced = load_acquire(&m->announced);                        /* partner: online, quiesce, offline */
+        if (announced == 0 || announced == now) continue;
+        if (!fenced || !is_outside(m)) return false;
+    }
+    return true;
+}
+
+static bool guests_allow(pgs_epoch *domain, uint64_t now)
+{
+    size_t previous = (size_t)((now + 1) & 1) * PGS_EPOCH_SHARDS;
+    for (size_t i = 0; i < PGS_EPOCH_SHARDS; i++) {
+        if (load_acquire(&domain->guests[previous + i].inside)) return false; /* partner: leave */
+    }
+    return true;
+}
+
+static bool has_moved(pgs_epoch *domain, uint64_t now)
+{
+    return load_relaxed(&domain->global) != now;
+}
+
+static bool step(pgs_epoch *domain, uint64_t now)
+{
+    /* Release: what readers did before they let go is before any passed().  What earlier advances released goes on
+     * through this swap, as a release sequence does.  A failure means that another has moved the epoch. */
+    (void)cas_release(&domain->global, &now, now + 1);
+    return true;
 }
 
 bool pgs_epoch_try_advance(pgs_epoch *domain)
 {
     uint64_t now = load_relaxed(&domain->global);
     fence_seq_cst(); /* FA of epoch.h; partners: FR and FU */
-    /* A member that is not seen here yet is one that is seen offline. */
-    for (pgs_epoch_member *m = load_acquire(&domain->members); m; m = m->next) {
-        uint64_t announced = load_acquire(&m->announced); /* partner: online, quiesce, offline */
-        if (announced != 0 && announced != now) return load_relaxed(&domain->global) != now;
+    if (!members_allow(domain, now, false) || !guests_allow(domain, now)) return has_moved(domain, now);
+    return step(domain, now);
+}
+
+bool pgs_epoch_force_advance(pgs_epoch *domain)
+{
+    if (pgs_epoch_try_advance(domain)) return true;
+    if (!domain->can_force) return false;
+    uint64_t now = load_relaxed(&domain->global);
+    fence_seq_cst(); /* FA of epoch.h; partners: FR and FU */
+    if (!guests_allow(domain, now) || !fence_heavy() || !members_allow(domain, now, true)) {
+        return has_moved(domain, now);
     }
-    size_t previous = (size_t)((now + 1) & 1) * PGS_EPOCH_SHARDS;
-    for (size_t i = 0; i < PGS_EPOCH_SHARDS; i++) {
-        /* partner: leave */
-        if (load_acquire(&domain->guests[previous + i].inside)) return load_relaxed(&domain->global) != now;
-    }
-    /* Release: what readers did before they let go is before any passed().  What earlier advances released goes on
-     * through this swap, as a release sequence does.  A failure means that another has moved the epoch. */
-    uint64_t expected = now;
-    (void)cas_release(&domain->global, &expected, now + 1);
-    return true;
+    return step(domain, now);
 }

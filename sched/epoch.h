@@ -5,45 +5,72 @@
  * reader that may have seen the old generation is then done with it.  Nobody waits; what has not passed is looked at
  * later.
  *
- * Two kinds of reader.  Members are workers: always reading, they announce from time to time, between two tasks, that
- * they hold nothing.  Guests are foreign threads: they enter for one operation and leave.
+ * Two kinds of reader.  Members are workers: each is inside only around a single operation that uses the table, and
+ * says so in a counter of its own, without a locked instruction; beside that it announces from time to time, between
+ * two tasks, that it holds nothing.  Guests are foreign threads: they enter for one operation and leave.
  *
  * The domain has a global epoch.  A member's word is the epoch that it saw at its last quiescent moment, or 0 when it
- * is offline.  Guests are counted by the parity of the epoch in which they entered.  The epoch goes from g to g+1 only
- * if (a) the word of each member is g or 0, and (b) no guest of epoch g-1 is inside; its parity is that of g+1, whose
- * guests are still to come.
+ * is offline; its counter says how many operations, nested, it is in.  Guests are counted by the parity of the epoch in
+ * which they entered.  The epoch goes from g to g+1 only if (a) for each member the word is g or 0, or the step is
+ * forced and the counter is 0 after a heavy fence, and (b) no guest of epoch g-1 is inside; its parity is that of g+1,
+ * whose guests are still to come.
+ *
+ * Two ways to move it.  The cheap attempt looks at words only: some loads, but a member that the system has preempted,
+ * or that sits in a long handler, has an old word and stops it.  The forced one costs a system call that interrupts all
+ * processors that run this program, and only a member that is in the middle of one operation stops it.
  *
  * Claim: if the stamp s was taken after X was unlinked, then at global epoch >= s+2 no reader holds X, and all that
  * readers did with X happens before whatever the caller of passed() does next.
  *
  * Why.  U unlinks X, does a full fence FU, and reads the stamp s from the global epoch.  Let R be a reader that holds
  * X, so that it read the link before the unlinking; R did a full fence FR between announcing or entering and that read.
- * By A let us call the advance from s+1 to s+2: it read s+1, did a full fence FA, then read the members and guests.
+ * (A member did FR at its last announcement, which may be long ago.)  By A let us call the advance from s+1 to s+2: it
+ * read s+1, did a full fence FA, then read the members and guests.
  *   1. R's epoch is at most s.  Had R read s+1 or more before FR while U after FU still read s, FU would precede FR in
  *      the order of fences, and R would have found X unlinked.  So a member that holds X has a word of at most s, and a
  *      guest that holds X is counted under s or earlier.
  *   2. FR precedes FA.  U read s after FU, A read s+1 before FA, so FU precedes FA; and if FA preceded FR, then FU
  *      would precede FR, and R would have found X unlinked.
- *   3. So A sees R's word, or a later one.  If the word is R's, it is neither s+1 nor 0, and A fails; if it is a later
- *      one, R was quiescent in between and has dropped X: its release store and A's acquire load order this before the
- *      swap of the epoch, whose release the acquire in passed() meets.
- *   4. A guest counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
+ *   3. So A sees R's word, or a later one.  If it is a later one, R was quiescent in between and has dropped X: its
+ *      release store and A's acquire load order this before the swap of the epoch, whose release meets the acquire in
+ *      passed().  If the word is R's, it is neither s+1 nor 0, and A fails unless it is forced and finds the counter 0.
+ *   4. A forced A finds the counter 0 only when R has dropped X.  Between FA and that look, A does a heavy fence FH;
+ *      in the operation in which it found X, R raised its counter, did a light fence L, and read the link.  A light
+ *      fence only keeps the compiler from changing their order; the processor may still hold the raised counter in its
+ *      store buffer while it reads the link.  But FH makes every running thread do a full fence at some moment between
+ *      FH's beginning and its end, and one that does not run has done one when it was switched off: so either L is
+ *      before that moment, and what R stored before L is visible to all that A reads after FH; or that moment is before
+ *      L, and R's reads after L find all that was visible before FH.  The second cannot be: FU precedes FA, which is
+ *      before FH, and R would have found X unlinked.  So A sees the counter that R raised, or what R wrote later; and
+ *      the next 0 that R wrote is that of its leave, or of a later one, after its last touch of X.  That is a release
+ *      store, A's look an acquire load; on to passed() as in 3.
+ *   5. A guest counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
  *      advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
  *      would have read at least e+1.  Hence a guest of epoch e that is inside stops the advance from e+1.  With e <= s
  *      (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
+ * A forced advance from s does not help: it may have looked at the counter just before R found X, and U may have
+ * stamped s just before it swapped.  Of the advance from s+1 we know that it looked after the stamp.
  * The fences are needed: on x86 too, a store and a later load change places without one.
  *
- * A stale read of the epoch by a member only delays; a reader that never comes back (a worker inside a long handler, a
- * preempted guest) delays reuse and nothing else.
+ * A stale read of the epoch by a member only delays; a reader that never comes back (a preempted guest, a member that
+ * is preempted inside) delays reuse and nothing else.  A member that calls the advance while it is inside holds back
+ * the forced one like any other.
  *
- * Who may call with whom: everything with everything, but for each member quiesce, online and offline come from the one
- * thread that it stands for.  Members are never removed; they live as long as the domain.
+ * Who may call with whom: everything with everything, but for each member enter, leave, quiesce, online and offline
+ * come from the one thread that it stands for, and the last three only while it is outside.  Members are never removed;
+ * they live as long as the domain.
  *
- * Rejected: the QSBR flavour of liburcu.  Its synchronize_rcu() blocks until every reader thread of the whole host
- * program has been quiescent, so that one worker in a handler of two seconds stops another that wanted a slot; its
- * call_rcu() needs a thread that outlives the runtime; and the turnaround, which decides how much memory a million
- * short processes touch, is out of our hands.  Hazard pointers: a full fence for each message sent. */
+ * The asymmetric pair of fences is that of the membarrier flavour in Desnoyers, McKenney, Stern, Dagenais, Walpole,
+ * "User-Level Implementations of Read-Copy Update", IEEE TPDS 23(2), 2012, and of Goldblatt, "Asymmetric Fences", ISO
+ * C++ paper P1202R5.
+ *
+ * Rejected: quiescence between tasks only, for what it keeps waiting (one preempted worker of two made a tree of a
+ * million processes touch 80,000 slots instead of 1,600).  A locked instruction in enter: 5 ns and more for each
+ * message sent.  The flavours of liburcu.  Their synchronize_rcu() blocks until every reader thread of the whole host
+ * program has been quiescent; call_rcu() needs a thread that outlives the runtime; and the turnaround, which decides
+ * how much memory a million short processes touch, is out of our hands.  Hazard pointers: a full fence for each message
+ * sent, or this same pair of fences and a scan for each slot. */
 #ifndef PGS_EPOCH_H
 #define PGS_EPOCH_H
 
@@ -58,6 +85,7 @@
 
 typedef struct pgs_epoch_member {
     PGS_ALIGNED _Atomic(uint64_t) announced; /* the member: an epoch, or 0 when offline */
+    _Atomic(uint32_t) inside;                /* the member: operations that it is in, nested */
     struct pgs_epoch_member *next;           /* fixed once registered */
 } pgs_epoch_member;
 
@@ -68,6 +96,7 @@ struct pgs_epoch_shard {
 typedef struct pgs_epoch {
     PGS_ALIGNED _Atomic(uint64_t) global;                /* whoever advances */
     _Atomic(pgs_epoch_member *) members;                 /* grows only */
+    bool can_force;                                      /* constant: the system has heavy fences */
     struct pgs_epoch_shard guests[2 * PGS_EPOCH_SHARDS]; /* by parity, then shard */
 } pgs_epoch;
 
@@ -76,15 +105,17 @@ typedef struct pgs_epoch_guest {
     uint32_t index;
 } pgs_epoch_guest;
 
-/* Makes a domain without members, before it is shared. */
+/* Makes a domain without members, before it is shared.  The first domain of a program registers it for heavy fences,
+ * which may take some milliseconds if it has threads already. */
 void pgs_epoch_init(pgs_epoch *domain);
 
 /* Adds `member`, offline.  It must outlive the domain.  Any thread. */
 void pgs_epoch_register(pgs_epoch *domain, pgs_epoch_member *member);
 
-/* The member holds nothing now, and may from now on.  The member's thread. */
+/* The member holds nothing now, and may enter from now on.  The member's thread. */
 static inline void pgs_epoch_member_online(pgs_epoch *domain, pgs_epoch_member *member)
 {
+    pgs_assert(load_relaxed(&member->inside) == 0);
     uint64_t now = load_relaxed(&domain->global);
     store_release(&member->announced, now); /* partner: the acquire in try_advance */
     fence_seq_cst();                        /* FR above; partners: the fences of now() and try_advance() */
@@ -94,6 +125,7 @@ static inline void pgs_epoch_member_online(pgs_epoch *domain, pgs_epoch_member *
 static inline void pgs_epoch_member_offline(pgs_epoch *domain, pgs_epoch_member *member)
 {
     (void)domain;
+    pgs_assert(load_relaxed(&member->inside) == 0);
     store_release(&member->announced, 0); /* partner: the acquire in try_advance */
 }
 
@@ -104,6 +136,21 @@ static inline void pgs_epoch_quiesce(pgs_epoch *domain, pgs_epoch_member *member
     if (unlikely(load_relaxed(&domain->global) != load_relaxed(&member->announced))) {
         pgs_epoch_member_online(domain, member);
     }
+}
+
+/* Begins an operation of a member that is online: it may hold what it finds until it leaves.  Nests, signal handlers on
+ * its thread included.  Two moves and an addition; the counter is in the member's own cache line.  The member's thread,
+ * which must not park, nor go on as another, before it leaves. */
+static inline void pgs_epoch_member_enter(pgs_epoch_member *member)
+{
+    store_relaxed(&member->inside, load_relaxed(&member->inside) + 1);
+    fence_light(); /* L above; partner: fence_heavy in force_advance */
+}
+
+/* Ends the operation.  The member's thread. */
+static inline void pgs_epoch_member_leave(pgs_epoch_member *member)
+{
+    store_release(&member->inside, load_relaxed(&member->inside) - 1); /* partner: the acquire in force_advance */
 }
 
 /* A stamp for something that has just been unlinked (its generation changed, by a store of any order).  Any thread. */
@@ -123,6 +170,12 @@ static inline bool pgs_epoch_passed(pgs_epoch *domain, uint64_t stamp)
  * one load for each member and shard: call it when something waits to pass, not for each task.  Any thread; wait-free.
  */
 bool pgs_epoch_try_advance(pgs_epoch *domain);
+
+/* The same for when something waits for long: members that have not announced the epoch but are outside do not stop it.
+ * A member inside is given a microsecond or so to leave.  It costs a system call of some microseconds unless the cheap
+ * attempt succeeds or a guest is in the way; where the system refuses the call it is the cheap attempt and no more.  To
+ * be called outside: the caller's own operation stops it.  Any thread; wait-free but for the system. */
+bool pgs_epoch_force_advance(pgs_epoch *domain);
 
 /* A shard for the calling thread: stacks of different threads are far apart. */
 static inline uint32_t pgs_epoch_shard_of_caller(void)

@@ -17,6 +17,9 @@
  * it from the orders that the code spelled, whatever the processor would have done,
  *   - an atomic operation touches memory that model_free has given up.
  *
+ * A heavy fence writes the buffer of each other thread, one after the other: what that thread stored before its last
+ * light fence for certain; later stores stay, since without a light fence a compiler may delay them.
+ *
  * What it does not see: loads that are satisfied out of order, as processors weaker than x86 allow; it judges the code
  * by total store order, plus happens-before.  A release sequence is continued by read-modify-writes only. */
 #ifndef EXPLORER_H

@@ -17,7 +17,12 @@ uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, u
 bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t desired, enum model_order success,
                enum model_order failure);
 void model_fence(void);
+void model_fence_light(void);
 void model_spin(void);
+
+/* The doors of epoch.c: membarrier, which is always there. */
+bool model_register_heavy(void);
+bool model_fence_heavy(void);
 
 /* The doors of parker.c: as the system call, with one waiter woken. */
 int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns);
@@ -64,5 +69,6 @@ void model_futex_wake(_Atomic(uint32_t) *word);
 #define and_acq_rel(p, v) MODEL_RMW(p, MODEL_AND, v, MODEL_ACQ_REL)
 
 #define fence_seq_cst() model_fence()
+#define fence_light() model_fence_light()
 
 #endif

@@ -1,4 +1,7 @@
-/* epoch_stress.c - sched/epoch: two members and two guests read and retire slots; nobody reads a slot that was reused.
+/* epoch_stress.c - sched/epoch: members and guests read and retire slots; nobody reads a slot that was reused.
+ *
+ * The last member never announces anything after its first moment, as one in an endless handler: once it is there, the
+ * epoch moves by force alone.  Where the system has no heavy fences it announces like the others.
  *
  * Each thread replaces slots of a small table, keeps what it unlinked with its stamp, and ruins and frees what has
  * passed. Reading a ruined slot is a failed check, a data race to ThreadSanitizer, and a use after free to
@@ -11,7 +14,7 @@
 #include <sched.h>
 #include <time.h>
 
-enum { MEMBERS = 2, THREADS = 4, TABLE = 8, LIMBO = 64, GOOD = 12345 };
+enum { MEMBERS = 3, THREADS = 5, TABLE = 8, LIMBO = 64, GOOD = 12345 };
 
 struct slot {
     int state;
@@ -29,7 +32,7 @@ static pgs_epoch domain;
 static pgs_epoch_member members[MEMBERS];
 static _Atomic(struct slot *) table[TABLE];
 static _Atomic(bool) stop;
-static _Atomic(uint64_t) reused, reads;
+static _Atomic(uint64_t) reused, reads, forced;
 static uint64_t seeds[THREADS];
 
 static struct slot *slot_new(void)
@@ -64,7 +67,7 @@ static bool reclaim(struct limbo *l)
 static void retire(struct limbo *l, uint64_t random)
 {
     if (!reclaim(l)) {
-        pgs_epoch_try_advance(&domain);
+        if (!pgs_epoch_try_advance(&domain) && pgs_epoch_force_advance(&domain)) add_relaxed(&forced, 1u);
         return;
     }
     struct slot *old = xchg_acq_rel(&table[random % TABLE], slot_new()); /* partner: the load in read_some */
@@ -74,9 +77,18 @@ static void retire(struct limbo *l, uint64_t random)
 
 static void member_turn(pgs_epoch_member *me, struct limbo *l, uint64_t random)
 {
-    read_some(random);
-    pgs_epoch_quiesce(&domain, me);
+    for (int i = 0; i < 4; i++) { /* a task of a few operations, one in the other now and then */
+        pgs_epoch_member_enter(me);
+        if (random >> i & 1) {
+            pgs_epoch_member_enter(me);
+            pgs_epoch_member_leave(me);
+        }
+        read_some(random);
+        pgs_epoch_member_leave(me);
+    }
     if (random >> 40 & 1) retire(l, random >> 44);
+    if (me == &members[MEMBERS - 1] && domain.can_force) return;
+    pgs_epoch_quiesce(&domain, me);
     if ((random >> 50) % 64 == 0) { /* parks */
         pgs_epoch_member_offline(&domain, me);
         sched_yield();
@@ -110,7 +122,7 @@ static void *reader(void *arg)
     }
     if (me < MEMBERS) pgs_epoch_member_offline(&domain, &members[me]);
     while (limbo.from != limbo.to) {
-        if (!pgs_epoch_try_advance(&domain)) sched_yield();
+        if (!pgs_epoch_force_advance(&domain)) sched_yield();
         reclaim(&limbo);
     }
     return NULL;
@@ -131,7 +143,8 @@ int main(void)
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     for (int i = 0; i < TABLE; i++) free(load_relaxed(&table[i]));
     CHECK(load_relaxed(&reused) > 0);
-    printf("%" PRIu64 " reads, %" PRIu64 " slots reused, epoch %" PRIu64 "\n", load_relaxed(&reads),
-           load_relaxed(&reused), load_relaxed(&domain.global));
+    CHECK(load_relaxed(&forced) > 0 || !domain.can_force);
+    printf("%" PRIu64 " reads, %" PRIu64 " slots reused, epoch %" PRIu64 ", %" PRIu64 " steps forced\n",
+           load_relaxed(&reads), load_relaxed(&reused), load_relaxed(&domain.global), load_relaxed(&forced));
     return 0;
 }

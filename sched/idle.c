@@ -35,6 +35,16 @@ static void set_idle(pgs_sched *s, unsigned number)
     add_seq_cst(&s->idle_count, 1);                                /* partner: pgs_idle_hint's callers */
 }
 
+/* By the bits, not by idle_count, which is behind them for a moment: whoever waits for it to follow would spin. */
+static bool anyone_idle(pgs_sched *s)
+{
+    unsigned words = load_relaxed(&s->workers) / 64 + 1;
+    for (unsigned i = 0; i < words && i < PGS_IDLE_WORDS; i++) {
+        if (load_seq_cst(&s->idle[i]) != 0) return true; /* partner: set_idle */
+    }
+    return false;
+}
+
 /* Unparks some parked worker, which counts as searching from then on. */
 static bool wake_some(pgs_sched *s)
 {
@@ -60,7 +70,7 @@ void pgs_idle_wake_one(pgs_sched *s)
         sub_seq_cst(&s->searching, 1);
         /* While this stood as a searcher, a worker may have parked, and a submitter relied on this: look again.  Partners:
          * set_idle in pgs_idle_park, and the push before the look at `searching` in pgs_ready. */
-    } while (load_seq_cst(&s->idle_count) > 0 && pgs_idle_any_work(s));
+    } while (anyone_idle(s) && pgs_idle_any_work(s));
 }
 
 /* True: this was the last one that searched. */
@@ -87,10 +97,16 @@ void pgs_idle_found_work(pgs_worker *w)
     if (stop_searching(w) && pgs_idle_any_work(w->face.sched)) pgs_idle_wake_one(w->face.sched);
 }
 
+/* This worker counts as awake again; a monitor that saw it asleep has to know. */
+static void wake_monitor(pgs_sched *s)
+{
+    if (load_seq_cst(&s->monitor_parked)) pgs_monitor_wake(s); /* partner: monitor_may_park */
+}
+
 static void go_online(pgs_worker *w)
 {
     pgs_epoch_member_online(&w->face.sched->epoch, &w->member);
-    if (load_seq_cst(&w->face.sched->monitor_parked)) pgs_monitor_wake(w->face.sched); /* partner: monitor_may_park */
+    wake_monitor(w->face.sched);
 }
 
 bool pgs_idle_park(pgs_worker *w)
@@ -102,10 +118,13 @@ bool pgs_idle_park(pgs_worker *w)
     set_idle(s, w->number);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
     if (pgs_idle_any_work(s) || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
-        if (!clear_idle(s, w->number)) {
+        if (clear_idle(s, w->number)) {
+            add_seq_cst(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
+        } else {
             pgs_parker_park(&w->parker, PGS_NEVER); /* the waker's token is on its way */
-            w->searching = true;
         }
+        w->searching = true;
+        wake_monitor(s);
         return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
     }
     pgs_epoch_member_offline(&s->epoch, &w->member);
@@ -129,14 +148,40 @@ static bool take_one(_Atomic(int) *count)
     return false;
 }
 
+/* Counts one more as retired.  False: as many as were asked for would not be left; the monitor may have written `surplus`
+ * from a count that was too old, and with everybody retired nobody could be woken. */
+static bool may_retire(pgs_sched *s)
+{
+    int retired = load_relaxed(&s->retired);
+    while ((int)load_relaxed(&s->workers) - retired > (int)s->config.workers) {
+        if (cas_relaxed(&s->retired, &retired, retired + 1)) return true;
+    }
+    return false;
+}
+
+/* What this worker has goes to all: those that are busy do not steal, and nobody else would come by. */
+static void give_away(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    if (task) pgs_injector_push(&s->injector, &task->link);
+    while ((task = pgs_deque_take_oldest(&w->deque)) != NULL) pgs_injector_push(&s->injector, &task->link);
+    while (!pgs_injector_is_empty(&w->fifo)) {
+        pgs_link *link = pgs_injector_pop(&w->fifo);
+        if (link) {
+            pgs_injector_push(&s->injector, link);
+        } else {
+            cpu_relax(); /* a thief is inside */
+        }
+    }
+}
+
 bool pgs_idle_retire_if_surplus(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus)) return false;
-    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
-    if (task) pgs_injector_push(&s->injector, &task->link);
+    if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
+    give_away(w);
     store_relaxed(&w->running, NULL);
-    add_relaxed(&s->retired, 1);
     store_seq_cst(&w->retired, true); /* partner: pgs_idle_unretire_one; then the look into the queues */
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);

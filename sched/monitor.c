@@ -75,7 +75,7 @@ static bool everyone_sleeps(pgs_sched *s)
 /* Announces that the monitor parks, then makes sure that nobody has just woken up. */
 static bool monitor_may_park(pgs_sched *s)
 {
-    store_seq_cst(&s->monitor_parked, true); /* partner: go_online in idle.c, after idle_count */
+    store_seq_cst(&s->monitor_parked, true); /* partner: wake_monitor in idle.c, after idle_count */
     if (everyone_sleeps(s)) return true;
     store_relaxed(&s->monitor_parked, false);
     return false;

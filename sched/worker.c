@@ -126,7 +126,6 @@ static pgs_task *take_newest(pgs_worker *w)
 /* What would starve if only the newest were taken; and timers. */
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
-    pgs_idle_retire_if_surplus(w);
     pgs_wheel_expire(&w->wheel, pgs_now());
     uint32_t round = w->turn / PGS_QUEUES_EVERY;
     if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) {
@@ -190,6 +189,8 @@ static pgs_task *search(pgs_worker *w)
 static pgs_task *find_work(pgs_worker *w)
 {
     for (;;) {
+        /* Only here: under leave() there is a task on this stack that is not published yet. */
+        if (unlikely(w->turn % PGS_QUEUES_EVERY == 0)) pgs_idle_retire_if_surplus(w);
         pgs_task *task = take_own(w);
         if (!task) {
             store_relaxed(&w->running, NULL);
@@ -376,7 +377,11 @@ void pgs_yield(pgs_sched *sched, pgs_task *task)
     }
     pgs_worker *w = pgs_worker_self();
     bool alone = !load_relaxed(&w->lifo) && !others_wait(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
-    if (!alone) leave(w, task, NULL, NULL);
+    if (alone) {
+        begin(w, task); /* it is not stuck, and holds nothing */
+    } else {
+        leave(w, task, NULL, NULL);
+    }
 }
 
 void pgs_abandon(void)

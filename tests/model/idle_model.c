@@ -1,0 +1,333 @@
+/* idle_model.c - sched/idle.c, and of monitor.c how the monitor parks, under the explorer: nobody sleeps while there is
+ * work.
+ *
+ * The sources are included whole, so that their static functions can be called; queues, parkers and epoch are the real
+ * ones too.  What is copied here is small: a worker's loop (find_work in worker.c), the foreign half of pgs_ready, and
+ * the end (stop_threads in scheduler.c), which comes when the last job is done.
+ *
+ * Invariants checked:
+ *   1. No job stays in a queue while workers are parked and no waker is under way: a lost wake-up is a deadlock, since
+ * the end does not come.  A job may wait inside for another, so a worker that only will be free one day does not count.
+ *   2. Each unpark that is owed is delivered: whoever waits for it would wait for ever.
+ *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
+ * bits.
+ *   4. The monitor does not stay parked while a worker works. */
+#include "explorer.h"
+#include "worker.h"
+
+#include "idle.c"
+#include "monitor.c"
+
+enum { WORKERS = 2, JOBS = 3, SUBMITTERS = 2 };
+
+typedef struct job {
+    pgs_task task;
+    enum { QUICK, WAITS_FOR_NEXT, WAITS_FOR_MONITOR } kind;
+    pgs_parker parker; /* where it waits */
+} job;
+
+static pgs_sched sched;
+static pgs_worker workers[WORKERS];
+static job jobs[JOBS];
+static int undone;
+static bool timer_armed;
+static _Atomic(uint32_t) submitting[SUBMITTERS]; /* inside a push: until it ends no pop succeeds */
+static _Atomic(pgs_parker *) wants_monitor;
+
+/* ------------------------------------------------------------------- what the sources need, and no case comes to */
+
+unsigned pgs_wheel_expire_due(pgs_wheel *w, int64_t now)
+{
+    (void)w;
+    (void)now;
+    return 0;
+}
+
+int64_t pgs_now(void)
+{
+    return 0;
+}
+
+int64_t pgs_deadline(int64_t timeout_ns)
+{
+    return timeout_ns;
+}
+
+pgs_worker *pgs_worker_new(pgs_sched *s)
+{
+    (void)s;
+    return NULL;
+}
+
+void pgs_ready(pgs_sched *s, pgs_task *task)
+{
+    pgs_injector_push(&s->injector, &task->link);
+    fence_seq_cst(); /* partner: the fence in pgs_idle_park */
+    pgs_idle_hint(s);
+}
+
+/* --------------------------------------------------------------------------------------------------------- a worker */
+
+static void stop(void)
+{
+    store_release(&sched.stopping, true);
+    pgs_parker_unpark(&sched.monitor_parker);
+    for (int i = 0; i < WORKERS; i++) pgs_parker_unpark(&workers[i].parker);
+}
+
+static void run(pgs_worker *w, pgs_task *task)
+{
+    job *j = container_of(task, job, task);
+    store_relaxed(&w->running, task);
+    if (j->kind == WAITS_FOR_NEXT) pgs_parker_park(&j->parker, PGS_NEVER);
+    if (j > jobs && j[-1].kind == WAITS_FOR_NEXT) pgs_parker_unpark(&j[-1].parker);
+    if (j->kind == WAITS_FOR_MONITOR) {
+        store_seq_cst(&wants_monitor, &j->parker);
+        pgs_parker_park(&j->parker, PGS_NEVER);
+    }
+    if (--undone == 0) stop();
+}
+
+static pgs_task *look(pgs_worker *w)
+{
+    pgs_task *task = pgs_deque_take(&w->deque);
+    if (task) return task;
+    pgs_link *link = pgs_injector_pop(&sched.injector);
+    if (link) return container_of(link, pgs_task, link);
+    return pgs_deque_steal(&workers[1 - w->number].deque);
+}
+
+/* As the rounds of search(): looks again when it may come to something else. */
+static void await_pushes(void)
+{
+    for (int i = 0; i < SUBMITTERS; i++) {
+        while (load_relaxed(&submitting[i])) cpu_relax();
+    }
+    while (load_relaxed(&sched.injector.lock)) cpu_relax();
+}
+
+static pgs_task *search(pgs_worker *w)
+{
+    if (!w->searching) {
+        if (2 * load_relaxed(&sched.searching) >= WORKERS) return NULL;
+        add_seq_cst(&sched.searching, 1);
+        w->searching = true;
+    }
+    return look(w);
+}
+
+static void fire(pgs_worker *w)
+{
+    timer_armed = false;
+    store_relaxed(&w->wheel.next, PGS_NEVER);
+    pgs_deque_push(&w->deque, &jobs[JOBS - 1].task);
+    pgs_idle_hint(&sched);
+}
+
+static void worker(pgs_worker *w)
+{
+    for (;;) {
+        pgs_task *task = look(w);
+        if (!task && pgs_idle_retire_if_surplus(w)) continue;
+        if (!task) task = search(w);
+        if (task) {
+            if (w->searching) pgs_idle_found_work(w);
+            MODEL_CHECK(!w->searching && load_relaxed(&sched.searching) >= 0);
+            run(w, task);
+            continue;
+        }
+        if (!pgs_idle_park(w)) return;
+        MODEL_CHECK(load_relaxed(&sched.searching) >= 0);
+        if (timer_armed && w == &workers[0]) fire(w);
+        if (!pgs_injector_is_empty(&sched.injector)) await_pushes();
+    }
+}
+
+static void worker_0(void)
+{
+    worker(&workers[0]);
+}
+
+static void worker_1(void)
+{
+    worker(&workers[1]);
+}
+
+/* ------------------------------------------------------------------------------------------------------- the others */
+
+static void submit(int submitter, job *j)
+{
+    store_relaxed(&submitting[submitter], 1);
+    pgs_injector_push(&sched.injector, &j->task.link);
+    store_relaxed(&submitting[submitter], 0);
+    fence_seq_cst(); /* as in pgs_ready */
+    pgs_idle_hint(&sched);
+}
+
+static void submit_first(void)
+{
+    submit(0, &jobs[0]);
+}
+
+static void submit_second(void)
+{
+    submit(1, &jobs[1]);
+}
+
+static void submit_both(void)
+{
+    submit(0, &jobs[0]);
+    submit(0, &jobs[1]);
+}
+
+/* Has seen a parked worker that is awake by now. */
+static void late_waker(void)
+{
+    pgs_idle_wake_one(&sched);
+}
+
+/* The monitor's loop, with a look that does one thing: who wants to be seen is seen. */
+static void monitor(void)
+{
+    while (!load_acquire(&sched.stopping)) {
+        if (everyone_sleeps(&sched) && monitor_may_park(&sched)) {
+            pgs_parker_park(&sched.monitor_parker, PGS_NEVER);
+            store_relaxed(&sched.monitor_parked, false);
+            continue;
+        }
+        pgs_parker *waits = xchg_seq_cst(&wants_monitor, NULL);
+        if (waits) {
+            pgs_parker_unpark(waits);
+            return;
+        }
+        cpu_relax();
+    }
+}
+
+/* The monitor takes a worker back, if one has retired by then. */
+static void submit_and_unretire(void)
+{
+    submit(0, &jobs[0]);
+    pgs_idle_unretire_one(&sched);
+    submit(0, &jobs[1]);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ cases */
+
+static void setup(int count)
+{
+    sched.config.workers = WORKERS;
+    store_relaxed(&sched.workers, WORKERS);
+    store_relaxed(&sched.stopping, false);
+    store_relaxed(&sched.idle_count, 0);
+    store_relaxed(&sched.searching, WORKERS);
+    store_relaxed(&sched.surplus, 0);
+    store_relaxed(&sched.retired, 0);
+    store_relaxed(&sched.idle[0], 0);
+    store_relaxed(&sched.monitor_parked, false);
+    store_relaxed(&wants_monitor, NULL);
+    pgs_parker_init(&sched.monitor_parker);
+    pgs_injector_init(&sched.injector);
+    store_relaxed(&sched.epoch.global, 1); /* nobody asks for a grace period: without members */
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pgs_worker *w = &workers[i];
+        w->face.sched = &sched;
+        w->number = i;
+        w->searching = true;
+        store_relaxed(&w->running, NULL);
+        store_relaxed(&w->lifo, NULL);
+        store_relaxed(&w->retired, false);
+        store_relaxed(&w->wheel.next, PGS_NEVER);
+        store_relaxed(&sched.worker[i], w);
+        pgs_parker_init(&w->parker);
+        pgs_injector_init(&w->fifo);
+        if (load_relaxed(&w->deque.array)) pgs_deque_destroy(&w->deque);
+        pgs_assert(pgs_deque_init(&w->deque, 4) == 0);
+    }
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i].kind = QUICK;
+        pgs_parker_init(&jobs[i].parker);
+    }
+    for (int i = 0; i < SUBMITTERS; i++) store_relaxed(&submitting[i], 0);
+    undone = count;
+    timer_armed = false;
+}
+
+static void one(void)
+{
+    setup(1);
+}
+
+/* The first keeps its worker until the second has been done, by the other one. */
+static void dependent(void)
+{
+    setup(2);
+    jobs[0].kind = WAITS_FOR_NEXT;
+}
+
+/* A timer of worker 0 makes the last job ready, when it has a look. */
+static void with_timer(void)
+{
+    setup(2);
+    timer_armed = true;
+    store_relaxed(&workers[0].wheel.next, 1000);
+}
+
+/* One worker, which is done with something and searches for nothing yet. */
+static void alone(void)
+{
+    setup(1);
+    store_relaxed(&sched.workers, 1);
+    store_relaxed(&sched.searching, 0);
+    workers[0].searching = workers[1].searching = false;
+}
+
+static void with_monitor(void)
+{
+    alone();
+    jobs[0].kind = WAITS_FOR_MONITOR;
+}
+
+static void with_surplus(void)
+{
+    setup(2);
+    sched.config.workers = 1;
+    store_relaxed(&sched.surplus, 1);
+}
+
+static void check(void)
+{
+    int bits = __builtin_popcountll(load_relaxed(&sched.idle[0])), searching = 0;
+    for (int i = 0; i < WORKERS; i++) searching += workers[i].searching;
+    MODEL_CHECK(undone == 0);
+    MODEL_CHECK(load_relaxed(&sched.idle_count) == bits);
+    MODEL_CHECK(load_relaxed(&sched.searching) == searching);
+    MODEL_CHECK(!pgs_idle_any_work(&sched));
+}
+
+int main(void)
+{
+    static const struct model_case cases[] = {
+        {"idle: one job", one, {worker_0, worker_1, submit_first}, check, 2, 1, 0},
+        {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
+        {"idle: the same, of two submitters",
+         dependent,
+         {worker_0, worker_1, submit_first, submit_second},
+         check,
+         2,
+         0,
+         0},
+        {"idle: a timer against a submitter", with_timer, {worker_0, worker_1, submit_first}, check, 2, 0, 0},
+        {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},
+        {"idle: the monitor goes to sleep", with_monitor, {worker_0, submit_first, monitor}, check, 2, 1, 0},
+        {"idle: one too many, and needed again",
+         with_surplus,
+         {worker_0, worker_1, submit_and_unretire},
+         check,
+         2,
+         1,
+         0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
+    return 0;
+}

@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# examples_test.sh - runs each example and compares what it prints with what it should.  wordcount has a test of its own.
+set -euo pipefail
+export LC_ALL=C
+programs=$PARAGRAM_BUILD/examples
+if [[ ! -x $programs/quickstart ]]; then
+    echo "the examples are not built: nothing to test"
+    exit 0
+fi
+room=$(mktemp -d)
+trap 'rm -rf "$room"' EXIT
+tested=" wordcount "
+
+# run NAME ARGUMENT...: leaves what it prints in $room/out; it has to end with 0 and to log nothing.
+run() {
+    local name=$1 status=0
+    shift
+    timeout 60 "$programs/$name" "$@" >"$room/out" 2>"$room/err" || status=$?
+    sed -i -E '/^\(in [0-9]+ ms\)$/d' "$room/err"
+    if ((status != 0)) || [[ -s $room/err ]]; then
+        echo "$name $*: ended with $status"
+        cat "$room/out" "$room/err"
+        exit 1
+    fi
+    tested+="$name "
+}
+
+# same NAME: what was printed is what stands on stdin.
+same() {
+    if ! diff - "$room/out" >"$room/diff"; then
+        echo "$1 prints something else ('<' is what it should):"
+        cat "$room/diff"
+        exit 1
+    fi
+    echo "$1: ok"
+}
+
+run quickstart
+same quickstart <<END
+process started!
+process ending.
+END
+
+run skynet 100000
+sed -i -E 's/ in .*//' "$room/out"
+same skynet <<END
+sum 4999950000
+END
+
+run ring 100000
+sed -i -E 's/ \(.*//' "$room/out"
+same ring <<END
+after 100000 hops the token is at process $((100000 % 503 + 1))
+END
+
+run patterns
+sed -i -E 's/^(unhandled ).*("strict reader").*/\1 \2/' "$room/out"
+same patterns <<END
+literal      ("hello", 123)
+predicate    (8)
+type         (9)
+anything     (9.0)
+true         (true)
+tuple        x = 1.5, y = -2
+list         (["bread", "butter", 2])
+dict         Ada, and 2 keys in all
+etc          ("log")
+etc          ("log", "disk", 3, [1, 2])
+anything     (nil)
+unhandled  "strict reader"
+END
+
+# The last worker ends at the same time as main goes on.
+run links
+sort -o "$room/out" "$room/out"
+same links <<END
+main: 1 / 0: ("failed", "1 divided by zero")
+main: 15 / 5: ("quotient", 3)
+main: 84 / 2: ("quotient", 42)
+main: the parent has ended
+parent: my worker has failed: 1 divided by zero
+worker 1: clean-up
+worker 1: started
+worker 2: clean-up
+worker 2: started
+END
+
+run blocking
+same blocking <<END
+the sum of the squares from 1 to 10 is 385
+too late an answer is taken for -1
+first
+second
+the late answer is 9
+10000 slept for 100 ms at once
+END
+
+run table
+same table <<END
+1000 clients have added 100 each: 100000
+after its end: no such process: it has ended, or the pid names none
+END
+
+run threads
+same threads <<END
+4 lines came through the pipe; read by a thread of its own: yes
+main was a process until it ended: normally
+END
+
+run cxx
+same cxx <<END
+the longest line is 'one that is somewhat longer'
+journal closed after 3 lines
+END
+
+for source in "$PARAGRAM_SOURCE"/examples/*.c "$PARAGRAM_SOURCE"/examples/*.cc; do
+    name=$(basename "${source%.*}")
+    if [[ $tested != *" $name "* ]]; then
+        echo "examples/$name is tested nowhere"
+        exit 1
+    fi
+done

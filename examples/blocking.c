@@ -8,25 +8,26 @@
 
 enum { SLEEPERS = 10000, DEPTH = 10 };
 
-/* Asks and waits for the answer to this very question; whatever else arrives stays in the mailbox, in order. */
-static int64_t ask(pg_process *self, pg_pid server, int64_t n, int64_t otherwise)
+/* Asks, and waits for the answer to this very question; -1 when it does not come in time.  Whatever else arrives stays
+ * in the mailbox, in order. */
+static int64_t ask(pg_process *self, pg_pid server, int64_t n, int64_t timeout)
 {
     const pg_message *answer;
     pg_ref question = pg_make_ref();
     pg_send(server, "square", n, self, question);
-    int status = pg_recv_match(self, &answer, PG_MS(50), question, PG_INT);
-    return status == PG_OK ? pg_get_int(self, answer, 1) : otherwise;
+    int status = pg_recv_match(self, &answer, timeout, question, PG_INT);
+    return status == PG_OK ? pg_get_int(self, answer, 1) : -1;
 }
 
 static int64_t sum_of_squares(pg_process *self, pg_pid server, int64_t n)
 {
-    return n == 0 ? 0 : sum_of_squares(self, server, n - 1) + ask(self, server, n, 0);
+    return n == 0 ? 0 : sum_of_squares(self, server, n - 1) + ask(self, server, n, PG_SECONDS(30));
 }
 
 static void square(pg_process *self, const pg_message *msg)
 {
     int64_t n = pg_get_int(self, msg, 1);
-    if (n < 0) pg_sleep(self, PG_MS(200)); /* this one takes too long for its client */
+    if (n < 0) pg_sleep(self, PG_MS(500)); /* this one takes too long for its client */
     pg_send(pg_get_pid(self, msg, 2), pg_get(self, msg, 3), n * n);
 }
 
@@ -42,12 +43,12 @@ static void client(pg_process *self)
     pg_send(pg_self(self), "first");
     pg_send(pg_self(self), "second");
     printf("the sum of the squares from 1 to %d is %lld\n", DEPTH, (long long)sum_of_squares(self, server, DEPTH));
-    printf("too late an answer is taken for %lld\n", (long long)ask(self, server, -3, -1));
+    printf("an answer that comes too late is taken for %lld\n", (long long)ask(self, server, -3, PG_MS(50)));
 
     /* The two have waited meanwhile. */
     while (pg_recv_match(self, &msg, 0, PG_STR) == PG_OK) printf("%s\n", pg_get_str(self, msg, 0));
     /* So does the late answer, in its time. */
-    if (pg_recv_match(self, &msg, PG_SECONDS(5), PG_REF, 9) == PG_OK) puts("the late answer is 9");
+    if (pg_recv_match(self, &msg, PG_SECONDS(30), PG_REF, 9) == PG_OK) puts("the late answer is 9");
     pg_send(main, "client done");
 }
 

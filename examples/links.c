@@ -86,7 +86,7 @@ static void ask(pg_process *self, pg_pid whom, int a, int b)
     const pg_message *answer;
     char text[100] = "no answer";
     pg_send(whom, "divide", a, b, self);
-    if (pg_recv(self, &answer, PG_SECONDS(5)) == PG_OK) pg_format_message(text, sizeof text, answer);
+    if (pg_recv(self, &answer, PG_SECONDS(30)) == PG_OK) pg_format_message(text, sizeof text, answer);
     printf("main: %d / %d: %s\n", a, b, text);
 }
 

@@ -88,7 +88,7 @@ END
 run blocking
 same blocking <<END
 the sum of the squares from 1 to 10 is 385
-too late an answer is taken for -1
+an answer that comes too late is taken for -1
 first
 second
 the late answer is 9

@@ -132,9 +132,10 @@ PG_API int pg_stop(pg_runtime *rt, int64_t timeout);
 
 /* Makes the calling host thread a process of `rt`, of kind PG_THREAD, that sends, spawns, links and receives; `name` is
  * copied and may be NULL.  The first one of a runtime is its main process: pg_main().  A thread may attach to several
- * runtimes, and several times.  NULL: `rt` is NULL or stopping, or memory is short.
- * Its `self` is valid until pg_detach() or the end of the thread, even after pg_stop(), where what it asks is answered
- * with PG_ESTOPPED.  Such a process handles messages inside pg_serve() and receives in pg_recv(); when it meets its end
+ * runtimes, and several times.  NULL: `rt` is NULL or stopping, memory is short, or
+ * the caller is a green process, whose thread is not its own.
+ * Its `self` is valid until pg_detach() or the end of the thread, even after pg_stop(), where what it asks of the runtime
+ * is answered with PG_ESTOPPED.  Such a process handles messages inside pg_serve() and receives in pg_recv(); when it meets its end
  * there the call returns PG_EENDED, since a host's stack cannot be taken away. */
 PG_API pg_process *pg_attach(pg_runtime *rt, const char *name);
 
@@ -142,7 +143,7 @@ PG_API pg_process *pg_attach(pg_runtime *rt, const char *name);
 PG_API void pg_detach(pg_process *self);
 
 /* Handles messages of the attached process `self` by its receivers until it ends (PG_EENDED) or `timeout` has passed
- * (PG_ETIMEDOUT).  PG_EINVAL: `self` is not attached, or the call is nested. */
+ * (PG_ETIMEDOUT).  PG_ESTOPPED: its runtime has stopped.  PG_EINVAL: `self` is not attached, or the call is nested. */
 PG_API int pg_serve(pg_process *self, int64_t timeout);
 
 /* The pid of the first attached process; a null pid when there is none. */

@@ -61,7 +61,7 @@ static void run_defers(pg_process *p)
 void pgi_exits_add(pg_runtime *rt, const pg_exit_info *info)
 {
     pthread_mutex_lock(&rt->exits_lock);
-    rt->exits[rt->exits_made++ % PGI_EXITS_KEPT] = *info;
+    rt->exits[add_relaxed(&rt->exits_made, 1) % PGI_EXITS_KEPT] = *info;
     pthread_mutex_unlock(&rt->exits_lock);
 }
 
@@ -69,7 +69,7 @@ bool pgi_exits_find(pg_runtime *rt, pg_pid pid, pg_exit_info *info)
 {
     bool found = false;
     pthread_mutex_lock(&rt->exits_lock);
-    uint64_t kept = rt->exits_made < PGI_EXITS_KEPT ? rt->exits_made : PGI_EXITS_KEPT;
+    uint64_t made = load_relaxed(&rt->exits_made), kept = made < PGI_EXITS_KEPT ? made : PGI_EXITS_KEPT;
     for (uint64_t i = 0; i < kept && !found; i++) {
         found = pg_same(rt->exits[i].pid, pid);
         if (found) *info = rt->exits[i];
@@ -105,7 +105,7 @@ static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
         dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED);
-        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_HELD);
+        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
         pgi_message_free(cache, msg);
     }
     return dropped;
@@ -116,6 +116,8 @@ static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
     pgi_drop_received(p);
     if (p->current && p->current->flags & PGI_LOOSE) pgi_free_message(p->current);
     p->current = NULL;
+    if (p->ending && p->ending->flags & PGI_LOOSE) pgi_free_message(p->ending);
+    p->ending = NULL;
     pgi_message_free(cache, p->args);
     p->args = &pgi_no_args;
     pgi_receivers_drop(p->receivers);
@@ -135,6 +137,7 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     describe(&info, pid, end);
     if (unlikely(end->kind != PG_EXIT_NORMAL)) pgi_exits_add(rt, &info);
 
+    pgi_look_begin(&visit); /* from before it is dying: the other ends keep their slots until they have been told */
     pgi_lock(p);
     p->dying = true;
     p->last_kind = (uint8_t)end->kind;
@@ -145,6 +148,7 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pgi_unlock(p);
 
     told += pgi_links_tell(p, pid, links, end);
+    pgi_look_end(&visit);
     bool news = end->kind != PG_EXIT_NORMAL && end->kind != PG_EXIT_KILLED; /* pg_stop() names those it kills */
     if (unlikely(news && told == 0)) report(p, &info);
     uint64_t dropped = free_what_it_owns(p, visit.local ? &visit.local->cache : NULL);

@@ -7,6 +7,7 @@
  * thread-specific data. */
 #include "host.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #include "overflow.h"
@@ -144,11 +145,6 @@ static void detach_all(void *unused)
     }
 }
 
-static void make_key(void)
-{
-    have_key = pthread_key_create(&thread_end, detach_all) == 0;
-}
-
 /* What this thread still holds of runtimes that have stopped. */
 static void drop_stopped(void)
 {
@@ -163,9 +159,17 @@ static void drop_stopped(void)
     }
 }
 
+/* A thread that calls exit(), as main() does by returning, runs no destructors of keys.  What it holds of stopped
+ * runtimes goes at exit, or else leak checkers would report it; runtimes that still run are left alone. */
+static void make_key(void)
+{
+    have_key = pthread_key_create(&thread_end, detach_all) == 0;
+    if (have_key) atexit(drop_stopped);
+}
+
 pg_process *pg_attach(pg_runtime *rt, const char *name)
 {
-    if (!rt) return NULL;
+    if (!rt || pgs_worker_self()) return NULL; /* a worker's thread is nobody's to keep */
     pthread_once(&once, make_key);
     drop_stopped();
     if (!have_key || pthread_setspecific(thread_end, &once) != 0) return NULL;
@@ -212,8 +216,11 @@ int pg_serve(pg_process *self, int64_t timeout)
 {
     if (!self || !self->attached) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
+    if (load_acquire(&self->rt->stopped)) return PG_ESTOPPED; /* partner: the end of pg_stop */
     pgi_host *host = self->host;
     if (host->serving) return PG_EINVAL;
+    pgi_drop_received(self); /* serving goes to rest, and that frees the last message */
+    self->scan = NULL;
     host->serving = true;
     host->outer = running;
     running = self;

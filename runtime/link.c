@@ -199,7 +199,9 @@ int pg_link(pg_process *self, pg_pid pid)
     if (!link) return PG_ENOMEM;
     pgi_visit visit = pgi_visit_runtime(self->rt);
     if (visit.rt) {
+        pgi_look_begin(&visit);
         status = link_in(self, pid, link);
+        pgi_look_end(&visit);
     } else {
         pgi_link_free(link);
         status = PG_ESTOPPED;
@@ -213,6 +215,7 @@ int pg_unlink(pg_process *self, pg_pid pid)
     int status = check_pair(self, pid);
     if (status != PG_OK) return status;
     pgi_visit visit = pgi_visit_runtime(self->rt);
+    pgi_look_begin(&visit);
     pg_process *other = visit.rt ? pgi_slot_find(&self->rt->slots, pid) : NULL;
     if (other) {
         lock_two(self, other);
@@ -224,8 +227,9 @@ int pg_unlink(pg_process *self, pg_pid pid)
         unlock_two(self, other);
         if (link) pgi_link_free(link);
     }
+    pgi_look_end(&visit);
     pgi_leave(&visit);
-    return other ? PG_OK : PG_ENOPROC;
+    return other ? PG_OK : visit.rt ? PG_ENOPROC : PG_ESTOPPED;
 }
 
 /* ------------------------------------------------------------------------------------------------------ watchers */
@@ -258,7 +262,7 @@ size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info)
         w->listed = false;
         w->info->kind = info->kind;
         w->info->pid = info->pid;
-        snprintf(w->info->text, sizeof w->info->text, "%s", info->text);
+        memcpy(w->info->text, info->text, strlen(info->text) + 1);
         pgi_sleeper_wake(w->sched, w->sleeper); /* from here on the watcher waits for this lock */
     }
     p->watchers = NULL;

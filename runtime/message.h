@@ -58,6 +58,33 @@ static inline size_t pgi_message_bytes(const pg_message *message)
  * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns; PG_ENOMEM.  *out is NULL unless PG_OK. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
+/* The usual message, without a call: up to three values, all inline, and a block at hand in the cache.  NULL, and nothing
+ * done: it is not one of these.
+ *
+ * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load of
+ * both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
+static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, const pg_value *values)
+{
+    pgi_rack *rack = &cache->racks[0];
+    if (PGI_CACHE_OFF || unlikely(count > 3) || unlikely(!values) || unlikely(rack->count == 0) ||
+        unlikely(load_relaxed(&pgi_memory_armed) != 0))
+        return NULL;
+    pg_message *message = rack->loaded->blocks[rack->count - 1];
+    pg_term *terms = (pg_term *)(void *)(message + 1);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t head = values[i].head, body = values[i].body;
+        __asm__("" : "+r"(head), "+r"(body));
+        if (unlikely(!pgi_words_are_inline(head, body))) return NULL;
+        terms[i] = (pg_term){head, body};
+    }
+    rack->count--;
+    message->units = 4;
+    message->count = (uint16_t)count;
+    message->kind = PGI_USER;
+    message->flags = 0;
+    return message;
+}
+
 /* The same of the elements of a tuple; of none where `args` is nil, as a value of zeros is.  PG_EINVAL for anything
  * else. */
 int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out);

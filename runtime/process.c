@@ -4,14 +4,16 @@
  * is empty it rests, and the next sender schedules it again.  The message being handled stays in the mailbox as its head
  * (sched/mpsc.h), and is freed when the next one is taken or the process rests.
  *
- * A slice ends after PGI_SLICE messages, or when the monitor says so. */
+ * A slice ends when its time is over, which is looked for every PGI_SLICE messages, or when the monitor says so. */
 #include "process.h"
 
 #include <sched.h>
 
 #include "runtime.h"
 
-enum { PGI_SLICE = 64 };
+/* A slice is some messages, and then as many more as PGI_SLICE_NS allow: who is flooded must be able to handle more in a
+ * turn than its senders send in theirs, or its mailbox grows out of every cache. */
+enum { PGI_SLICE = 64, PGI_SLICE_NS = 100000 };
 
 void pgi_lock(pg_process *p)
 {
@@ -31,10 +33,19 @@ void pgi_unlock(pg_process *p)
     store_release(&p->lock, 0); /* partner: pgi_lock */
 }
 
+static PGS_COLD void free_flagged(pg_message *msg, pgi_cache *cache)
+{
+    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+    pgi_message_free(cache, msg);
+}
+
 static inline void free_message(pg_message *msg, pgi_cache *cache)
 {
-    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_HELD);
-    pgi_message_free(cache, msg);
+    if (likely(msg->flags == 0)) {
+        pgi_block_free(cache, msg, msg->units);
+    } else {
+        free_flagged(msg, cache);
+    }
 }
 
 void pgi_free_message(pg_message *msg)
@@ -45,7 +56,7 @@ void pgi_free_message(pg_message *msg)
 void pgi_release(pg_process *p, pgs_mpsc_node *node)
 {
     pg_message *msg = pgi_of_node(node);
-    if (unlikely(msg == p->current)) {
+    if (unlikely(msg == p->current || msg == p->ending)) {
         msg->flags |= PGI_LOOSE; /* freed when its handler has returned */
     } else {
         pgi_free_message(msg);
@@ -60,12 +71,17 @@ void pgi_drop_received(pg_process *p)
     if (msg->flags & PGI_LOOSE) pgi_free_message(msg); /* else it is in the mailbox, marked or as its head */
 }
 
-bool pgi_rest(pg_process *p, pgi_cache *cache)
+static inline bool rest(pg_process *p, pgi_cache *cache)
 {
     pgs_mpsc_node *released;
     if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;
     if (released) free_message(pgi_of_node(released), cache);
     return true;
+}
+
+bool pgi_rest(pg_process *p, pgi_cache *cache)
+{
+    return rest(p, cache);
 }
 
 void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid)
@@ -155,7 +171,7 @@ static PGS_COLD void after_receives(pg_process *p, pg_message *msg)
     if (msg->flags & PGI_LOOSE) pgi_free_message(msg);
 }
 
-bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
+static inline bool handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
 {
     pg_message *msg = pgi_of_node(node);
     pgs_mpsc_node *before = pgs_mpsc_advance(&p->mailbox, node);
@@ -164,7 +180,7 @@ bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
     if (unlikely(msg->flags & PGI_CONSUMED)) return false; /* received earlier, out of turn */
     p->current = msg;
     const pgi_receiver *r = likely(msg->kind == PGI_USER) ? pgi_receivers_find(p->receivers, msg) : NULL;
-    if (likely(r)) {
+    if (likely(r != NULL)) {
         r->handler(p, msg);
     } else if (handle_rare(p, msg)) {
         return true;
@@ -174,9 +190,15 @@ bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
     return false;
 }
 
+bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
+{
+    return handle_next(p, node, cache);
+}
+
 bool pgi_begin(pg_process *p)
 {
     pg_target target = p->target;
+    p->ending = NULL;
     p->phase = PGI_RUNNING;
     if (target) target(p);
     pgi_drop_received(p);
@@ -192,6 +214,18 @@ static inline pgi_cache *cache_of(const pgs_worker *w)
     return &((pgi_local *)pgs_worker_local(w))->cache;
 }
 
+/* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE on. */
+static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
+{
+    if (n == 0) return false;
+    if (unlikely(n % PGI_SLICE == 0)) {
+        int64_t now = pgs_now();
+        if (n == PGI_SLICE) *end = now + PGI_SLICE_NS;
+        if (now >= *end) return true;
+    }
+    return pgs_worker_progress(w);
+}
+
 /* The worker may be another one after each handler: a handler may block. */
 void pgi_run(pgs_worker *w, pgs_task *task)
 {
@@ -200,16 +234,18 @@ void pgi_run(pgs_worker *w, pgs_task *task)
         if (pgi_begin(p)) return;
         w = pgs_worker_self();
     }
-    for (unsigned n = 0; n < PGI_SLICE; n++) {
-        pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
+    int64_t slice_end = 0;
+    pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
+    for (unsigned n = 0;; n++) {
         if (!node) {
-            if (likely(pgi_rest(p, cache_of(w)))) return;
+            if (likely(rest(p, cache_of(w)))) return;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
-        if (pgi_handle_next(p, node, cache_of(w))) return;
+        if (unlikely(slice_is_over(w, n, &slice_end))) break;
+        if (handle_next(p, node, cache_of(w))) return;
         w = pgs_worker_self();
-        if (unlikely(pgs_worker_progress(w))) break;
+        node = pgs_mpsc_peek(&p->mailbox);
     }
     pgs_requeue(w, task);
 }

@@ -53,8 +53,7 @@ enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };
 
 /* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
 enum { PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-       PGI_LOOSE = 0x20,    /* handled, and in no queue: to be freed by whoever drops it */
-       PGI_HELD = 0x40 };   /* a terminate that was met in a receive: linked until the end of the process */
+       PGI_LOOSE = 0x20 /* handled, and in no queue: to be freed by whoever drops it */ };
 
 struct pg_process {
     _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
@@ -63,20 +62,24 @@ struct pg_process {
 
     pg_runtime *rt;
     const pgi_receivers *receivers; /* NULL: none */
-    pg_target target;               /* NULL once it has begun */
+    union {
+        pg_target target;   /* until it has begun */
+        pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
+    };
     pg_message *args;               /* until the target has returned */
     pg_message *current;            /* which a handler is handling */
     pg_message *received;           /* by pg_recv, until the next */
     pgs_mpsc_node *scan;            /* the last node that was looked at for scan_pattern; NULL: none */
     pgi_pattern *scan_pattern;      /* its own copy; NULL: none */
 
-    _Atomic(uint32_t) lock; /* for dying, links, watchers, name */
+    _Atomic(uint32_t) lock; /* for dying, told, links, watchers, name */
     _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
     uint8_t kind;       /* pg_kind */
     uint8_t phase;      /* pgi_phase: its own */
     uint8_t last_kind;  /* pg_exit_kind, once it is dying */
     bool dying;         /* its links and watchers have been taken away */
     bool attached;      /* stands for a host thread */
+    bool told;          /* pg_stop() has sent it a terminate */
     union {
         pgi_link *links;
         pg_process *next_free; /* in a list of slots */

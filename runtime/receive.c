@@ -13,8 +13,7 @@
  *
  * Invariants:
  *   1. All nodes from behind the head up to `scan` were looked at for `scan_pattern`, and none matched.
- *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.  One marked PGI_HELD as well is never passed
- *      by the head: it is taken from the middle only, until the process has ended.
+ *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
  *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
 #include <errno.h>
 
@@ -64,14 +63,13 @@ static pg_message *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *nod
 /* A consumed node in the middle, met again: it goes if it can.  Returns the node to go on from. */
 static pgs_mpsc_node *pass_consumed(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
 {
-    if (pgi_of_node(node)->flags & PGI_HELD) return node;
     if (before == p->mailbox.head) {
         pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
         if (released) pgi_release(p, released);
         return node;
     }
     if (!pgs_mpsc_unlink(before, node)) return node;
-    pgi_free_message(pgi_of_node(node));
+    pgi_release(p, node);
     return before;
 }
 
@@ -84,17 +82,22 @@ static int end_here(pg_process *p, const pgi_end *end)
 }
 
 /* A terminate, or an exit, met while receiving.  PG_OK: it is not for the runtime to act on it. */
-static int meet_signal(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node, const pgi_pattern *pattern)
 {
+    pg_message *msg = pgi_of_node(node);
     char text[PGI_TEXT_MAX];
     pgi_end end;
     if (msg->kind == PGI_DOWN) {
         if (pattern && pgi_pattern_match(pattern, msg)) return PG_OK;
         if (pgi_receivers_find(p->receivers, msg)) return PG_OK;
     }
-    /* Its handler may receive, too, and must neither meet it again nor free it: the end tells what stands in it. */
-    if (msg->kind == PGI_TERMINATE) msg->flags |= PGI_CONSUMED | PGI_HELD;
     p->scan = NULL; /* it is where this receive slept */
+    /* Taken out first: a handler for (exit) may receive, and must not meet it again; nor may it free it, since the end
+     * tells what stands in it. */
+    take(p, before, node);
+    p->received = NULL;
+    if (p->ending && p->ending->flags & PGI_LOOSE) pgi_free_message(p->ending);
+    p->ending = msg;
     pgi_handle(p, msg, &end, text); /* always an end: a terminate, or an exit without a receiver */
     return end_here(p, &end);
 }
@@ -133,7 +136,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             last = pass_consumed(p, last, node);
             continue;
         }
-        if (msg->kind != PGI_USER && (status = meet_signal(p, msg, pattern)) != PG_OK) return status;
+        if (msg->kind != PGI_USER && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
         if (!pattern || pgi_pattern_match(pattern, msg)) {
             bool first = last == p->mailbox.head;
             *out = take(p, last, node);

@@ -115,7 +115,7 @@ void pgi_count_spawned(const pgi_visit *visit)
     if (likely(visit->local)) {
         count(&visit->local->spawned, 1);
     } else {
-        add_acq_rel(&visit->rt->foreign.spawned, 1); /* partner: pgi_alive */
+        add_seq_cst(&visit->rt->foreign.spawned, 1); /* partner: sum; before the look at `stopping` in spawn.c */
     }
 }
 
@@ -148,11 +148,13 @@ static void add_ended(void *context, void *local)
 
 static void add_spawned(void *context, void *local)
 {
-    ((totals *)context)->spawned += load_acquire(&((pgi_local *)local)->spawned); /* partner: count */
+    /* Behind the store to `stopping` in end_all; partners: count, pgi_count_spawned. */
+    ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
     ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
 }
 
-/* What has ended is read first: a process whose end is seen has its children's beginnings seen too. */
+/* All but the attached.  What has ended is read first: a process whose end is seen has its children's beginnings seen
+ * too. */
 static totals sum(pg_runtime *rt)
 {
     totals t = {0};
@@ -174,8 +176,8 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
     if (!rt || !stats) return PG_EINVAL;
     pg_runtime *mutable = (pg_runtime *)(uintptr_t)rt;
     totals t = sum(mutable);
-    *stats = (pg_stats){.alive = t.spawned - t.ended,
-                        .spawned = t.spawned,
+    *stats = (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached),
+                        .spawned = t.spawned + load_relaxed(&mutable->attached_ever),
                         .dropped = t.dropped,
                         .stuck = load_relaxed(&mutable->stuck),
                         .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
@@ -378,8 +380,14 @@ static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p
 static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
-    if (p->attached) return;
-    pg_terminate(pid);
+    pgi_lock(p);
+    bool tell_it = !p->attached && !p->told && load_relaxed(&p->id) == pid.id;
+    if (tell_it) p->told = true; /* once: the handler for (exit) of one that takes its time is not called again */
+    pgi_unlock(p);
+    if (!tell_it || pg_terminate(pid) != PG_ENOMEM) return;
+    pgi_lock(p);
+    p->told = false;
+    pgi_unlock(p);
     ++*n;
 }
 
@@ -404,7 +412,7 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 static void unpublish(pg_runtime *rt)
 {
     store_seq_cst(&nodes[rt->node].rt, NULL);             /* partner: pgi_hold_node */
-    while (load_acquire(&nodes[rt->node].visitors) > 0) { /* partner: pgi_release_node */
+    while (load_seq_cst(&nodes[rt->node].visitors) > 0) { /* after the store; partners: pgi_hold_node, pgi_release_node */
         unsigned n = 0;
         each_process(rt, dismiss_watchers, &n);
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -444,10 +452,10 @@ static void name_running(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
     if (!p->attached) name_one(rt, p, pid, still_runs, n);
 }
 
-/* Only the attached are left; each holds a reference, and so does the runtime itself. */
+/* Only the attached are left, if any. */
 static bool all_ended(pg_runtime *rt)
 {
-    return pgi_alive(rt) <= load_relaxed(&rt->references) - 1;
+    return pgi_alive(rt) == 0;
 }
 
 /* Waits until all have ended or the deadline has passed; does f to each process at growing intervals. */
@@ -507,9 +515,9 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     each_process(rt, tell_attached, &n);
     unpublish(rt);
     pgi_threads_join(rt, true);
-    pgi_slots_drain(rt, &rt->foreign.slots);
-    pgi_cache_drain(&rt->foreign.cache);
     pgs_sched_stop(rt->sched);
+    pgi_slots_drain(rt, &rt->foreign.slots); /* now: idle workers hand slots over to it */
+    pgi_cache_drain(&rt->foreign.cache);
     if (rt->options.report_overflow) pgi_overflow_release();
     pgi_depot_destroy(&rt->depot);
     store_release(&rt->stopped, true); /* partners: drop_stopped, pg_runtime_of */

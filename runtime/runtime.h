@@ -38,6 +38,8 @@ struct pg_runtime {
     _Atomic(bool) killing;              /* whoever waits is to end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
+    _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */
+    _Atomic(uint64_t) attached_ever;
     _Atomic(uint64_t) main;             /* the pid of the first attached process */
     _Atomic(uint64_t) stuck;
     pgs_parker stopper; /* where pg_stop() waits */
@@ -50,14 +52,14 @@ struct pg_runtime {
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;
-    uint64_t exits_made;
+    _Atomic(uint64_t) exits_made; /* written under the lock */
 };
 
 /* How a thread is inside a runtime. */
 typedef struct pgi_visit {
     pg_runtime *rt;    /* NULL: there is none of that number any more */
     pgi_local *local;  /* of the worker that the caller is; NULL for a guest */
-    pgs_worker *worker;
+    pgs_worker *worker; /* likewise */
     pgs_epoch_guest guest;
 } pgi_visit;
 
@@ -101,6 +103,18 @@ static inline pgi_visit pgi_visit_pid(pg_pid pid)
     return pgi_visit_from(pgs_worker_self(), pid);
 }
 
+/* Between these two, what a look-up has found keeps its slot.  A guest's visit does that by itself; a worker's begins and
+ * ends here, and is as short as the look-up, so that no handler holds up the reuse of slots. */
+static inline void pgi_look_begin(const pgi_visit *visit)
+{
+    if (likely(visit->worker)) pgs_epoch_member_enter(pgs_worker_member(visit->worker));
+}
+
+static inline void pgi_look_end(const pgi_visit *visit)
+{
+    if (likely(visit->worker)) pgs_epoch_member_leave(pgs_worker_member(visit->worker));
+}
+
 /* The same for a runtime that is known to exist. */
 static inline pgi_visit pgi_visit_runtime(pg_runtime *rt)
 {
@@ -125,7 +139,7 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name);
 void pgi_count_spawned(const pgi_visit *visit);
 void pgi_count_ended(const pgi_visit *visit);
 void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n);
-uint64_t pgi_alive(pg_runtime *rt);
+uint64_t pgi_alive(pg_runtime *rt); /* without the attached */
 
 static inline pg_pid pgi_pid_of(const pg_process *p)
 {

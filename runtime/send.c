@@ -4,7 +4,7 @@
  * takes, a slot is looked at for a few instructions only. */
 #include "runtime.h"
 
-static int nobody(pgi_cache *cache, pg_message *msg)
+static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
 {
     pgi_message_free(cache, msg);
     return PG_ENOPROC;
@@ -26,17 +26,21 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 }
 
 /* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is, or NULL. */
-static inline int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
+static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
 {
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
     if (unlikely(!local || local->node != pid.id >> (64 - PGI_NODE_BITS))) return send_as_guest(pid, msg);
+    pgs_epoch_member *member = pgs_worker_member(w);
+    pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, pid);
+    bool schedule = likely(p) && pgs_mpsc_push(&p->mailbox, &msg->node);
+    pgs_epoch_member_leave(member);
     if (unlikely(!p)) return nobody(&local->cache, msg);
-    if (pgs_mpsc_push(&p->mailbox, &msg->node)) pgs_ready_on(w, &p->sleeper.task);
+    if (schedule) pgs_ready_on(w, &p->sleeper.task); /* it cannot end before it runs, and only this makes it run */
     return PG_OK;
 }
 
-static int send(pg_pid pid, pg_message *msg)
+static __attribute__((noinline)) int send(pg_pid pid, pg_message *msg)
 {
     return send_from(pgs_worker_self(), pid, msg);
 }
@@ -44,9 +48,13 @@ static int send(pg_pid pid, pg_message *msg)
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
     pgs_worker *w = pgs_worker_self();
-    pg_message *msg;
-    int status = pgi_message_build(w ? &((pgi_local *)pgs_worker_local(w))->cache : NULL, count, values, &msg);
-    return likely(status == PG_OK) ? send_from(w, pid, msg) : status;
+    pgi_cache *cache = likely(w) ? &((pgi_local *)pgs_worker_local(w))->cache : NULL;
+    pg_message *msg = likely(w) ? pgi_message_small(cache, count, values) : NULL;
+    if (unlikely(!msg)) {
+        int status = pgi_message_build(cache, count, values, &msg);
+        if (status != PG_OK) return status;
+    }
+    return send_from(w, pid, msg);
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)
@@ -81,7 +89,7 @@ int pg_terminate_value(pg_pid pid, pg_value error)
 bool pg_is_alive(pg_pid pid)
 {
     pgi_visit visit = pgi_visit_pid(pid);
-    bool alive = visit.rt && pgi_slot_find(&visit.rt->slots, pid);
+    bool alive = visit.rt && pgi_slot_find(&visit.rt->slots, pid); /* compared only: no look is needed */
     pgi_leave(&visit);
     return alive;
 }

@@ -67,8 +67,8 @@ static void drop_mail(pg_runtime *rt, pg_process *p)
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
-        dropped += msg->kind == PGI_USER;
-        pgi_message_free(local ? &local->cache : NULL, msg);
+        dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
+        pgi_free_message(msg);
     }
     pgi_count_dropped(rt, local, dropped);
 }
@@ -102,11 +102,38 @@ static void empty_bags(pg_runtime *rt, pgi_slot_cache *cache)
     }
 }
 
-/* Moves some free slots into the table's list, for others. */
-static void spill(pgi_slots *slots, pgi_slot_cache *cache)
+static void settle(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    seal(rt, cache);
+    empty_bags(rt, cache);
+}
+
+/* Every slot has been handed out once: what one cache keeps, the others lack. */
+static bool is_scarce(const pgi_slots *slots)
+{
+    return unlikely(load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used) == slots->max);
+}
+
+/* Gives a bag of a worker's to the cache of the foreign threads, where everybody looks last; there its rest begins anew. */
+static void hand_over(pg_runtime *rt, pgi_bag *bag)
+{
+    if (!bag->first) return;
+    pg_process *last = bag->first;
+    while (last->next_free) last = last->next_free;
+    pthread_mutex_lock(&rt->foreign_lock);
+    pgi_bag *filling = &rt->foreign.slots.filling;
+    last->next_free = filling->first;
+    filling->first = bag->first;
+    filling->count += bag->count;
+    pthread_mutex_unlock(&rt->foreign_lock);
+    *bag = (pgi_bag){0};
+}
+
+/* Moves free slots into the table's list, for others. */
+static void spill(pgi_slots *slots, pgi_slot_cache *cache, unsigned keep_so_many)
 {
     pthread_mutex_lock(&slots->lock);
-    while (cache->free_count > PGI_SLOTS_KEEP / 2) {
+    while (cache->free_count > keep_so_many) {
         pg_process *p = pop(cache);
         p->next_free = slots->free;
         slots->free = p;
@@ -135,12 +162,23 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
     return cache->free_count > 0;
 }
 
+/* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period. */
+static void insist(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    pgs_epoch *epoch = pgs_sched_epoch(rt->sched);
+    for (int step = 0; step < 2 && cache->bags >= PGI_BAGS / 2; step++) {
+        if (!pgs_epoch_force_advance(epoch)) return;
+        empty_bags(rt, cache);
+    }
+}
+
 pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 {
     if (unlikely(cache->free_count == 0)) {
         empty_bags(rt, cache);
+        if (cache->free_count == 0) insist(rt, cache);
         if (cache->free_count == 0 && !refill(&rt->slots, cache)) {
-            pgi_slots_tidy(rt, cache);
+            settle(rt, cache);
             if (cache->free_count == 0) return NULL;
         }
     }
@@ -154,15 +192,21 @@ void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
     p->next_free = cache->filling.first;
     cache->filling.first = p;
     if (likely(++cache->filling.count < PGI_BAG)) return;
-    seal(rt, cache);
-    empty_bags(rt, cache);
-    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);
+    if (is_scarce(&rt->slots) && cache != &rt->foreign.slots) hand_over(rt, &cache->filling);
+    settle(rt, cache);
+    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache, PGI_SLOTS_KEEP / 2);
 }
 
 void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
 {
-    seal(rt, cache);
-    empty_bags(rt, cache);
+    settle(rt, cache);
+    if (likely(!is_scarce(&rt->slots))) return;
+    while (cache->bags > 0) {
+        hand_over(rt, &cache->resting[cache->oldest]);
+        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
+        cache->bags--;
+    }
+    spill(&rt->slots, cache, 0);
 }
 
 void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache)

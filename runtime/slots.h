@@ -11,7 +11,8 @@
  * is dropped and counted when the bag is emptied.
  *
  * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads, are in
- * the table under a mutex. */
+ * the table under a mutex.  Once every slot has been handed out, workers keep none while they are idle, and give those
+ * that rest to the foreign threads' cache by the bag, so that a limit is met only where about so many are alive. */
 #ifndef PGI_SLOTS_H
 #define PGI_SLOTS_H
 
@@ -66,7 +67,7 @@ pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache);
 /* Gives the slot of a process back, whose id is 0 by now. */
 void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p);
 
-/* Frees what can be freed: at an idle moment. */
+/* Frees what can be freed, and gives away what others may lack: of a worker that is about to idle. */
 void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache);
 
 /* Empties all mailboxes that rest; when nobody else runs any more. */

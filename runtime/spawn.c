@@ -79,7 +79,7 @@ static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const 
     p->attached = of->attached;
     pgi_lock(p); /* somebody may be reading the name of the one before */
     char *name = p->name;
-    p->dying = false;
+    p->dying = p->told = false;
     p->name = of->name;
     pgi_unlock(p);
     if (unlikely(name)) pgi_free(name, strlen(name) + 1);
@@ -87,9 +87,10 @@ static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const 
 
 static pg_process *take_slot(pg_runtime *rt, pgi_local *local)
 {
-    if (likely(local)) return pgi_slot_take(rt, &local->slots);
+    pg_process *p = likely(local) ? pgi_slot_take(rt, &local->slots) : NULL;
+    if (likely(p)) return p;
     pthread_mutex_lock(&rt->foreign_lock);
-    pg_process *p = pgi_slot_take(rt, &rt->foreign.slots);
+    p = pgi_slot_take(rt, &rt->foreign.slots);
     pthread_mutex_unlock(&rt->foreign_lock);
     return p;
 }
@@ -107,7 +108,11 @@ static void give_slot(pg_runtime *rt, pgi_local *local, pg_process *p)
 
 void pgi_slot_return(const pgi_visit *visit, pg_process *p)
 {
-    pgi_count_ended(visit);
+    if (unlikely(p->attached)) {
+        sub_relaxed(&visit->rt->attached, 1);
+    } else {
+        pgi_count_ended(visit);
+    }
     give_slot(visit->rt, visit->local, p);
 }
 
@@ -176,6 +181,12 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
     }
     init_process(rt, p, target, &of);
     pgi_count_spawned(visit);
+    /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: end_all.  A process
+     * of this runtime that spawns is counted itself. */
+    if (unlikely(!visit->local && load_seq_cst(&rt->stopping))) {
+        if (link) pgi_link_free(link);
+        return unspawn(visit, p, NULL, PG_ESTOPPED);
+    }
     if (link && !link_to_parent(link, parent, p)) {
         pgi_link_free(link);
         return unspawn(visit, p, NULL, PG_EENDED);
@@ -225,8 +236,14 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
         if (p) {
             init_process(rt, p, NULL, &of);
             p->phase = PGI_RUNNING;
-            pgi_count_spawned(&visit);
-            store_release(&p->id, pgi_pid_of(p).id); /* partner: pgi_slot_find */
+            add_relaxed(&rt->attached, 1);
+            add_relaxed(&rt->attached_ever, 1);
+            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_find, end_all. */
+            store_seq_cst(&p->id, pgi_pid_of(p).id);
+            if (unlikely(load_seq_cst(&rt->stopping))) {
+                unspawn(&visit, p, NULL, PG_ESTOPPED);
+                p = NULL;
+            }
         } else {
             drop_parts(NULL, &of);
         }

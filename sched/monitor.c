@@ -3,7 +3,7 @@
  * A worker counts its steps: tasks begun and messages handled.  One whose count has not moved between two looks is in the
  * middle of something long: a system call that blocks, or a computation.  Then, in this order:
  *
- *   after a look        its slice is declared over; the task in its LIFO slot, which thieves cannot see, goes to the
+ *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the
  *                       injector; its due timers are fired by the monitor
  *   PGS_HANDOVER_NS     it no longer counts as a worker: another one is started, or taken out of retirement, and steals
  *                       its queue.  There is no limit below PGS_WORKERS_MAX, since blockers may wait for one another
@@ -27,7 +27,6 @@ static bool sleeps(pgs_sched *s, pgs_worker *w)
 
 static void rescue(pgs_sched *s, pgs_worker *w)
 {
-    store_relaxed(&w->slice_over, true);
     pgs_task *hidden = xchg_acq_rel(&w->lifo, NULL); /* partner: the exchanges in worker.c */
     if (hidden) pgs_ready(s, hidden);
 }
@@ -37,7 +36,9 @@ static bool look_at(pgs_sched *s, pgs_worker *w, int64_t now)
 {
     uint64_t steps = load_relaxed(&w->steps);
     pgs_task *task = load_relaxed(&w->running);
-    if (steps != w->seen_steps || sleeps(s, w)) {
+    bool asleep = sleeps(s, w);
+    if (!asleep) store_relaxed(&w->slice_over, true); /* who moves, too: its turns may be long */
+    if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;
         w->reported = false;

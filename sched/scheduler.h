@@ -114,11 +114,17 @@ pgs_worker *pgs_worker_self(void);
 typedef struct pgs_worker_face {
     pgs_sched *sched;
     void *local; /* from ops->local_make */
+    pgs_epoch_member *member;
 } pgs_worker_face;
 
 static inline void *pgs_worker_local(const pgs_worker *worker)
 {
     return ((const pgs_worker_face *)(const void *)worker)->local;
+}
+
+static inline pgs_epoch_member *pgs_worker_member(const pgs_worker *worker)
+{
+    return ((const pgs_worker_face *)(const void *)worker)->member;
 }
 
 static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
@@ -132,7 +138,8 @@ uint64_t pgs_worker_random(pgs_worker *worker);
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);
 
-/* Grace periods: workers are members and quiescent between tasks; all other threads are guests. */
+/* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other threads
+ * are guests. */
 pgs_epoch *pgs_sched_epoch(pgs_sched *sched);
 
 /* Starts a thread that takes none of the host's signals.  `name` may be NULL; 15 bytes of it are shown.  0 or an errno. */

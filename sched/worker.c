@@ -45,13 +45,13 @@ __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 
 /* ------------------------------------------------------------------------------------------------------ queues */
 
-static void push_shared(pgs_worker *w, pgs_task *task)
+static __attribute__((noinline)) void push_shared(pgs_worker *w, pgs_task *task)
 {
     if (unlikely(pgs_deque_push(&w->deque, task) != 0)) pgs_injector_push(&w->fifo, &task->link);
     pgs_idle_hint(w->face.sched);
 }
 
-static void push_local(pgs_worker *w, pgs_task *task)
+static inline void push_local(pgs_worker *w, pgs_task *task)
 {
     /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
     pgs_task *displaced = xchg_acq_rel(&w->lifo, task);
@@ -138,9 +138,19 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
     return task ? task : task_of(pgs_injector_pop(second));
 }
 
+/* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough: timers
+ * are due, and every other time the next task is an old one. */
+static PGS_COLD void end_slice(pgs_worker *w)
+{
+    store_relaxed(&w->slice_over, false);
+    pgs_wheel_expire(&w->wheel, pgs_now());
+    if (++w->slices % 2) w->turn += PGS_QUEUES_EVERY - 1 - w->turn % PGS_QUEUES_EVERY;
+}
+
 /* The next task of this worker's own, if it has one. */
 static inline pgs_task *take_own(pgs_worker *w)
 {
+    if (unlikely(load_relaxed(&w->slice_over))) end_slice(w);
     if (unlikely(++w->turn % PGS_QUEUES_EVERY == 0)) {
         pgs_task *task = take_oldest(w);
         if (task) return task;
@@ -427,9 +437,7 @@ uint64_t pgs_worker_random(pgs_worker *w)
 bool pgs_worker_progress(pgs_worker *w)
 {
     store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
-    if (likely(!load_relaxed(&w->slice_over))) return false;
-    store_relaxed(&w->slice_over, false);
-    return true;
+    return unlikely(load_relaxed(&w->slice_over)); /* until take_own has seen it */
 }
 
 static bool make_fibers(pgs_worker *w)
@@ -459,6 +467,7 @@ pgs_worker *pgs_worker_new(pgs_sched *s)
     memset(w, 0, sizeof *w);
     w->face.sched = s;
     w->number = number;
+    w->face.member = &w->member;
     w->random = pgs_seed();
     pgs_parker_init(&w->parker);
     pgs_injector_init(&w->fifo);

@@ -55,6 +55,7 @@ struct pgs_worker {
     pgs_after after;
     uint32_t turn;
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
+    uint32_t slices;     /* ended by the monitor */
     bool searching;
     uint64_t random;
     unsigned spares;

@@ -21,6 +21,9 @@ mutant() { # model file expected sed-expression
     fi
     source=$work/sched/$1.c
     [ -f "$source" ] || source=
+    if [ "$1" = idle ]; then # the model includes idle.c and monitor.c, and needs these
+        source="$work/sched/deque.c $work/sched/injector.c $work/sched/parker.c"
+    fi
     if ! $cc -std=gnu17 -O2 -w -DPGS_MODEL -I"$work/sched" -I"$root/tests/model" "$root/tests/model/$1_model.c" \
         "$root/tests/model/explorer.c" $source -o "$work/model"; then
         echo "NOT BUILT  $1: $4"; wrong=1; return
@@ -116,6 +119,18 @@ mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->g
 mutant epoch epoch.h lives '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c lives '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c lives '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
+
+# idle
+mutant idle idle.c dies 's/} while (anyone_idle(s) && pgs_idle_any_work(s));/} while (0);/'
+mutant idle idle.c dies 's/add_seq_cst(&s->searching, 1); .. again.*/return !load_acquire(\&s->stopping);/'
+mutant idle idle.c dies '/w->searching = true;/,/return/s/wake_monitor(s);//'
+mutant idle idle.c dies '/go_online(pgs_worker/,/^}/s/wake_monitor(w->face.sched);//'
+mutant idle idle.c dies '/pgs_idle_park/,/^}/s/if (pgs_idle_any_work(s) || load/if (load/'
+mutant idle idle.c dies '/pgs_idle_found_work/,/^}/s/if (stop_searching(w).*/stop_searching(w);/'
+mutant idle idle.c dies '/retire_if_surplus/,/^}/s/if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);//'
+mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (everyone_sleeps(s)) return true/return true/'
+# Behind a locked instruction; on x86 that is the fence.
+mutant idle idle.c lives '/pgs_idle_park/,/^}/s/fence_seq_cst();//'
 
 echo "$killed killed, $lived lived"
 exit $wrong

@@ -97,7 +97,8 @@ typedef enum pg_kind {
 /* ---------------------------------------------------------------------------------------------------- runtimes */
 
 typedef enum pg_log_level {
-    PG_LOG_FAILED,  /* a process ended abnormally and nobody was linked to it or waited for it */
+    PG_LOG_FAILED,  /* a process ended abnormally, and nobody was linked to it or waited for it; but not for no other reason
+                       than the normal end of one that it was linked to */
     PG_LOG_STUCK,   /* a process has kept its worker for longer than .stuck_after; told once for each time */
     PG_LOG_WARNING, /* anything else that an operator should see: a process that does not stop, refused patterns, ... */
 } pg_log_level;
@@ -312,9 +313,8 @@ PG_API int pg_recv(pg_process *self, const pg_message **msg, int64_t timeout);
 PG_API int pg_recv_match_values(pg_process *self, const pg_message **msg, int64_t timeout, size_t count,
                                 const pg_value *pattern);
 
-/* Takes over a received message, so that it lives until pg_release().  It is gone from the process: an attached main, or
- * any thread, may hold and release it.  NULL when `msg` is not one that `self` is handling or has received, or memory is
- * short. */
+/* A copy of a message, to be held for as long as it is wanted, by any thread, and to be given back with pg_release().
+ * NULL when `msg` is not one that `self` is handling, has received last, or was given as arguments, or memory is short. */
 PG_API const pg_message *pg_keep(pg_process *self, const pg_message *msg);
 PG_API void pg_release(const pg_message *msg);
 

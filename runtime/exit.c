@@ -149,7 +149,7 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
 
     told += pgi_links_tell(p, pid, links, end);
     pgi_look_end(&visit);
-    bool news = end->kind != PG_EXIT_NORMAL && end->kind != PG_EXIT_KILLED; /* pg_stop() names those it kills */
+    bool news = end->kind != PG_EXIT_NORMAL && !end->no_news;
     if (unlikely(news && told == 0)) report(p, &info);
     uint64_t dropped = free_what_it_owns(p, visit.local ? &visit.local->cache : NULL);
     if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);

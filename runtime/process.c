@@ -110,7 +110,8 @@ static void explain_unhandled(pg_process *p, const pg_message *msg, char *text)
     }
 }
 
-static void explain_exit(pg_process *p, const pg_message *msg, char *text)
+/* Returns whether the other one had ended normally. */
+static bool explain_exit(pg_process *p, const pg_message *msg, char *text)
 {
     pgi_print out;
     pg_exit_info exit;
@@ -121,6 +122,7 @@ static void explain_exit(pg_process *p, const pg_message *msg, char *text)
     pgi_print_format(&out, " ended (%s)", pgi_exit_kind_name(exit.kind));
     if (exit.text[0]) pgi_print_text(&out, ": ");
     pgi_print_text(&out, exit.text);
+    return exit.kind == PG_EXIT_NORMAL;
 }
 
 /* What a terminate asks for. */
@@ -143,8 +145,7 @@ bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT
         return true;
     case PGI_DOWN:
         if (r) return false;
-        explain_exit(p, msg, text);
-        *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_EXIT, .text = text};
+        *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_EXIT, .text = text, .no_news = explain_exit(p, msg, text)};
         return true;
     default:
         if (r) return false;

@@ -47,6 +47,7 @@ typedef struct pgi_end {
     pg_exit_kind kind;
     const char *text; /* NULL: none */
     pg_value error;   /* nil: none */
+    bool no_news;     /* abnormal, yet nothing that an operator should see */
 } pgi_end;
 
 enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };

@@ -38,7 +38,8 @@ static int64_t deadline_of(int64_t timeout)
     return timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
 }
 
-static const pgi_end killed = {.kind = PG_EXIT_KILLED, .text = "ended by pg_stop() while it slept or waited"};
+static const pgi_end killed = {.kind = PG_EXIT_KILLED, .text = "ended by pg_stop() while it slept or waited",
+                               .no_news = true /* pg_stop() has named it */};
 
 /* pg_stop() has lost its patience: this process ends here. */
 static void end_if_killed(pg_process *p)

@@ -1,10 +1,11 @@
 /* monitor.c - one thread that looks at every worker now and then, and keeps the promise that no process starves.
  *
- * A worker counts its steps: tasks begun and messages handled.  One whose count has not moved between two looks is in the
- * middle of something long: a system call that blocks, or a computation.  Then, in this order:
+ * Each look ends the slice of whoever runs, which so sees to its timers and its old tasks every few milliseconds, however
+ * long its turns are.  A worker counts its steps: tasks begun and messages handled.  One whose count has not moved between
+ * two looks is in the middle of something long: a system call that blocks, or a computation.  Then, in this order:
  *
- *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the
- *                       injector; its due timers are fired by the monitor
+ *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the injector; its due timers are
+ *                       fired by the monitor
  *   PGS_HANDOVER_NS     it no longer counts as a worker: another one is started, or taken out of retirement, and steals
  *                       its queue.  There is no limit below PGS_WORKERS_MAX, since blockers may wait for one another
  *   stuck_after         it is reported, once

@@ -100,22 +100,26 @@ static bool others_wait(pgs_worker *w)
            !pgs_injector_is_empty(&w->face.sched->injector);
 }
 
-/* The task in the LIFO slot, unless it has had its turns and others wait: then it goes behind them. */
-static pgs_task *take_lifo(pgs_worker *w)
+/* The LIFO slot has had its turns: its task goes behind the others, if there are any. */
+static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *task)
 {
-    if (!load_relaxed(&w->lifo)) return NULL;
-    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
-    if (likely(++w->lifo_turns <= PGS_LIFO_CAP) || !task) return task;
     w->lifo_turns = 0;
-    if (!others_wait(w)) return task;
+    if (!task || !others_wait(w)) return task;
     pgs_injector_push(&w->fifo, &task->link);
     return NULL;
 }
 
-static pgs_task *take_newest(pgs_worker *w)
+static inline pgs_task *take_lifo(pgs_worker *w)
+{
+    if (!load_relaxed(&w->lifo)) return NULL;
+    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    return likely(++w->lifo_turns <= PGS_LIFO_CAP) ? task : cap_lifo(w, task);
+}
+
+static inline pgs_task *take_newest(pgs_worker *w)
 {
     pgs_task *task = take_lifo(w);
-    if (task) return task;
+    if (likely(task)) return task;
     w->lifo_turns = 0;
     task = pgs_deque_take(&w->deque);
     if (task) return task;
@@ -127,7 +131,7 @@ static pgs_task *take_newest(pgs_worker *w)
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
     pgs_wheel_expire(&w->wheel, pgs_now());
-    uint32_t round = w->turn / PGS_QUEUES_EVERY;
+    uint32_t round = w->looks++;
     if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) {
         pgs_task *task = pgs_deque_take_oldest(&w->deque);
         if (task) return task;
@@ -144,14 +148,15 @@ static PGS_COLD void end_slice(pgs_worker *w)
 {
     store_relaxed(&w->slice_over, false);
     pgs_wheel_expire(&w->wheel, pgs_now());
-    if (++w->slices % 2) w->turn += PGS_QUEUES_EVERY - 1 - w->turn % PGS_QUEUES_EVERY;
+    if (++w->slices % 2) w->turns_left = 0;
 }
 
 /* The next task of this worker's own, if it has one. */
 static inline pgs_task *take_own(pgs_worker *w)
 {
     if (unlikely(load_relaxed(&w->slice_over))) end_slice(w);
-    if (unlikely(++w->turn % PGS_QUEUES_EVERY == 0)) {
+    if (unlikely(w->turns_left-- == 0)) {
+        w->turns_left = PGS_QUEUES_EVERY - 1;
         pgs_task *task = take_oldest(w);
         if (task) return task;
     }
@@ -200,7 +205,7 @@ static pgs_task *find_work(pgs_worker *w)
 {
     for (;;) {
         /* Only here: under leave() there is a task on this stack that is not published yet. */
-        if (unlikely(w->turn % PGS_QUEUES_EVERY == 0)) pgs_idle_retire_if_surplus(w);
+        if (unlikely(w->turns_left == 0)) pgs_idle_retire_if_surplus(w);
         pgs_task *task = take_own(w);
         if (!task) {
             store_relaxed(&w->running, NULL);

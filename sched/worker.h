@@ -53,7 +53,8 @@ struct pgs_worker {
     PGS_ALIGNED pgs_fiber *fiber; /* on which the worker is now */
     pgs_task *handoff;            /* for the runner that is switched to */
     pgs_after after;
-    uint32_t turn;
+    uint32_t turns_left; /* until the next look at the old ends of the queues */
+    uint32_t looks;
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
     uint32_t slices;     /* ended by the monitor */
     bool searching;
@@ -68,7 +69,7 @@ struct pgs_worker {
     _Atomic(pgs_task *) lifo;              /* taken by the monitor too, when the owner is stuck */
 
     /* Written by the monitor, or by whoever wakes this worker. */
-    PGS_ALIGNED _Atomic(bool) slice_over;
+    PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in take_own */
     _Atomic(bool) retired;
     pgs_parker parker;
     /* The monitor's own. */

@@ -95,7 +95,8 @@ static void sender_target(pg_process *self)
     static const char filler[2000];
     for (int i = 0; i < EACH; i++) {
         /* Of different sizes, so that they come from different places in memory. */
-        int status = pg_send(pg_get_pid(self, args, 0), pg_get_int(self, args, 1), i, pg_bytes(filler, (size_t)i % 7 * 300));
+        int status =
+            pg_send(pg_get_pid(self, args, 0), pg_get_int(self, args, 1), i, pg_bytes(filler, (size_t)i % 7 * 300));
         CHECK_EQ(status, PG_OK);
         if (i % 50 == 0) pg_yield(self);
     }

@@ -1,19 +1,19 @@
 /* pattern_rules_test.c - which receiver gets which message: each rule of patterns, by messages that really travel.
  *
- * A subject is a process with numbered handlers, each of which answers with its number.  GIVES says which handler has to
- * answer a message; ENDS, that no pattern matches it, so that the process ends. */
+ * A subject is a process with numbered handlers, each of which answers with its number.  GIVES says which handler has
+ * to answer a message; ENDS, that no pattern matches it, so that the process ends. */
 #include "conformance.h"
 
 static pg_pid main_pid;
 static pg_pid subject;
 static pg_target set_up; /* of the subject */
 
-#define HANDLER(n)                                       \
+#define HANDLER(n)                                            \
     static void h##n(pg_process *self, const pg_message *msg) \
-    {                                                    \
-        (void)self;                                      \
-        (void)msg;                                       \
-        pg_send(main_pid, n);                            \
+    {                                                         \
+        (void)self;                                           \
+        (void)msg;                                            \
+        pg_send(main_pid, n);                                 \
     }
 
 HANDLER(0)
@@ -56,16 +56,16 @@ static void ends(pg_process *self, int status)
 }
 
 /* The calls are not inside CHECK_EQ: it would spell out what the macros of sugar.h expand to. */
-#define ON(handler, ...)                                         \
-    do {                                                         \
+#define ON(handler, ...)                                      \
+    do {                                                      \
         int status_ = pg_receive(self, handler, __VA_ARGS__); \
-        CHECK_EQ(status_, PG_OK);                                \
+        CHECK_EQ(status_, PG_OK);                             \
     } while (0)
-#define GIVES(n, ...)                                 \
-    do {                                              \
+#define GIVES(n, ...)                                \
+    do {                                             \
         int status_ = pg_send(subject, __VA_ARGS__); \
-        CHECK_EQ(status_, PG_OK);                     \
-        CHECK_EQ(next_int(self), n);                  \
+        CHECK_EQ(status_, PG_OK);                    \
+        CHECK_EQ(next_int(self), n);                 \
     } while (0)
 #define ENDS(...) ends(self, pg_send(subject, __VA_ARGS__))
 
@@ -388,7 +388,8 @@ static void nesting(pg_process *self)
     finish(self);
 }
 
-/* ---------------------------------------------------------------------------------------------- order, re-registration */
+/* ---------------------------------------------------------------------------------------------- order, re-registration
+ */
 
 static void on_first(pg_process *self)
 {

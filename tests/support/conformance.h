@@ -72,7 +72,10 @@ typedef struct test_case {
     void (*run)(pg_process *self);
 } test_case;
 
-#define CASE(function) {#function, function}
+#define CASE(function)      \
+    {                       \
+#function, function \
+    }
 
 /* What the case runs under. */
 static pg_kind the_kind;
@@ -98,7 +101,8 @@ static inline void run_case(const test_case *which, pg_kind kind, unsigned worke
 {
     the_kind = kind;
     the_workers = workers;
-    printf("%s: %s, %u worker%s\n", which->name, kind == PG_GREEN ? "green" : "thread", workers, workers == 1 ? "" : "s");
+    printf("%s: %s, %u worker%s\n", which->name, kind == PG_GREEN ? "green" : "thread", workers,
+           workers == 1 ? "" : "s");
     fflush(stdout);
     log_clear();
     pg_runtime *rt = start_runtime();

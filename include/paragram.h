@@ -70,7 +70,7 @@ typedef enum pg_status {
     PG_ESTOPPED = -7,   /* the runtime is stopping or has stopped */
     PG_EINSIDE = -8,    /* a process asked for what would wait for itself */
     PG_ELIMIT = -9,     /* the runtime has as many processes as its options allow */
-    PG_EENDED = -10,    /* the attached process has ended, so it receives no more */
+    PG_EENDED = -10,    /* the process is in its clean-ups; or the attached process has ended, and receives no more */
     PG_EUNSUPPORTED = -11 /* this build or system cannot do that */
 } pg_status;
 
@@ -108,7 +108,8 @@ typedef struct pg_options {
                                  its affinity mask and by the CPU quotas of its control groups; at most 256 */
     pg_kind kind;             /* what .kind = PG_KIND_DEFAULT means in a spawn; 0: PG_GREEN */
     size_t stack_size;        /* bytes of stack for green processes, rounded up to a power of two; 0: 64 KiB */
-    uint32_t max_processes;   /* alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304 */
+    uint32_t max_processes;   /* alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304.
+                                 Those that have just ended may count for a few milliseconds more */
     int64_t stuck_after;      /* nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms
                                  at the most another thread takes over their queue */
     bool report_overflow;     /* install a SIGSEGV handler that names the process whose stack ran out before the program
@@ -272,7 +273,7 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
  * PG_EPATTERN, PG_EINVAL, PG_ETOOMANY, PG_ENOMEM: no receiver was added, and a warning is logged.
  *     pg_receive(self, handler, "hello", PG_INT, PG_ETC)
  * The two messages of the runtime's own are matched as any other: (PG_EXIT) when the process is told to terminate, and
- * (PG_EXIT, PG_PID) when a linked one has ended. */
+ * (PG_EXIT, PG_PID) when a linked one has ended.  So (PG_ANY, PG_ANY) receives exits too, and survives them. */
 PG_API int pg_receive_values(pg_process *self, pg_handler handler, size_t count, const pg_value *pattern);
 
 /* A static table of receivers, compiled when first used and shared by all processes that use it:

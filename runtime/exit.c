@@ -218,10 +218,25 @@ void pg_fail(pg_process *self, const char *format, ...)
     pgi_die(self, &(pgi_end){.kind = PG_EXIT_FAILED, .text = text, .error = pg_v_str(text)});
 }
 
+void pgi_error_text(char text[PGI_TEXT_MAX], pg_value error)
+{
+    bool is_long = error.body >= PG_LONG_MARK;
+    if ((error.head & 0xff) != PG_T_STR || !(is_long || pgi_value_is_inline(&error))) {
+        pg_format_value(text, PGI_TEXT_MAX, error);
+        return;
+    }
+    const pg_term as_term = {error.head, error.body}; /* of a short string: the same words */
+    size_t length = pgi_value_count(error);
+    const char *bytes = is_long ? pgi_value_text(error) : pgi_term_text(&as_term, &length);
+    if (length >= PGI_TEXT_MAX) length = PGI_TEXT_MAX - 1;
+    memcpy(text, bytes, length);
+    text[length] = '\0';
+}
+
 void pg_fail_value(pg_process *self, pg_value error)
 {
     char text[PGI_TEXT_MAX];
-    pg_format_value(text, sizeof text, error);
+    pgi_error_text(text, error);
     if (!self) nobody(text);
     pgi_die(self, &(pgi_end){.kind = PG_EXIT_FAILED, .text = text, .error = error});
 }

@@ -23,6 +23,14 @@ pg_process *pgi_host_current(void)
     return running;
 }
 
+bool pgi_host_is_me(pg_pid pid)
+{
+    for (const pgi_host *host = attachments; host; host = host->next) {
+        if (pg_same(pgi_pid_of(host->process), pid)) return true;
+    }
+    return false;
+}
+
 /* The next message; waits for it.  NULL: the deadline has passed. */
 static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
 {

@@ -142,6 +142,9 @@ void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid);
 
 /* ---- exit.c */
 
+/* The text for an error that is a value: a string's own, else the value as it is printed. */
+void pgi_error_text(char text[PGI_TEXT_MAX], pg_value error);
+
 /* Ends a process, in its own code: clean-ups, links, watchers, mailbox, slot.  `p` is gone when this returns. */
 void pgi_finish(pg_process *p, const pgi_end *end);
 

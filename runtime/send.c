@@ -71,7 +71,7 @@ static int terminate(pg_pid pid, pg_exit_kind kind, pg_value error)
 {
     pg_message *msg;
     char text[PGI_TEXT_MAX] = "";
-    if (kind != PG_EXIT_NORMAL) pg_format_value(text, sizeof text, error);
+    if (kind != PG_EXIT_NORMAL) pgi_error_text(text, error);
     int status = pgi_message_build_exit(pgi_cache_here(NULL), kind, text, error, (pg_pid){0}, PGI_TERMINATE, &msg);
     return status == PG_OK ? send(pid, msg) : status;
 }

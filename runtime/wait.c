@@ -151,6 +151,7 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
     pg_exit_info ignored;
     if (!exit) exit = &ignored;
     if (timeout <= 0) return pg_why(pid, exit);
+    if (pgi_host_is_me(pid)) return PG_EINSIDE;
     pg_process *self = pg_current();
     if (self) end_if_killed(self);
     uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));

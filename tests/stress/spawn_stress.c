@@ -26,6 +26,8 @@ enum { BURST = 100000 / SLOW, BURSTS = 8, SPAWNERS = 4, EACH = BURST / (SPAWNERS
 
 static pg_pid pids[BURSTS][(SPAWNERS + 1) * EACH];
 static _Atomic(uint64_t) handled, strange, cleaned;
+static unsigned bursts; /* that have ended */
+static uint64_t seed;
 
 static void clean(void *unused)
 {
@@ -55,19 +57,36 @@ static void short_lived(pg_process *self)
     pg_use(self, &table);
 }
 
-static void fill(pg_process *self, pg_runtime *rt, pg_pid *out)
+/* Pids of bursts that have ended, while another burst lives in their slots, and after it. */
+static void refuse_stale(void)
+{
+    for (int i = 0; i < STALE && bursts > 0; i++) {
+        pg_pid pid = pids[check_random(&seed) % bursts][check_random(&seed) % ((SPAWNERS + 1) * EACH)];
+        CHECK_EQ(pg_send(pid, "go", pid), PG_ENOPROC);
+        CHECK_EQ(pg_terminate(pid), PG_ENOPROC);
+        CHECK(!pg_is_alive(pid));
+        pg_exit_info why;
+        CHECK_EQ(pg_why(pid, &why), PG_OK);
+        CHECK_EQ(why.kind, PG_EXIT_NORMAL);
+    }
+}
+
+/* Spawns, and lets them go when `before_they_go` has been called while all of them live. */
+static void fill(pg_process *self, pg_runtime *rt, pg_pid *out, void (*before_they_go)(void))
 {
     for (int i = 0; i < EACH; i++) {
-        pg_pid pid = self ? pg_spawn(self, short_lived) : pg_spawn_in(rt, short_lived, NULL);
-        CHECK_EQ(pg_pid_status(pid), PG_OK);
-        CHECK_EQ(pg_send(pid, "go", pid), PG_OK);
-        out[i] = pid;
+        out[i] = self ? pg_spawn(self, short_lived) : pg_spawn_in(rt, short_lived, NULL);
+        CHECK_EQ(pg_pid_status(out[i]), PG_OK);
+        if (!before_they_go) CHECK_EQ(pg_send(out[i], "go", out[i]), PG_OK);
     }
+    if (!before_they_go) return;
+    before_they_go();
+    for (int i = 0; i < EACH; i++) CHECK_EQ(pg_send(out[i], "go", out[i]), PG_OK);
 }
 
 static void spawner(pg_process *self)
 {
-    fill(self, NULL, pg_get_ptr(self, pg_args(self), 0));
+    fill(self, NULL, pg_get_ptr(self, pg_args(self), 0), NULL);
 }
 
 static int by_id(const void *a, const void *b)
@@ -84,23 +103,9 @@ static void burst(pg_runtime *rt, pg_pid *out)
         spawners[i] = pg_spawn_in(rt, spawner, &options);
         CHECK_EQ(pg_pid_status(spawners[i]), PG_OK);
     }
-    fill(NULL, rt, out);
+    fill(NULL, rt, out, refuse_stale);
     for (int i = 0; i < SPAWNERS; i++) CHECK_EQ(pg_wait(spawners[i], PG_SECONDS(60), NULL), PG_OK);
     for (int i = 0; i < (SPAWNERS + 1) * EACH; i++) CHECK_EQ(pg_wait(out[i], PG_SECONDS(60), NULL), PG_OK);
-}
-
-/* While another burst lives in their slots, and after it. */
-static void refuse_stale(uint64_t *random, int bursts)
-{
-    for (int i = 0; i < STALE; i++) {
-        pg_pid pid = pids[check_random(random) % (unsigned)bursts][check_random(random) % ((SPAWNERS + 1) * EACH)];
-        CHECK_EQ(pg_send(pid, "go", pid), PG_ENOPROC);
-        CHECK_EQ(pg_terminate(pid), PG_ENOPROC);
-        CHECK(!pg_is_alive(pid));
-        pg_exit_info why;
-        CHECK_EQ(pg_why(pid, &why), PG_OK);
-        CHECK_EQ(why.kind, PG_EXIT_NORMAL);
-    }
 }
 
 static void check_all_different(void)
@@ -113,13 +118,14 @@ static void check_all_different(void)
 
 int main(void)
 {
-    uint64_t random = check_seed();
+    seed = check_seed();
     /* Room for two bursts: slots have to come back in time. */
     pg_runtime *rt = pg_start(&(pg_options){.workers = 3, .max_processes = 2 * BURST + 20000});
     CHECK(rt);
     for (int i = 0; i < BURSTS; i++) {
         burst(rt, pids[i]);
-        refuse_stale(&random, i + 1);
+        bursts++;
+        refuse_stale();
     }
     uint64_t all = (uint64_t)BURSTS * (SPAWNERS + 1) * EACH;
     CHECK_EQ(handled, all);

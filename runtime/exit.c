@@ -220,7 +220,7 @@ void pg_fail(pg_process *self, const char *format, ...)
 
 void pgi_error_text(char text[PGI_TEXT_MAX], pg_value error)
 {
-    bool is_long = error.body >= PG_LONG_MARK;
+    bool is_long = error.body > PG_LONG_MARK; /* and not NULL, which is refused later */
     if ((error.head & 0xff) != PG_T_STR || !(is_long || pgi_value_is_inline(&error))) {
         pg_format_value(text, PGI_TEXT_MAX, error);
         return;

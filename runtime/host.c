@@ -26,7 +26,7 @@ pg_process *pgi_host_current(void)
 bool pgi_host_is_me(pg_pid pid)
 {
     for (const pgi_host *host = attachments; host; host = host->next) {
-        if (pg_same(pgi_pid_of(host->process), pid)) return true;
+        if (pg_same(pgi_pid_of(host->process), pid)) return host->process->phase != PGI_ENDING;
     }
     return false;
 }

@@ -37,7 +37,7 @@ void pgi_threads_join(pg_runtime *rt, bool wait);
 /* The thread-bound process whose code the calling thread runs, or NULL. */
 pg_process *pgi_host_current(void);
 
-/* Whether `pid` names an attached process of the calling thread. */
+/* Whether `pid` names an attached process of the calling thread that has not ended. */
 bool pgi_host_is_me(pg_pid pid);
 
 #endif

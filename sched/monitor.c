@@ -78,7 +78,7 @@ static bool everyone_sleeps(pgs_sched *s)
 static bool monitor_may_park(pgs_sched *s)
 {
     store_seq_cst(&s->monitor_parked, true); /* partner: wake_monitor in idle.c, after idle_count */
-    if (everyone_sleeps(s)) return true;
+    if (everyone_sleeps(s) && !pgs_idle_any_work(s)) return true;
     store_relaxed(&s->monitor_parked, false);
     return false;
 }

@@ -129,7 +129,8 @@ PG_API pg_runtime *pg_start(const pg_options *options);
  * where they sleep or wait; what then still runs is logged by name.  Attached processes end too.
  * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no new
  * process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
- * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped. */
+ * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped.
+ * Not from two threads at once. */
 PG_API int pg_stop(pg_runtime *rt, int64_t timeout);
 
 /* Makes the calling host thread a process of `rt`, of kind PG_THREAD, that sends, spawns, links and receives; `name` is
@@ -154,7 +155,8 @@ PG_API pg_pid pg_main(const pg_runtime *rt);
 typedef struct pg_stats {
     uint64_t alive;     /* processes, attached ones included */
     uint64_t spawned;   /* since the start */
-    uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first */
+    uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
+                           arrive in the moment of its end are counted a little later */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */
@@ -367,6 +369,8 @@ PG_API int pg_terminate_value(pg_pid pid, pg_value error);
  * that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.  PG_ENOPROC for a pid that
  * names none, PG_EINVAL for oneself or for a process of another runtime, PG_ENOMEM. */
 PG_API int pg_link(pg_process *self, pg_pid pid);
+
+/* Takes the link away, if there is one.  An exit that is on its way by then still arrives.  Errors as for pg_link. */
 PG_API int pg_unlink(pg_process *self, pg_pid pid);
 
 PG_API bool pg_is_alive(pg_pid pid);

@@ -73,6 +73,7 @@ static void *thread_main(void *arg)
     }
     running = NULL;
     if (rt->options.report_overflow) pgi_overflow_thread_end();
+    pgi_threads_join(rt, false); /* those before this one: at most one thread waits to be joined */
     pthread_mutex_lock(&rt->threads.lock);
     host->next = rt->threads.ended;
     rt->threads.ended = host;
@@ -133,6 +134,8 @@ static void release_host(pgi_host *host)
     pg_runtime *rt = host->rt;
     if (p->phase != PGI_ENDING) pgi_finish(p, &(pgi_end){.kind = PG_EXIT_NORMAL});
     pgi_visit visit = pgi_visit_runtime(rt);
+    uint64_t pid = pgi_pid_of(p).id;
+    cas_relaxed(&rt->main, &pid, 0);
     if (visit.rt) pgi_slot_return(&visit, p);
     pgi_leave(&visit);
     pgi_free(host, sizeof *host);

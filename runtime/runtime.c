@@ -538,6 +538,7 @@ void pgi_runtime_drop(pg_runtime *rt)
 {
     /* Release and acquire: the last one frees what the others have done with it. */
     if (sub_acq_rel(&rt->references, 1) != 1) return;
+    pgi_slots_drop_mail(rt); /* attached hosts that detached after the stop have told one another */
     free_names(rt);
     free_node(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);

@@ -209,6 +209,12 @@ void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
     spill(&rt->slots, cache, 0);
 }
 
+void pgi_slots_drop_mail(pg_runtime *rt)
+{
+    uint32_t used = load_relaxed(&rt->slots.used);
+    for (uint32_t i = 0; i < used; i++) drop_mail(rt, &rt->slots.base[i]);
+}
+
 void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache)
 {
     while (cache->bags > 0) {

@@ -73,6 +73,9 @@ void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache);
 /* Empties all mailboxes that rest; when nobody else runs any more. */
 void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache);
 
+/* Drops what is in any mailbox; when nobody uses the table any more. */
+void pgi_slots_drop_mail(pg_runtime *rt);
+
 static inline uint32_t pgi_slot_index(const pgi_slots *slots, const pg_process *p)
 {
     return (uint32_t)(p - slots->base);

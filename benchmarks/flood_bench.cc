@@ -1,14 +1,15 @@
 /* flood_bench.cc - ten processes that send 1,000,000 messages each to one, which counts them.
  *
- *   flood/h   the senders do nothing else and never give way: what throughput the mailbox, the allocator and the scheduler
- *             have when a queue gets long
+ *   flood/h   the senders do nothing else and never give way: what throughput the mailbox, the allocator and the
+ *             scheduler have when a queue gets long
  *   flow/h    the senders yield every 100 messages
  *
- * One operation is one message.  Included: spawning ten senders for each ten million messages.  The receiver counts, and
- * adds up what it gets; both are checked. */
+ * One operation is one message.  Included: spawning ten senders for each ten million messages.  The receiver counts,
+ * and adds up what it gets; both are checked. */
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t senders = 10, each = 1000000;
 

@@ -1,19 +1,21 @@
-/* floor_bench.cc - the bare operations that a message, a process and a switch are made of, without a runtime: the limits
- * that the other cases of the same run are compared with.  One thread, everything in its first cache, nothing contended.
+/* floor_bench.cc - the bare operations that a message, a process and a switch are made of, without a runtime: the
+ * limits that the other cases of the same run are compared with.  One thread, everything in its first cache, nothing
+ * contended.
  *
- *   floor_message   allocate 64 bytes, enqueue them by an exchange, dequeue, call the handler that they name, free.  The
- *                   allocator is the program's malloc (jemalloc where the library is built with it)
+ *   floor_message   allocate 64 bytes, enqueue them by an exchange, dequeue, call the handler that they name, free.
+ *                   The allocator is the program's malloc (jemalloc where the library is built with it)
  *   floor_pool      the same with a free list in the place of the allocator: what nothing that allocates can reach
  *   floor_spawn     allocate 256 bytes, clear them, call the function that they name, free
- *   floor_switch    leave one stack for another by a hand-written switch of the six callee-saved registers; without what
- *                   a correct one also has to keep: floating-point control, errno, exceptions.  x86-64 only */
+ *   floor_switch    leave one stack for another by a hand-written switch of the six callee-saved registers; without
+ *                   what a correct one also has to keep: floating-point control, errno, exceptions.  x86-64 only */
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 
 #include "support.h"
 
-namespace {
+namespace
+{
 
 /* ------------------------------------------------------------------------------------------------------ messages */
 

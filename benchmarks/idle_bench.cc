@@ -7,9 +7,9 @@
  *                 spawn_ns  from the first spawn until all targets have run, per process; each counts itself, which is
  *                           the one thing here that all workers write to
  *                 answer_ns one message to each from one process, and its answer to that one, per process
- *   blocked/b   processes that are blocked in pg_recv() inside their targets, each on a stack of its own with its guard:
- *                 bytes, MB and spawn_ns as above, answer_ns likewise; unguarded counts stacks without a guard.  It takes
- *                 some 5 GB, page tables not counted, and so is run only when PARAGRAM_BENCH_BLOCKED is set to 1
+ *   blocked/b   processes that are blocked in pg_recv() inside their targets, each on a stack of its own, guarded:
+ *                 bytes, MB and spawn_ns as above, answer_ns likewise; unguarded counts stacks without a guard.  It
+ *                 takes some 5 GB, page tables not counted, and so is run only when PARAGRAM_BENCH_BLOCKED is set to 1
  *
  * Not included in MB: page tables, which the kernel does not count as the program's; `tables_MB` says them. */
 #include <time.h>
@@ -21,7 +21,8 @@
 
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t processes = 1000000;
 
@@ -188,7 +189,12 @@ void blocked_b(benchmark::State &state)
     }
     run(state, "blocked");
 }
-BENCHMARK(blocked_b)->Name("blocked/b")->ArgName("workers")->Arg(2)->UseRealTime()->Iterations(1)->Unit(
-    benchmark::kMillisecond);
+BENCHMARK(blocked_b)
+    ->Name("blocked/b")
+    ->ArgName("workers")
+    ->Arg(2)
+    ->UseRealTime()
+    ->Iterations(1)
+    ->Unit(benchmark::kMillisecond);
 
 } // namespace

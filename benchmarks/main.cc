@@ -9,7 +9,8 @@
 
 #include "support.h"
 
-namespace {
+namespace
+{
 
 struct Ratio {
     const char *what, *over, *under;
@@ -33,7 +34,8 @@ const Ratio ratios[] = {
     {"skynet on two workers, to one", "skynet/h/workers:2", "skynet/h/workers:1", 0},
 };
 
-class Reporter : public benchmark::ConsoleReporter {
+class Reporter : public benchmark::ConsoleReporter
+{
   public:
     void ReportRuns(const std::vector<Run> &runs) override
     {

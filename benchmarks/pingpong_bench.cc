@@ -1,15 +1,16 @@
-/* pingpong_bench.cc - two processes that send one message back and forth: the latency of a message when nothing else is to
- * be done.
+/* pingpong_bench.cc - two processes that send one message back and forth: the latency of a message when nothing else is
+ * to be done.
  *
  *   pingpong/h   both handle ("ping", n) by a receiver, and send ("ping", n - 1)
  *   pingpong/b   both receive in the middle of their targets, each on a stack of its own
  *
  * One operation is one message: building it from two values, finding the process by its pid, enqueueing, scheduling the
- * receiver, dispatch by the literal first element, the checked access to n, freeing.  Not included: starting the runtime
- * and the processes.  Whoever gets n = 0 reports to the main process, which checks that it is the right one. */
+ * receiver, dispatch by the literal first element, the checked access to n, freeing.  Not included: starting the
+ * runtime and the processes.  Whoever gets n = 0 reports to the main process, which checks that it is the right one. */
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t batch = 1000000;
 

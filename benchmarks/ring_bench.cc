@@ -1,15 +1,16 @@
-/* ring_bench.cc - 503 processes in a ring pass one message on: what a message costs when the process that it goes to has
- * left the first cache.
+/* ring_bench.cc - 503 processes in a ring pass one message on: what a message costs when the process that it goes to
+ * has left the first cache.
  *
  *   ring/h   by receivers; ring/b by receives in the middle of their targets, 503 stacks
  *
- * One operation is one hop, with all that pingpong_bench.cc says of a message.  Where the message ends tells whether it has
- * made every hop. */
+ * One operation is one hop, with all that pingpong_bench.cc says of a message.  Where the message ends tells whether it
+ * has made every hop. */
 #include <vector>
 
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t members = 503, batch = 1000000;
 

@@ -4,12 +4,14 @@
  *   skynet/h   inner processes add up by a receiver
  *
  * One operation is the whole tree of 1,111,111 processes, in a program of its own: so the first use of all memory is
- * included, and `peak_MB` is that program's.  Not included: starting the program and the runtime.  The sum is checked. */
+ * included, and `peak_MB` is that program's.  Not included: starting the program and the runtime.  The sum is
+ * checked. */
 #include <cstdlib>
 
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t leaves = 1000000;
 

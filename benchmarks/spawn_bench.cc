@@ -3,12 +3,14 @@
  *   spawn/bulk         as fast as it can, without waiting for any; until the last has ended
  *   spawn/one_by_one   waiting for the end of each before the next is spawned
  *
- * One operation is one process: control block, pid, scheduling, its target, its end, and in one_by_one the pg_wait() that
- * suspends the spawner.  In bulk, with one worker, all of them exist before the first runs, so their memory does not fit in
- * a cache; that this takes more than 10 ms is why other workers take over the queue.  The end is looked for every 50 us. */
+ * One operation is one process: control block, pid, scheduling, its target, its end, and in one_by_one the pg_wait()
+ * that suspends the spawner.  In bulk, with one worker, all of them exist before the first runs, so their memory does
+ * not fit in a cache; that this takes more than 10 ms is why other workers take over the queue.  The end is looked for
+ * every 50 us. */
 #include "support.h"
 
-namespace {
+namespace
+{
 
 constexpr int64_t processes = 1000000;
 

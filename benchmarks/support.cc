@@ -8,7 +8,8 @@
 #include <cstdlib>
 #include <cstring>
 
-namespace bench {
+namespace bench
+{
 
 Runtime::Runtime(unsigned workers)
 {

@@ -14,11 +14,13 @@
 #include <map>
 #include <string>
 
-namespace bench {
+namespace bench
+{
 
 /* A runtime of so many workers, and the process that stands for the measuring thread.  A process that fails, and nobody
  * is linked to, makes failed() true. */
-class Runtime {
+class Runtime
+{
   public:
     explicit Runtime(unsigned workers);
     ~Runtime();
@@ -69,8 +71,9 @@ double resident();
 double peak_resident();
 double page_tables();
 
-/* Figures of a measurement in a process of its own, where memory that an earlier case has left behind does not blur them.
- * The child is this program, started anew with the name of the measurement; it finds its function in `children`. */
+/* Figures of a measurement in a process of its own, where memory that an earlier case has left behind does not blur
+ * them.  The child is this program, started anew with the name of the measurement; it finds its function in
+ * `children`. */
 using Figures = std::map<std::string, double>;
 using Child = bool (*)(unsigned workers, Figures &figures); /* false: the result is wrong */
 void add_child(const char *name, Child run);

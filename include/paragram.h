@@ -31,8 +31,9 @@
  *     }
  *
  * CONVENTIONS
- *   Errors.   A function that can fail returns PG_OK (0) or a negative pg_status.  A function that gives a pid gives, when
- *             it fails, one that names no process and carries the status: pg_pid_status().  Nothing is set on the side.
+ *   Errors.   A function that can fail returns PG_OK (0) or a negative pg_status.  A function that gives a pid gives,
+ *             when it fails, one that names no process and carries the status: pg_pid_status().  Nothing is set on the
+ *             side.
  *   Threads.  A function that takes `pg_process *self` is for the process's own code: its target, its handlers, what
  *             they call; for an attached process, its host thread.  All others may be called from any thread of the
  *             program and from any process, at any time, until pg_stop() of the runtime concerned has returned PG_OK;
@@ -56,21 +57,21 @@ extern "C" {
 #define PG_DEPTH_MAX 64  /* levels of nesting in a value or pattern */
 
 #define PG_FOREVER INT64_MAX
-#define PG_MS(n) ((int64_t)(n) * 1000000)
-#define PG_SECONDS(n) ((int64_t)(n) * 1000000000)
+#define PG_MS(n) ((int64_t)(n)*1000000)
+#define PG_SECONDS(n) ((int64_t)(n)*1000000000)
 
 typedef enum pg_status {
     PG_OK = 0,
-    PG_ENOPROC = -1,    /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
-    PG_EINVAL = -2,     /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
-    PG_ENOMEM = -3,     /* memory, stacks or threads could not be had; nothing has changed */
-    PG_ETIMEDOUT = -4,  /* the time has passed */
-    PG_ETOOMANY = -5,   /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
-    PG_EPATTERN = -6,   /* not a pattern: "etc" is not last, or stands in a dict */
-    PG_ESTOPPED = -7,   /* the runtime is stopping or has stopped */
-    PG_EINSIDE = -8,    /* a process asked for what would wait for itself */
-    PG_ELIMIT = -9,     /* the runtime has as many processes as its options allow */
-    PG_EENDED = -10,    /* the process is in its clean-ups; or the attached process has ended, and receives no more */
+    PG_ENOPROC = -1,      /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
+    PG_EINVAL = -2,       /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
+    PG_ENOMEM = -3,       /* memory, stacks or threads could not be had; nothing has changed */
+    PG_ETIMEDOUT = -4,    /* the time has passed */
+    PG_ETOOMANY = -5,     /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
+    PG_EPATTERN = -6,     /* not a pattern: "etc" is not last, or stands in a dict */
+    PG_ESTOPPED = -7,     /* the runtime is stopping or has stopped */
+    PG_EINSIDE = -8,      /* a process asked for what would wait for itself */
+    PG_ELIMIT = -9,       /* the runtime has as many processes as its options allow */
+    PG_EENDED = -10,      /* the process is in its clean-ups; or the attached process has ended, and receives no more */
     PG_EUNSUPPORTED = -11 /* this build or system cannot do that */
 } pg_status;
 
@@ -97,27 +98,38 @@ typedef enum pg_kind {
 /* ---------------------------------------------------------------------------------------------------- runtimes */
 
 typedef enum pg_log_level {
-    PG_LOG_FAILED,  /* a process ended abnormally, and nobody was linked to it or waited for it; but not for no other reason
-                       than the normal end of one that it was linked to */
-    PG_LOG_STUCK,   /* a process has kept its worker for longer than .stuck_after; told once for each time */
-    PG_LOG_WARNING, /* anything else that an operator should see: a process that does not stop, refused patterns, ... */
+    /* A process ended abnormally, and nobody was linked to it or waited for it; but not for no other reason than the
+     * normal end of one that it was linked to. */
+    PG_LOG_FAILED,
+    /* A process has kept its worker for longer than .stuck_after; told once for each time. */
+    PG_LOG_STUCK,
+    /* Anything else that an operator should see: a process that does not stop, refused patterns, ... */
+    PG_LOG_WARNING
 } pg_log_level;
 
 typedef struct pg_options {
-    unsigned workers;         /* threads that run green processes; 0: as many as this process may use processors, by
-                                 its affinity mask and by the CPU quotas of its control groups; at most 256 */
-    pg_kind kind;             /* what .kind = PG_KIND_DEFAULT means in a spawn; 0: PG_GREEN */
-    size_t stack_size;        /* bytes of stack for green processes, rounded up to a power of two; 0: 64 KiB */
-    uint32_t max_processes;   /* alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304.
-                                 Those that have just ended may count for a few milliseconds more */
-    int64_t stuck_after;      /* nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms
-                                 at the most another thread takes over their queue */
-    bool report_overflow;     /* install a SIGSEGV handler that names the process whose stack ran out before the program
-                                 dies as it would have; chains to the host's own handler.  For PG_GREEN and PG_THREAD; the
-                                 stack of an attached host thread is the host's affair.  False: none is installed */
-    void (*log)(void *context, pg_log_level level, const char *line); /* from any thread; NULL: to stderr */
+    /* Threads that run green processes; 0: as many as this process may use processors, by its affinity mask and by the
+     * CPU quotas of its control groups; at most 256. */
+    unsigned workers;
+    /* What .kind = PG_KIND_DEFAULT means in a spawn; 0: PG_GREEN. */
+    pg_kind kind;
+    /* Bytes of stack for green processes, rounded up to a power of two; 0: 64 KiB. */
+    size_t stack_size;
+    /* Alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304.  Those that have just ended
+     * may count for a few milliseconds more. */
+    uint32_t max_processes;
+    /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms at the most another
+     * thread takes over their queue. */
+    int64_t stuck_after;
+    /* Install a SIGSEGV handler that names the process whose stack ran out before the program dies as it would have;
+     * chains to the host's own handler.  For PG_GREEN and PG_THREAD; the stack of an attached host thread is the host's
+     * affair.  False: none is installed. */
+    bool report_overflow;
+    /* Where lines of the log go, from any thread; NULL: to stderr. */
+    void (*log)(void *context, pg_log_level level, const char *line);
     void *log_context;
-    int *status;              /* where pg_start() says why it returned NULL; may be NULL */
+    /* Where pg_start() says why it returned NULL; may be NULL. */
+    int *status;
 } pg_options;
 
 /* Starts a runtime.  Several may exist in a program.  `options` may be NULL, and is copied.
@@ -127,8 +139,8 @@ PG_API pg_runtime *pg_start(const pg_options *options);
 
 /* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are ended
  * where they sleep or wait; what then still runs is logged by name.  Attached processes end too.
- * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no new
- * process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
+ * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no
+ * new process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
  * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped.
  * Not from two threads at once. */
 PG_API int pg_stop(pg_runtime *rt, int64_t timeout);
@@ -137,9 +149,9 @@ PG_API int pg_stop(pg_runtime *rt, int64_t timeout);
  * copied and may be NULL.  The first one of a runtime is its main process: pg_main().  A thread may attach to several
  * runtimes, and several times.  NULL: `rt` is NULL or stopping, memory is short, or
  * the caller is a green process, whose thread is not its own.
- * Its `self` is valid until pg_detach() or the end of the thread, even after pg_stop(), where what it asks of the runtime
- * is answered with PG_ESTOPPED.  Such a process handles messages inside pg_serve() and receives in pg_recv(); when it meets its end
- * there the call returns PG_EENDED, since a host's stack cannot be taken away. */
+ * Its `self` is valid until pg_detach() or the end of the thread, even after pg_stop(), where what it asks of the
+ * runtime is answered with PG_ESTOPPED.  Such a process handles messages inside pg_serve() and receives in pg_recv();
+ * when it meets its end there the call returns PG_EENDED, since a host's stack cannot be taken away. */
 PG_API pg_process *pg_attach(pg_runtime *rt, const char *name);
 
 /* Ends an attached process normally (those linked to it are told) and frees it.  From the thread that attached it. */
@@ -177,8 +189,8 @@ typedef struct pg_spawn_options {
     pg_table *table;  /* receivers to begin with: see pg_table; NULL: none */
 } pg_spawn_options;
 
-/* Starts a process that runs `target(its self)`, not linked, or linked to `self`.  `target` may be NULL where a table is
- * given.  Returns at once; the target runs later, on some worker.  `options` may be NULL.
+/* Starts a process that runs `target(its self)`, not linked, or linked to `self`.  `target` may be NULL where a table
+ * is given.  Returns at once; the target runs later, on some worker.  `options` may be NULL.
  * A pid that names no process: PG_EINVAL, PG_ENOMEM, PG_ETOOMANY (arguments), PG_EPATTERN (the table), PG_ELIMIT,
  * PG_ESTOPPED, PG_EUNSUPPORTED; nothing has changed then.
  *     pg_spawn(self, target, .name = "x", .args = pg_tuple(1, 2)) */
@@ -196,12 +208,12 @@ static inline bool pg_same(pg_pid a, pg_pid b)
     return a.id == b.id;
 }
 
-PG_API pg_process *pg_current(void);                        /* the process that is running on this thread, or NULL */
-PG_API pg_pid pg_self(const pg_process *self);              /* its pid */
-PG_API const char *pg_name(const pg_process *self);         /* its name, or "" */
-PG_API pg_kind pg_kind_of(const pg_process *self);          /* its kind */
-PG_API pg_runtime *pg_runtime_of(const pg_process *self);   /* its runtime; NULL once that has stopped */
-PG_API const pg_message *pg_args(const pg_process *self);   /* the arguments, while the target runs; never NULL */
+PG_API pg_process *pg_current(void);                      /* the process that is running on this thread, or NULL */
+PG_API pg_pid pg_self(const pg_process *self);            /* its pid */
+PG_API const char *pg_name(const pg_process *self);       /* its name, or "" */
+PG_API pg_kind pg_kind_of(const pg_process *self);        /* its kind */
+PG_API pg_runtime *pg_runtime_of(const pg_process *self); /* its runtime; NULL once that has stopped */
+PG_API const pg_message *pg_args(const pg_process *self); /* the arguments, while the target runs; never NULL */
 
 /* The process's data: a pointer of its own, NULL at first. */
 PG_API void pg_set_data(pg_process *self, void *data);
@@ -256,7 +268,8 @@ PG_API const pg_term *pg_term_key(pg_process *self, const pg_term *term, size_t 
 PG_API const pg_term *pg_term_val(pg_process *self, const pg_term *term, size_t index);
 PG_API const pg_term *pg_term_lookup_value(pg_process *self, const pg_term *term, pg_value key);
 
-/* Whether a pattern of one value matches a term; a plain value matches what equals it.  False for what is no pattern. */
+/* Whether a pattern of one value matches a term; a plain value matches what equals it.  False for what is no
+ * pattern. */
 PG_API bool pg_matches_value(const pg_term *term, pg_value pattern);
 
 /* Writes a message, term or value as text, at most `size` bytes with the NUL; returns the length that it has in full.
@@ -270,7 +283,8 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
 /* Adds a receiver: messages that the pattern matches are handled by `handler`, unless an earlier receiver matches.
  * The pattern has as many elements as the message has values, but for a last PG_ETC:
  *   PG_ANY; a type, PG_INT and so on; PG_WHERE(predicate); a tuple or list of patterns, its last may be PG_ETC;
- *   a dict of literal keys and patterns, where the message may have more keys; anything else is matched by what equals it.
+ *   a dict of literal keys and patterns, where the message may have more keys; anything else is matched by what equals
+ *   it.
  * Int, float and bool are different types: 1 does not match 1.0.
  * PG_EPATTERN, PG_EINVAL, PG_ETOOMANY, PG_ENOMEM: no receiver was added, and a warning is logged.
  *     pg_receive(self, handler, "hello", PG_INT, PG_ETC)
@@ -305,19 +319,20 @@ PG_API int pg_use(pg_process *self, pg_table *table);
 
 /* Receives the next message, whatever it is.  *msg lives until the next receive of this process, or until the target or
  * handler that called this returns; pg_keep() makes it last longer.
- * PG_ETIMEDOUT; PG_EENDED for an attached process that has ended.  A process that meets a terminate here, or the exit of a
- * linked one that it has no receiver for, ends: the call does not return, clean-ups run. */
+ * PG_ETIMEDOUT; PG_EENDED for an attached process that has ended.  A process that meets a terminate here, or the exit
+ * of a linked one that it has no receiver for, ends: the call does not return, clean-ups run. */
 PG_API int pg_recv(pg_process *self, const pg_message **msg, int64_t timeout);
 
 /* Receives the first message that the pattern matches; others stay in the mailbox, in order, and are looked at once.
- * An exit of a linked process that the pattern matches is received like any message.  Errors as for pg_recv, and those of
- * a pattern as for pg_receive.
+ * An exit of a linked process that the pattern matches is received like any message.  Errors as for pg_recv, and those
+ * of a pattern as for pg_receive.
  *     pg_recv_match(self, &msg, PG_SECONDS(1), "reply", PG_ANY) */
 PG_API int pg_recv_match_values(pg_process *self, const pg_message **msg, int64_t timeout, size_t count,
                                 const pg_value *pattern);
 
 /* A copy of a message, to be held for as long as it is wanted, by any thread, and to be given back with pg_release().
- * NULL when `msg` is not one that `self` is handling, has received last, or was given as arguments, or memory is short. */
+ * NULL when `msg` is not one that `self` is handling, has received last, or was given as arguments, or memory is
+ * short. */
 PG_API const pg_message *pg_keep(pg_process *self, const pg_message *msg);
 PG_API void pg_release(const pg_message *msg);
 
@@ -353,21 +368,22 @@ PG_API PG_NORETURN void pg_fail(pg_process *self, const char *format, ...) PG_FO
 PG_API PG_NORETURN void pg_fail_value(pg_process *self, pg_value error);
 
 /* Registers f(argument) to be called when the process ends, however that happens; newest first, on the process's stack.
- * A clean-up that fails itself does not stop the others, nor change the reason.  It must not block.  PG_ENOMEM: it is not
- * registered. */
+ * A clean-up that fails itself does not stop the others, nor change the reason.  It must not block.  PG_ENOMEM: it is
+ * not registered. */
 PG_API int pg_defer(pg_process *self, void (*f)(void *argument), void *argument);
 
 /* Takes back the newest registration of f(argument); PG_EINVAL when there is none.  f is not called. */
 PG_API int pg_undefer(pg_process *self, void (*f)(void *argument), void *argument);
 
-/* Asks a process to end: a message that takes its turn in the mailbox.  A handler for (PG_EXIT) sees it; then the process
- * ends in any case: normally, or with the error given.  PG_ENOPROC, PG_EINVAL (a value that is none), PG_ENOMEM. */
+/* Asks a process to end: a message that takes its turn in the mailbox.  A handler for (PG_EXIT) sees it; then the
+ * process ends in any case: normally, or with the error given.  PG_ENOPROC, PG_EINVAL (a value that is none),
+ * PG_ENOMEM. */
 PG_API int pg_terminate(pg_pid pid);
 PG_API int pg_terminate_value(pg_pid pid, pg_value error);
 
 /* Links two processes both ways: when one ends, the other gets (exit, pid), and ends too unless it has a receiver for
- * that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.  PG_ENOPROC for a pid that
- * names none, PG_EINVAL for oneself or for a process of another runtime, PG_ENOMEM. */
+ * that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.  PG_ENOPROC for a pid
+ * that names none, PG_EINVAL for oneself or for a process of another runtime, PG_ENOMEM. */
 PG_API int pg_link(pg_process *self, pg_pid pid);
 
 /* Takes the link away, if there is one.  An exit that is on its way by then still arrives.  Errors as for pg_link. */
@@ -375,8 +391,8 @@ PG_API int pg_unlink(pg_process *self, pg_pid pid);
 
 PG_API bool pg_is_alive(pg_pid pid);
 
-/* Waits until the process has ended.  `exit` may be NULL; it says why.  From a process it suspends, from a host thread it
- * blocks; it is no receive, so a terminate that arrives meanwhile takes its turn later.
+/* Waits until the process has ended.  `exit` may be NULL; it says why.  From a process it suspends, from a host thread
+ * it blocks; it is no receive, so a terminate that arrives meanwhile takes its turn later.
  * PG_ETIMEDOUT; PG_ENOPROC for a pid that names none; PG_EINSIDE for oneself. */
 PG_API int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 

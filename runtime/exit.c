@@ -100,7 +100,7 @@ static PGS_COLD void report(pg_process *p, const pg_exit_info *info)
 static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
 {
     uint64_t dropped = 0;
-    if (p->mailbox.head != &p->mailbox.stub) pgi_of_node(p->mailbox.head)->flags |= PGI_CONSUMED;
+    if (p->mailbox.head != &p->mailbox.anchor) pgi_of_node(p->mailbox.head)->flags |= PGI_CONSUMED;
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
@@ -194,7 +194,7 @@ void pgi_die(pg_process *p, const pgi_end *end)
     longjmp(host->base, 1);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ public */
+/* -------------------------------------------------------------------------------------------------------- public */
 
 static PGS_NORETURN void nobody(const char *what)
 {

@@ -1,7 +1,7 @@
 /* host.c - see host.h.
  *
- * A thread of kind PG_THREAD runs its process as a worker would, and sleeps on the parker in the control block where a green
- * process would rest.  An attached host thread does so only inside pg_serve().
+ * A thread of kind PG_THREAD runs its process as a worker would, and sleeps on the parker in the control block where a
+ * green process would rest.  An attached host thread does so only inside pg_serve().
  *
  * A host thread keeps a list of its attachments; what it has not detached when it ends is detached by a destructor of
  * thread-specific data. */
@@ -122,7 +122,8 @@ void pgi_threads_join(pg_runtime *rt, bool wait)
             pgi_free(ended, sizeof *ended);
         }
         if (!wait || running_still == 0) return;
-        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL); /* their processes have ended: they are on their way out */
+        /* Their processes have ended: they are on their way out. */
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
     }
 }
 

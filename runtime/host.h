@@ -11,20 +11,20 @@
 struct pgi_host {
     pg_process *process;
     pg_runtime *rt;
-    const pgi_end *end;      /* while it ends */
-    struct pgi_host *next;   /* of this host thread's attachments, or of the threads to be joined */
-    pg_process *outer;       /* what the thread ran before pg_serve() */
+    const pgi_end *end;    /* while it ends */
+    struct pgi_host *next; /* of this host thread's attachments, or of the threads to be joined */
+    pg_process *outer;     /* what the thread ran before pg_serve() */
     pthread_t thread;
     bool attached;
-    bool serving;            /* `base` is set: code of the process is on the stack above it */
+    bool serving; /* `base` is set: code of the process is on the stack above it */
     bool ended;
-    jmp_buf base;            /* where a process that ends deep in its code goes on */
+    jmp_buf base; /* where a process that ends deep in its code goes on */
 };
 
 /* The threads of a runtime. */
 typedef struct pgi_threads {
     pthread_mutex_t lock;
-    pgi_host *ended;   /* to be joined */
+    pgi_host *ended; /* to be joined */
     unsigned running;
 } pgi_threads;
 

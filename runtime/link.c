@@ -1,8 +1,8 @@
 /* link.c - see link.h.
  *
  * Linking and ending are done under the locks of the two processes, not by messages, so that linking to one that is
- * just ending is decided at once.  What travels by message is the exit itself: it takes its turn in the mailbox, behind all
- * that the ended one had sent.
+ * just ending is decided at once.  What travels by message is the exit itself: it takes its turn in the mailbox, behind
+ * all that the ended one had sent.
  *
  * Rejected: one lock for all links of a runtime (every spawn_link and every end would meet there). */
 #include "link.h"
@@ -26,7 +26,8 @@ void pgi_link_free(pgi_link *link)
 
 static void drop(pgi_link *link)
 {
-    /* Release: what this side did; acquire: what the other did, before the memory goes.  Partner: the other side's drop. */
+    /* Release: what this side did; acquire: what the other did, before the memory goes.  Partner: the other side's
+     * drop. */
     if (sub_acq_rel(&link->references, 1) == 1) pgi_link_free(link);
 }
 
@@ -110,8 +111,8 @@ void pgi_link_undo(pgi_link *link)
 
 /* ------------------------------------------------------------------------------------------------ telling of ends */
 
-/* An exit for the mailbox of another: in memory of its own, or, when small or when memory is short, in the link's, which
- * then belongs to the message.  Either way one side's reference is used up. */
+/* An exit for the mailbox of another: in memory of its own, or, when small or when memory is short, in the link's,
+ * which then belongs to the message.  Either way one side's reference is used up. */
 static pg_message *make_signal(pgi_cache *cache, pgi_link *link, pg_pid pid, const pgi_end *end)
 {
     pg_message *msg = NULL;

@@ -7,12 +7,14 @@
 /* One link, in the lists of both processes.
  *
  * Invariants:
- *   1. side[i] is in the list of side[i].process, under that one's lock, until it is taken out or that process is dying.
+ *   1. side[i] is in the list of side[i].process, under that one's lock, until it is taken out or that process is
+ *      dying.
  *   2. A process that is dying has detached its whole list, and drops its side of each link itself.
  *   3. Each side counts once in `references`; a signal on its way to a mailbox counts in place of the side it is for.
  *   4. The exit of one end is delivered at most once, to an end that is not dying. */
 struct pgi_link {
-    _Alignas(16) unsigned char signal[PGI_SIGNAL_BYTES]; /* first: a message that is sent when memory is short, or small */
+    /* First: a message that is sent when memory is short, or small. */
+    _Alignas(16) unsigned char signal[PGI_SIGNAL_BYTES];
     struct pgi_link_side {
         pg_process *process;
         pgi_link *next, *prev;
@@ -33,12 +35,13 @@ void pgi_link_undo(pgi_link *link);
 /* Tells the other ends of a detached list that `p` has ended.  Returns how many were told.  The caller visits. */
 size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end *end);
 
-/* Somebody who waits for an end; in the list of the process waited for, under its lock, and in a frame of the waiter. */
+/* Somebody who waits for an end; in the list of the process waited for, under its lock, and in a frame of the
+ * waiter. */
 struct pgi_watcher {
     pgi_watcher *next, *prev;
     pgi_sleeper *sleeper;
-    pgs_sched *sched;    /* of the sleeper */
-    pg_exit_info *info;  /* to be filled in; never NULL */
+    pgs_sched *sched;   /* of the sleeper */
+    pg_exit_info *info; /* to be filled in; never NULL */
     bool listed;
 };
 

@@ -193,8 +193,8 @@ static void swap_magazines(pgi_rack *rack)
     rack->spare_count = count;
 }
 
-/* The loaded magazine is empty or missing: the spare one takes its place if it is full; else one of the depot's does.
- */
+/* The loaded magazine is empty or missing: the spare one takes its place if it is full; else one of the depot's
+ * does. */
 void *pgi_rack_alloc(pgi_cache *cache, unsigned class_index)
 {
     pgi_rack *rack = &cache->racks[class_index];

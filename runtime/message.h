@@ -58,11 +58,11 @@ static inline size_t pgi_message_bytes(const pg_message *message)
  * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns; PG_ENOMEM.  *out is NULL unless PG_OK. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
-/* The usual message, without a call: up to three values, all inline, and a block at hand in the cache.  NULL, and nothing
- * done: it is not one of these.
+/* The usual message, without a call: up to three values, all inline, and a block at hand in the cache.  NULL, and
+ * nothing done: it is not one of these.
  *
- * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load of
- * both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
+ * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load
+ * of both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
 static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, const pg_value *values)
 {
     pgi_rack *rack = &cache->racks[0];

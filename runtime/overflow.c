@@ -11,8 +11,8 @@
  * make a ring.
  *
  * Rejected: a lock-free list of the runtimes that asked, searched for the address: a fault that is not on a stack of
- * the thread's own is a wild pointer, and no overflow.  SIGBUS: Linux reports guard pages, of either kind, by SIGSEGV.
- */
+ * the thread's own is a wild pointer, and no overflow.  SIGBUS: Linux reports guard pages, of either kind, by
+ * SIGSEGV. */
 #define _GNU_SOURCE
 #include "overflow.h"
 

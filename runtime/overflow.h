@@ -4,8 +4,8 @@
  * runtime that asked has run into the guard below its stack, the handler writes one line to stderr; in each case it
  * then leaves the signal to whoever had it before, or to its default, so that the program ends as it would have.
  *
- * Not for attached hosts: their stacks and alternate stacks are the host's, and what happens there stays the kernel's.
- */
+ * Not for attached hosts: their stacks and alternate stacks are the host's, and what happens there stays the
+ * kernel's. */
 #ifndef PGI_OVERFLOW_H
 #define PGI_OVERFLOW_H
 

@@ -10,8 +10,8 @@
  * their blocks are.  The pairs of a dict stay in the order written, since each is looked up by itself; those of a dict
  * that is, or lies in, a key or an exit are sorted as in a message, since there order is what equality goes by.
  *
- * Recursion is bounded by PG_DEPTH_MAX: measure() sees to it, same_source() goes no deeper than the compiled pattern.
- */
+ * Recursion is bounded by PG_DEPTH_MAX: measure() sees to it, same_source() goes no deeper than the compiled
+ * pattern. */
 #include "pattern.h"
 
 #define PATTERN_BYTES_MAX ((size_t)1 << 30)
@@ -412,8 +412,8 @@ bool pgi_pattern_match_term(const pgi_pattern *pattern, const pg_term *term)
     return pattern->slow == 0 || pgi_pattern_match_slow(pattern, term);
 }
 
-/* The same for a source that measure() has let pass: without compiling, so that pg_matches() cannot run out of memory.
- */
+/* The same for a source that measure() has let pass: without compiling, so that pg_matches() cannot run out of
+ * memory. */
 static bool match_source(source s, const pg_term *t)
 {
     const pg_term words = {s.head, s.body};

@@ -1,8 +1,8 @@
 /* process.c - a process at work: its target, then one message after the other.
  *
- * pgi_run() is what a worker calls.  A process that returns from its handlers leaves nothing on that stack; when its mailbox
- * is empty it rests, and the next sender schedules it again.  The message being handled stays in the mailbox as its head
- * (sched/mpsc.h), and is freed when the next one is taken or the process rests.
+ * pgi_run() is what a worker calls.  A process that returns from its handlers leaves nothing on that stack; when its
+ * mailbox is empty it rests, and the next sender schedules it again.  The message being handled stays in the mailbox as
+ * its head (sched/mpsc.h), and is freed when the next one is taken or the process rests.
  *
  * A slice ends when its time is over, which is looked for every PGI_SLICE messages, or when the monitor says so. */
 #include "process.h"
@@ -11,8 +11,8 @@
 
 #include "runtime.h"
 
-/* A slice is some messages, and then as many more as PGI_SLICE_NS allow: who is flooded must be able to handle more in a
- * turn than its senders send in theirs, or its mailbox grows out of every cache. */
+/* A slice is some messages, and then as many more as PGI_SLICE_NS allow: who is flooded must be able to handle more in
+ * a turn than its senders send in theirs, or its mailbox grows out of every cache. */
 enum { PGI_SLICE = 64, PGI_SLICE_NS = 100000 };
 
 void pgi_lock(pg_process *p)
@@ -130,9 +130,8 @@ static pgi_end end_asked_for(const pg_message *msg)
 {
     const pg_term *part = pgi_term_elements(pgi_message_terms(msg));
     size_t length;
-    return (pgi_end){.kind = (pg_exit_kind)part[0].body,
-                     .text = pgi_term_text(&part[1], &length),
-                     .error = pg_v_term(&part[2])};
+    return (pgi_end){
+        .kind = (pg_exit_kind)part[0].body, .text = pgi_term_text(&part[1], &length), .error = pg_v_term(&part[2])};
 }
 
 bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX])
@@ -140,9 +139,7 @@ bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT
     const pgi_receiver *r = pgi_receivers_find(p->receivers, msg);
     if (r) r->handler(p, msg);
     switch (msg->kind) {
-    case PGI_TERMINATE:
-        *end = end_asked_for(msg);
-        return true;
+    case PGI_TERMINATE: *end = end_asked_for(msg); return true;
     case PGI_DOWN:
         if (r) return false;
         *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_EXIT, .text = text, .no_news = explain_exit(p, msg, text)};
@@ -215,7 +212,8 @@ static inline pgi_cache *cache_of(const pgs_worker *w)
     return &((pgi_local *)pgs_worker_local(w))->cache;
 }
 
-/* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE on. */
+/* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE
+ * on. */
 static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
 {
     if (n == 0) return false;

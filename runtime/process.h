@@ -1,8 +1,8 @@
 /* process.h - the control block of a process, and what its parts call each other for.
  *
- * A control block is 192 bytes in a slot of the pid table (slots.h).  Its fields are grouped by who writes them: the first
- * line is the senders' and whoever wakes the process; the second is the process's own, while it runs; the third is for its
- * neighbours, under the lock, and for what is rarely touched.
+ * A control block is 192 bytes in a slot of the pid table (slots.h).  Its fields are grouped by who writes them: the
+ * first line is the senders' and whoever wakes the process; the second is the process's own, while it runs; the third
+ * is for its neighbours, under the lock, and for what is rarely touched.
  *
  *   state      stack                    mailbox idle bit   may be made ready by
  *   at rest    none                     set                the sender whose message takes the bit
@@ -53,8 +53,10 @@ typedef struct pgi_end {
 enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };
 
 /* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
-enum { PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-       PGI_LOOSE = 0x20 /* handled, and in no queue: to be freed by whoever drops it */ };
+enum {
+    PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
+    PGI_LOOSE = 0x20     /* handled, and in no queue: to be freed by whoever drops it */
+};
 
 struct pg_process {
     _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
@@ -67,20 +69,20 @@ struct pg_process {
         pg_target target;   /* until it has begun */
         pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
     };
-    pg_message *args;               /* until the target has returned */
-    pg_message *current;            /* which a handler is handling */
-    pg_message *received;           /* by pg_recv, until the next */
-    pgs_mpsc_node *scan;            /* the last node that was looked at for scan_pattern; NULL: none */
-    pgi_pattern *scan_pattern;      /* its own copy; NULL: none */
+    pg_message *args;          /* until the target has returned */
+    pg_message *current;       /* which a handler is handling */
+    pg_message *received;      /* by pg_recv, until the next */
+    pgs_mpsc_node *scan;       /* the last node that was looked at for scan_pattern; NULL: none */
+    pgi_pattern *scan_pattern; /* its own copy; NULL: none */
 
-    _Atomic(uint32_t) lock; /* for dying, told, links, watchers, name */
+    _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
     _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
-    uint8_t kind;       /* pg_kind */
-    uint8_t phase;      /* pgi_phase: its own */
-    uint8_t last_kind;  /* pg_exit_kind, once it is dying */
-    bool dying;         /* its links and watchers have been taken away */
-    bool attached;      /* stands for a host thread */
-    bool told;          /* pg_stop() has sent it a terminate */
+    uint8_t kind;                 /* pg_kind */
+    uint8_t phase;                /* pgi_phase: its own */
+    uint8_t last_kind;            /* pg_exit_kind, once it is dying */
+    bool dying;                   /* its links and watchers have been taken away */
+    bool attached;                /* stands for a host thread */
+    bool told;                    /* pg_stop() has sent it a terminate */
     union {
         pgi_link *links;
         pg_process *next_free; /* in a list of slots */
@@ -90,7 +92,7 @@ struct pg_process {
     char *name; /* kept after the end, until the slot is used again: exits are told by name */
     void *data;
     union {
-        pgi_host *host;    /* of a process that is bound to a thread */
+        pgi_host *host;     /* of a process that is bound to a thread */
         const pgi_end *end; /* of a green one that is ending */
     };
 };
@@ -125,8 +127,8 @@ bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache);
 /* Goes to rest, and frees the last message.  True: `p` belongs to whoever takes the idle bit.  False: there is mail. */
 bool pgi_rest(pg_process *p, pgi_cache *cache);
 
-/* Handles one message of the runtime's, (exit) or (exit, pid), for which `r` is the receiver or NULL.  True: the process
- * has to end, by *end, whose text is in `text`. */
+/* Handles one message of the runtime's, (exit) or (exit, pid), for which `r` is the receiver or NULL.  True: the
+ * process has to end, by *end, whose text is in `text`. */
 enum { PGI_TEXT_MAX = 2048 };
 bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX]);
 

@@ -7,9 +7,9 @@
  *     [handled] ----> [skipped] ----> [skipped] ----> [new] ----> ...  <---- tail
  *
  * A selective receive walks from the head, or, when the one before it asked for the same pattern, from where that one
- * stopped; it looks at each node once and sleeps behind the last.  A message that it takes from the middle is unlinked; the
- * very last node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and whoever comes
- * by later passes over it.
+ * stopped; it looks at each node once and sleeps behind the last.  A message that it takes from the middle is unlinked;
+ * the very last node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and
+ * whoever comes by later passes over it.
  *
  * Invariants:
  *   1. All nodes from behind the head up to `scan` were looked at for `scan_pattern`, and none matched.

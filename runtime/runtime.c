@@ -262,7 +262,7 @@ static int complete(pg_options *o)
     if (o->kind == PG_KIND_DEFAULT) o->kind = PG_GREEN;
     if (o->kind != PG_GREEN && o->kind != PG_THREAD) return o->kind == PG_OS ? PG_EUNSUPPORTED : PG_EINVAL;
     if (o->max_processes == 0) o->max_processes = DEFAULT_PROCESSES;
-    if (o->max_processes > PGI_INDEX_MAX) return PG_EINVAL;
+    if (o->max_processes > PGI_INDEX_MAX - PGI_RESERVE) return PG_EINVAL;
     if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
     if (o->stuck_after < 0) return PG_EINVAL;
     if (!o->log) o->log = log_to_stderr;
@@ -311,7 +311,7 @@ static int start_parts(pg_runtime *rt)
     uint32_t first_generation = 0;
     rt->node = reserve_node(&first_generation);
     if (rt->node == 0) return PG_ELIMIT;
-    int status = pgi_slots_init(&rt->slots, rt->options.max_processes, rt->node, first_generation);
+    int status = pgi_slots_init(&rt->slots, rt->options.max_processes + PGI_RESERVE, rt->node, first_generation);
     if (status == PG_OK) {
         status = pgi_receiver_store_init(&rt->receivers);
         if (status == PG_OK) {
@@ -411,8 +411,9 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 /* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process. */
 static void unpublish(pg_runtime *rt)
 {
-    store_seq_cst(&nodes[rt->node].rt, NULL);             /* partner: pgi_hold_node */
-    while (load_seq_cst(&nodes[rt->node].visitors) > 0) { /* after the store; partners: pgi_hold_node, pgi_release_node */
+    store_seq_cst(&nodes[rt->node].rt, NULL); /* partner: pgi_hold_node */
+    /* After the store; partners: pgi_hold_node, pgi_release_node. */
+    while (load_seq_cst(&nodes[rt->node].visitors) > 0) {
         unsigned n = 0;
         each_process(rt, dismiss_watchers, &n);
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);

@@ -1,8 +1,8 @@
 /* runtime.h - a runtime: what its processes share, and how other threads reach it.
  *
  * Runtimes are found by the node number in a pid, through one table for the whole program: the only global state of the
- * library beside thread-locals, since a pid is a bare value.  A thread that is not a worker of a runtime is a guest there:
- * it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
+ * library beside thread-locals, since a pid is a bare value.  A thread that is not a worker of a runtime is a guest
+ * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
 #ifndef PGI_RUNTIME_H
 #define PGI_RUNTIME_H
 
@@ -40,7 +40,7 @@ struct pg_runtime {
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
     _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */
     _Atomic(uint64_t) attached_ever;
-    _Atomic(uint64_t) main;             /* the pid of the first attached process */
+    _Atomic(uint64_t) main; /* the pid of the first attached process */
     _Atomic(uint64_t) stuck;
     pgs_parker stopper; /* where pg_stop() waits */
     pthread_mutex_t stop_lock;
@@ -57,8 +57,8 @@ struct pg_runtime {
 
 /* How a thread is inside a runtime. */
 typedef struct pgi_visit {
-    pg_runtime *rt;    /* NULL: there is none of that number any more */
-    pgi_local *local;  /* of the worker that the caller is; NULL for a guest */
+    pg_runtime *rt;     /* NULL: there is none of that number any more */
+    pgi_local *local;   /* of the worker that the caller is; NULL for a guest */
     pgs_worker *worker; /* likewise */
     pgs_epoch_guest guest;
 } pgi_visit;
@@ -103,8 +103,8 @@ static inline pgi_visit pgi_visit_pid(pg_pid pid)
     return pgi_visit_from(pgs_worker_self(), pid);
 }
 
-/* Between these two, what a look-up has found keeps its slot.  A guest's visit does that by itself; a worker's begins and
- * ends here, and is as short as the look-up, so that no handler holds up the reuse of slots. */
+/* Between these two, what a look-up has found keeps its slot.  A guest's visit does that by itself; a worker's begins
+ * and ends here, and is as short as the look-up, so that no handler holds up the reuse of slots. */
 static inline void pgi_look_begin(const pgi_visit *visit)
 {
     if (likely(visit->worker)) pgs_epoch_member_enter(pgs_worker_member(visit->worker));

@@ -25,7 +25,8 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
     return status;
 }
 
-/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is, or NULL. */
+/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is, or
+ * NULL. */
 static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
 {
     pgi_local *local = w ? pgs_worker_local(w) : NULL;

@@ -1,7 +1,8 @@
 /* slots.c - see slots.h.
  *
- * Address space for all slots is reserved at the start; a page is committed when its first process is spawned.  A slot's
- * memory is never unmapped before the runtime ends, so that a sender with a stale pid reads a control block, whosever. */
+ * Address space for all slots is reserved at the start; a page is committed when its first process is spawned.  A
+ * slot's memory is never unmapped before the runtime ends, so that a sender with a stale pid reads a control block,
+ * whosever. */
 #define _GNU_SOURCE
 #include "slots.h"
 
@@ -61,7 +62,7 @@ static pg_process *pop(pgi_slot_cache *cache)
 /* Messages of senders who were still under way when the process ended. */
 static void drop_mail(pg_runtime *rt, pg_process *p)
 {
-    if (likely(pgs_mpsc_is_empty_hint(&p->mailbox) && p->mailbox.head == &p->mailbox.stub)) return;
+    if (likely(pgs_mpsc_is_empty_hint(&p->mailbox) && p->mailbox.head == &p->mailbox.anchor)) return;
     uint64_t dropped = 0;
     pgi_local *local = pgi_local_here(rt);
     pgs_mpsc_node *node;
@@ -108,32 +109,19 @@ static void settle(pg_runtime *rt, pgi_slot_cache *cache)
     empty_bags(rt, cache);
 }
 
-/* Every slot has been handed out once: what one cache keeps, the others lack. */
-static bool is_scarce(const pgi_slots *slots)
+/* As many as allowed are alive.  Only asked once as many slots as that have been handed out: what ended processes rest in,
+ * and what workers keep, comes out of the reserve. */
+static bool is_full(pg_runtime *rt)
 {
-    return unlikely(load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used) == slots->max);
-}
-
-/* Gives a bag of a worker's to the cache of the foreign threads, where everybody looks last; there its rest begins anew. */
-static void hand_over(pg_runtime *rt, pgi_bag *bag)
-{
-    if (!bag->first) return;
-    pg_process *last = bag->first;
-    while (last->next_free) last = last->next_free;
-    pthread_mutex_lock(&rt->foreign_lock);
-    pgi_bag *filling = &rt->foreign.slots.filling;
-    last->next_free = filling->first;
-    filling->first = bag->first;
-    filling->count += bag->count;
-    pthread_mutex_unlock(&rt->foreign_lock);
-    *bag = (pgi_bag){0};
+    if (likely(load_relaxed(&rt->slots.used) < rt->options.max_processes)) return false;
+    return pgi_alive(rt) + load_relaxed(&rt->attached) >= rt->options.max_processes;
 }
 
 /* Moves free slots into the table's list, for others. */
-static void spill(pgi_slots *slots, pgi_slot_cache *cache, unsigned keep_so_many)
+static void spill(pgi_slots *slots, pgi_slot_cache *cache)
 {
     pthread_mutex_lock(&slots->lock);
-    while (cache->free_count > keep_so_many) {
+    while (cache->free_count > PGI_SLOTS_KEEP / 2) {
         pg_process *p = pop(cache);
         p->next_free = slots->free;
         slots->free = p;
@@ -162,10 +150,12 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
     return cache->free_count > 0;
 }
 
-/* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period. */
+/* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period.  A guest
+ * cannot insist, since it is inside itself. */
 static void insist(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgs_epoch *epoch = pgs_sched_epoch(rt->sched);
+    if (cache == &rt->foreign.slots) return;
     for (int step = 0; step < 2 && cache->bags >= PGI_BAGS / 2; step++) {
         if (!pgs_epoch_force_advance(epoch)) return;
         empty_bags(rt, cache);
@@ -174,13 +164,11 @@ static void insist(pg_runtime *rt, pgi_slot_cache *cache)
 
 pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 {
+    if (unlikely(is_full(rt))) return NULL;
     if (unlikely(cache->free_count == 0)) {
         empty_bags(rt, cache);
         if (cache->free_count == 0) insist(rt, cache);
-        if (cache->free_count == 0 && !refill(&rt->slots, cache)) {
-            settle(rt, cache);
-            if (cache->free_count == 0) return NULL;
-        }
+        if (cache->free_count == 0 && !refill(&rt->slots, cache)) return NULL;
     }
     pg_process *p = pop(cache);
     store_relaxed(&p->generation, pgi_slot_generation(p) + 1);
@@ -192,21 +180,14 @@ void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
     p->next_free = cache->filling.first;
     cache->filling.first = p;
     if (likely(++cache->filling.count < PGI_BAG)) return;
-    if (is_scarce(&rt->slots) && cache != &rt->foreign.slots) hand_over(rt, &cache->filling);
     settle(rt, cache);
-    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache, PGI_SLOTS_KEEP / 2);
+    if (unlikely(cache->bags == PGI_BAGS)) insist(rt, cache);
+    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);
 }
 
 void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
 {
     settle(rt, cache);
-    if (likely(!is_scarce(&rt->slots))) return;
-    while (cache->bags > 0) {
-        hand_over(rt, &cache->resting[cache->oldest]);
-        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
-        cache->bags--;
-    }
-    spill(&rt->slots, cache, 0);
 }
 
 void pgi_slots_drop_mail(pg_runtime *rt)

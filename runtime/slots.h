@@ -1,18 +1,19 @@
 /* slots.h - the pid table: control blocks in one reserved region, addressed by number.
  *
- * A pid is (node, generation, index): 12, 24 and 28 bits.  The node names the runtime; the index its slot; the generation
- * which of the processes that have lived in that slot.  So finding a process is arithmetic and one comparison, and a stale
- * pid fails the comparison for ever: a slot whose generations are used up is not used again, and a node number is given to
- * another runtime only with generations above all that the one before it used.
+ * A pid is (node, generation, index): 12, 24 and 28 bits.  The node names the runtime; the index its slot; the
+ * generation which of the processes that have lived in that slot.  So finding a process is arithmetic and one
+ * comparison, and a stale pid fails the comparison for ever: a slot whose generations are used up is not used again,
+ * and a node number is given to another runtime only with generations above all that the one before it used.
  *
- * Reuse.  A sender compares, then exchanges the tail of a mailbox.  Between the two the process may end; the slot must not
- * be another's before the sender is done.  So a slot that is given back rests until an epoch of grace has passed
- * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes meanwhile
- * is dropped and counted when the bag is emptied.
+ * Reuse.  A sender compares, then exchanges the tail of a mailbox.  Between the two the process may end; the slot must
+ * not be another's before the sender is done.  So a slot that is given back rests until an epoch of grace has passed
+ * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes
+ * meanwhile is dropped and counted when the bag is emptied.
  *
- * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads, are in
- * the table under a mutex.  Once every slot has been handed out, workers keep none while they are idle, and give those
- * that rest to the foreign threads' cache by the bag, so that a limit is met only where about so many are alive. */
+ * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads,
+ * are in the table under a mutex.  Once every slot has been handed out, workers keep none while they are idle, and give
+ * those that rest to the foreign threads' cache by the bag, so that a limit is met only where about so many are
+ * alive. */
 #ifndef PGI_SLOTS_H
 #define PGI_SLOTS_H
 
@@ -22,6 +23,9 @@
 
 enum { PGI_INDEX_BITS = 28, PGI_GENERATION_BITS = 24, PGI_NODE_BITS = 12 };
 enum { PGI_BAG = 32, PGI_BAGS = 64, PGI_SLOTS_BATCH = 32, PGI_SLOTS_KEEP = 256 };
+
+/* Slots beyond those that may be alive: for what rests, and what workers keep. */
+enum { PGI_RESERVE = 1 << 18 };
 
 #define PGI_INDEX_MAX ((UINT32_C(1) << PGI_INDEX_BITS) - 1)
 #define PGI_GENERATION_MAX ((UINT32_C(1) << PGI_GENERATION_BITS) - 1)

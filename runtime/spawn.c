@@ -181,8 +181,8 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
     }
     init_process(rt, p, target, &of);
     pgi_count_spawned(visit);
-    /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: end_all.  A process
-     * of this runtime that spawns is counted itself. */
+    /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: end_all.  A
+     * process of this runtime that spawns is counted itself. */
     if (unlikely(!visit->local && load_seq_cst(&rt->stopping))) {
         if (link) pgi_link_free(link);
         return unspawn(visit, p, NULL, PG_ESTOPPED);
@@ -238,7 +238,8 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
             p->phase = PGI_RUNNING;
             add_relaxed(&rt->attached, 1);
             add_relaxed(&rt->attached_ever, 1);
-            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_find, end_all. */
+            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_find,
+             * end_all. */
             store_seq_cst(&p->id, pgi_pid_of(p).id);
             if (unlikely(load_seq_cst(&rt->stopping))) {
                 unspawn(&visit, p, NULL, PG_ESTOPPED);

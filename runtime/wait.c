@@ -38,7 +38,8 @@ static int64_t deadline_of(int64_t timeout)
     return timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
 }
 
-static const pgi_end killed = {.kind = PG_EXIT_KILLED, .text = "ended by pg_stop() while it slept or waited",
+static const pgi_end killed = {.kind = PG_EXIT_KILLED,
+                               .text = "ended by pg_stop() while it slept or waited",
                                .no_news = true /* pg_stop() has named it */};
 
 /* pg_stop() has lost its patience: this process ends here. */
@@ -117,7 +118,8 @@ int pg_why(pg_pid pid, pg_exit_info *exit)
 }
 
 /* Waits with a watcher in the list of `pid`, on the token of `sleeper`. */
-static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *sleeper, int64_t timeout, pg_exit_info *exit)
+static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *sleeper, int64_t timeout,
+                 pg_exit_info *exit)
 {
     pgi_watcher watcher = {.sleeper = sleeper, .sched = sched, .info = exit};
     store_relaxed(&sleeper->token, PGI_AWAKE);

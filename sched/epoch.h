@@ -167,8 +167,8 @@ static inline bool pgs_epoch_passed(pgs_epoch *domain, uint64_t stamp)
 }
 
 /* Moves the epoch on by one if all readers allow it.  True: it has moved, by this call or by another's.  Its cost is
- * one load for each member and shard: call it when something waits to pass, not for each task.  Any thread; wait-free.
- */
+ * one load for each member and shard: call it when something waits to pass, not for each task.  Any thread;
+ * wait-free. */
 bool pgs_epoch_try_advance(pgs_epoch *domain);
 
 /* The same for when something waits for long: members that have not announced the epoch but are outside do not stop it.

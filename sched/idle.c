@@ -7,16 +7,17 @@
  *   park:   stop searching; set the bit in `idle`; fence; look into every queue once more; sleep
  *
  * The two fences order each side's write before its read, so either the submitter sees the bit (or a searcher, who will
- * look), or the worker sees the task.  A searcher that finds something else than what was submitted meanwhile passes the
- * search on if there is more: pgs_idle_found_work().  Foreign threads and the injector keep to this strictly.  A worker
- * that pushes to its own deque leaves out its fence (pgs_idle_hint): it is awake, and will do the task itself at the worst.
+ * look), or the worker sees the task.  A searcher that finds something else than what was submitted meanwhile passes
+ * the search on if there is more: pgs_idle_found_work().  Foreign threads and the injector keep to this strictly.  A
+ * worker that pushes to its own deque leaves out its fence (pgs_idle_hint): it is awake, and will do the task itself at
+ * the worst.
  *
  * Waking costs what a thousand messages cost, so at most one worker is on its way at a time: whoever takes `searching`
  * from 0 to 1 may wake one, and that one counts as searching from then on.
  *
  * Invariants:
- *   1. A bit in `idle` is set by its worker and cleared by exactly one: by the waker, who owes an unpark and has counted
- *      the worker as searching, or by the worker itself.
+ *   1. A bit in `idle` is set by its worker and cleared by exactly one: by the waker, who owes an unpark and has
+ *      counted the worker as searching, or by the worker itself.
  *   2. A worker that parks is offline in the epoch, and searches for nothing. */
 #include "worker.h"
 
@@ -68,8 +69,8 @@ void pgs_idle_wake_one(pgs_sched *s)
         if (!cas_seq_cst(&s->searching, &nobody, 1)) return; /* partner: stop_searching */
         if (wake_some(s)) return;
         sub_seq_cst(&s->searching, 1);
-        /* While this stood as a searcher, a worker may have parked, and a submitter relied on this: look again.  Partners:
-         * set_idle in pgs_idle_park, and the push before the look at `searching` in pgs_ready. */
+        /* While this stood as a searcher, a worker may have parked, and a submitter relied on this: look again.
+         * Partners: set_idle in pgs_idle_park, and the push before the look at `searching` in pgs_ready. */
     } while (anyone_idle(s) && pgs_idle_any_work(s));
 }
 
@@ -148,8 +149,8 @@ static bool take_one(_Atomic(int) *count)
     return false;
 }
 
-/* Counts one more as retired.  False: as many as were asked for would not be left; the monitor may have written `surplus`
- * from a count that was too old, and with everybody retired nobody could be woken. */
+/* Counts one more as retired.  False: as many as were asked for would not be left; the monitor may have written
+ * `surplus` from a count that was too old, and with everybody retired nobody could be woken. */
 static bool may_retire(pgs_sched *s)
 {
     int retired = load_relaxed(&s->retired);

@@ -3,10 +3,10 @@
 
 void pgs_injector_init(pgs_injector *inj)
 {
-    store_relaxed(&inj->stub.next, NULL);
-    inj->head = &inj->stub;
+    store_relaxed(&inj->anchor.next, NULL);
+    inj->head = &inj->anchor;
     store_relaxed(&inj->lock, 0);
-    store_relaxed(&inj->tail, &inj->stub);
+    store_relaxed(&inj->tail, &inj->anchor);
 }
 
 /* Under the lock: the oldest link, or NULL when empty or in a gap. */
@@ -14,18 +14,19 @@ static pgs_link *pop_locked(pgs_injector *inj)
 {
     pgs_link *first = inj->head;
     pgs_link *next = load_acquire(&first->next); /* partner: the link in push */
-    if (first == &inj->stub) {
+    if (first == &inj->anchor) {
         if (!next) return NULL;
         inj->head = first = next;
         next = load_acquire(&first->next); /* partner: push */
     }
     if (!next) {
-        /* `first` is the last node, or a gap follows it.  The stub is out of the chain here: its link has been read. */
+        /* `first` is the last node, or a gap follows it.  The anchor is out of the chain here: its link has been
+         * read. */
         pgs_link *expected = first;
-        store_relaxed(&inj->stub.next, NULL);
-        /* Release: stub.next is NULL before the producer that finds the stub in its exchange links behind it. */
-        if (cas_release(&inj->tail, &expected, &inj->stub)) {
-            inj->head = &inj->stub;
+        store_relaxed(&inj->anchor.next, NULL);
+        /* Release: anchor.next is NULL before the producer that finds the anchor in its exchange links behind it. */
+        if (cas_release(&inj->tail, &expected, &inj->anchor)) {
+            inj->head = &inj->anchor;
             return first;
         }
         next = load_acquire(&first->next); /* partner: push */

@@ -8,9 +8,9 @@
  * goes elsewhere for work instead of waiting.
  *
  * Invariants:
- *   1. tail == &stub exactly when the queue is empty: taking the last node swings the tail to the stub in the same
+ *   1. tail == &anchor exactly when the queue is empty: taking the last node swings the tail to the anchor in the same
  *      compare-and-swap that proves it the last.  So emptiness is one load, by any thread, without the lock.
- *   2. `head` and the stub's reuse belong to the holder of the lock.
+ *   2. `head` and the anchor's reuse belong to the holder of the lock.
  *   3. A popped node has been linked past, or was the tail: no producer will touch it again.
  *
  * Who may call with whom: everything with everything, but init.
@@ -34,7 +34,7 @@ typedef struct pgs_injector {
     PGS_ALIGNED _Atomic(pgs_link *) tail; /* producers; and the consumer when it takes the last node */
     PGS_ALIGNED _Atomic(uint32_t) lock;   /* consumers: 1 while one of them is inside pop */
     pgs_link *head;                       /* the holder of the lock */
-    pgs_link stub;
+    pgs_link anchor;
 } pgs_injector;
 
 /* Makes an empty queue, before it is shared. */
@@ -48,7 +48,7 @@ static inline bool pgs_injector_push(pgs_injector *inj, pgs_link *link)
     /* Release: the NULL is before the next producer's link; acquire: its partner.  Sequentially consistent for the
      * sleep protocol above; partner: is_empty_final. */
     pgs_link *last = xchg_seq_cst(&inj->tail, link);
-    bool was_empty = last == &inj->stub;
+    bool was_empty = last == &inj->anchor;
     store_release(&last->next, link); /* partner: the acquire loads in pop; publishes the task */
     return was_empty;
 }
@@ -59,13 +59,13 @@ pgs_link *pgs_injector_pop(pgs_injector *inj);
 /* Whether the queue was empty a moment ago.  Any thread; one relaxed load. */
 static inline bool pgs_injector_is_empty(pgs_injector *inj)
 {
-    return load_relaxed(&inj->tail) == &inj->stub;
+    return load_relaxed(&inj->tail) == &inj->anchor;
 }
 
 /* The last look of a worker that has announced its sleep: see above.  Any thread. */
 static inline bool pgs_injector_is_empty_final(pgs_injector *inj)
 {
-    return load_seq_cst(&inj->tail) == &inj->stub; /* partner: the exchange in push */
+    return load_seq_cst(&inj->tail) == &inj->anchor; /* partner: the exchange in push */
 }
 
 #endif

@@ -1,8 +1,9 @@
 /* monitor.c - one thread that looks at every worker now and then, and keeps the promise that no process starves.
  *
- * Each look ends the slice of whoever runs, which so sees to its timers and its old tasks every few milliseconds, however
- * long its turns are.  A worker counts its steps: tasks begun and messages handled.  One whose count has not moved between
- * two looks is in the middle of something long: a system call that blocks, or a computation.  Then, in this order:
+ * Each look ends the slice of whoever runs, which so sees to its timers and its old tasks every few milliseconds,
+ * however long its turns are.  A worker counts its steps: tasks begun and messages handled.  One whose count has not
+ * moved between two looks is in the middle of something long: a system call that blocks, or a computation.  Then, in
+ * this order:
  *
  *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the injector; its due timers are
  *                       fired by the monitor
@@ -10,12 +11,12 @@
  *                       its queue.  There is no limit below PGS_WORKERS_MAX, since blockers may wait for one another
  *   stuck_after         it is reported, once
  *
- * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its queues
- * still open to thieves.
+ * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its
+ * queues still open to thieves.
  *
  * The monitor looks while anybody runs, and parks with the last worker, so that an idle runtime is really idle; the
- * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque while
- * somebody sleeps. */
+ * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque
+ * while somebody sleeps. */
 #include "worker.h"
 
 enum { PGS_LOOK_EVERY_NS = 2000000, PGS_HANDOVER_NS = 10000000 };
@@ -71,7 +72,8 @@ static void balance(pgs_sched *s, int stuck)
 
 static bool everyone_sleeps(pgs_sched *s)
 {
-    return load_seq_cst(&s->idle_count) + load_relaxed(&s->retired) >= (int)load_relaxed(&s->workers);
+    int idle = load_seq_cst(&s->idle_count); /* partner: clear_idle, before the look at monitor_parked */
+    return idle + load_relaxed(&s->retired) >= (int)load_relaxed(&s->workers);
 }
 
 /* Announces that the monitor parks, then makes sure that nobody has just woken up. */

@@ -8,19 +8,19 @@
  *   has, alone, the duty to schedule the consumer.  So one atomic instruction both enqueues and tells whether to wake.
  *
  *   The last consumed node stays in the queue as its head while its message is handled.  It leaves when the consumer
- *   advances past it, or when it rests, which puts the embedded stub in its place.  So a message costs its sender one
+ *   advances past it, or when it rests, which puts the embedded anchor in its place.  So a message costs its sender one
  *   exchange, and its receiver one compare-and-swap when it goes to rest, and nothing more while mail is waiting.
  *
  *        idle --push() or claim() returns true--> scheduled --the task runs--> running --rest() or sleep..()--> idle
  *
  * Invariants:
  *   1. IDLE is set only by the consumer, and only on a tail that it has reached by links: nobody is between exchange
- * and link.  A node leaves the queue only as such a tail, by the compare-and-swap that proves it, or when its link has
- *      been read.  Hence no node is ever released while a producer may still write its link.
+ *      and link.  A node leaves the queue only as such a tail, by the compare-and-swap that proves it, or when its link
+ *      has been read.  Hence no node is ever released while a producer may still write its link.
  *   2. Between two times that IDLE is set it is taken away exactly once: one schedule for one rest.
  *   3. `head` belongs to whoever runs the consumer.  It is plain memory, handed over by the IDLE bit (release in rest
  *      and sleep, acquire in push and claim) and then by whatever queue carries the task to its worker.
- *   4. The stub is in the chain only as the head.  A consumer past it has read its link, so its producer is done with
+ *   4. The anchor is in the chain only as the head.  A consumer past it has read its link, so its producer is done with
  *      it, and rest() may use it again.
  *   5. A node's link is read by the consumer alone, and written once by the producer behind it; once it is read, it is
  *      the consumer's to write (unlink).  A consumed node that is still the head must not be freed or pushed again.
@@ -38,9 +38,9 @@
  *
  * Linearisation: push at its exchange, rest and sleep at their successful compare-and-swap, claim at its fetch-and.
  *
- * Rejected: a counter beside the queue (a second contended line for each message); re-inserting the stub by a push, as
- * Vyukov does (a second exchange for each message of an idle consumer); a separate state word for idle (the queue could
- * then be empty and not idle, and both sides need a full fence to agree). */
+ * Rejected: a counter beside the queue (a second contended line for each message); re-inserting the anchor by a push,
+ * as Vyukov does (a second exchange for each message of an idle consumer); a separate state word for idle (the queue
+ * could then be empty and not idle, and both sides need a full fence to agree). */
 #ifndef PGS_MPSC_H
 #define PGS_MPSC_H
 
@@ -55,21 +55,21 @@ typedef pgs_link pgs_mpsc_node;
 
 typedef struct pgs_mpsc {
     _Atomic(uintptr_t) tail; /* everyone: the node pushed last, and IDLE */
-    pgs_mpsc_node *head;     /* consumer: the node consumed last, or the stub */
-    pgs_mpsc_node stub;
+    pgs_mpsc_node *head;     /* consumer: the node consumed last, or the anchor */
+    pgs_mpsc_node anchor;
 } pgs_mpsc;
 
 _Static_assert(sizeof(pgs_mpsc) == 3 * sizeof(void *), "a mailbox pays for three words");
 
 #define PGS_MPSC_IDLE ((uintptr_t)1)
 
-/* Makes an empty queue; `idle` says whether the first push has to schedule the consumer.  Before the queue is shared.
- */
+/* Makes an empty queue; `idle` says whether the first push has to schedule the consumer.  Before the queue is
+ * shared. */
 static inline void pgs_mpsc_init(pgs_mpsc *q, bool idle)
 {
-    store_relaxed(&q->stub.next, NULL);
-    q->head = &q->stub;
-    store_relaxed(&q->tail, (uintptr_t)&q->stub | (idle ? PGS_MPSC_IDLE : 0));
+    store_relaxed(&q->anchor.next, NULL);
+    q->head = &q->anchor;
+    store_relaxed(&q->tail, (uintptr_t)&q->anchor | (idle ? PGS_MPSC_IDLE : 0));
 }
 
 /* Appends `node`, which now belongs to the queue.  True: the consumer was idle, and this caller and nobody else must
@@ -116,28 +116,28 @@ static inline pgs_mpsc_node *pgs_mpsc_peek(pgs_mpsc *q)
 }
 
 /* Consumes `node`, which peek() returned.  It becomes the head and must stay valid until a later call returns it.
- * Returns the node that was the head, now the caller's own, or NULL when that was the stub.  Consumer only. */
+ * Returns the node that was the head, now the caller's own, or NULL when that was the anchor.  Consumer only. */
 static inline pgs_mpsc_node *pgs_mpsc_advance(pgs_mpsc *q, pgs_mpsc_node *node)
 {
     pgs_mpsc_node *before = q->head;
     q->head = node;
-    return before == &q->stub ? NULL : before;
+    return before == &q->anchor ? NULL : before;
 }
 
-/* Puts the stub in the place of the last consumed node, with `flag` in the tail.  False, and nothing changed, when
+/* Puts the anchor in the place of the last consumed node, with `flag` in the tail.  False, and nothing changed, when
  * something has been pushed. */
-static inline bool pgs_mpsc_swap_stub(pgs_mpsc *q, pgs_mpsc_node **released, uintptr_t flag)
+static inline bool pgs_mpsc_swap_anchor(pgs_mpsc *q, pgs_mpsc_node **released, uintptr_t flag)
 {
     pgs_mpsc_node *last = q->head;
     uintptr_t expected = (uintptr_t)last;
-    if (last != &q->stub) {
-        store_relaxed(&q->stub.next, NULL);
-        q->head = &q->stub; /* before the swap: after it, the next consumer may already run */
+    if (last != &q->anchor) {
+        store_relaxed(&q->anchor.next, NULL);
+        q->head = &q->anchor; /* before the swap: after it, the next consumer may already run */
     }
-    /* Release: all that this consumer did is before the run that the next push or claim schedules, and stub.next is
+    /* Release: all that this consumer did is before the run that the next push or claim schedules, and anchor.next is
      * NULL before a producer links behind it.  Acquire: partner the release half of a claim that found us busy. */
-    if (likely(cas_acq_rel(&q->tail, &expected, (uintptr_t)&q->stub | flag))) {
-        *released = last == &q->stub ? NULL : last;
+    if (likely(cas_acq_rel(&q->tail, &expected, (uintptr_t)&q->anchor | flag))) {
+        *released = last == &q->anchor ? NULL : last;
         return true;
     }
     q->head = last;
@@ -150,7 +150,7 @@ static inline bool pgs_mpsc_swap_stub(pgs_mpsc *q, pgs_mpsc_node **released, uin
  * has pushed meanwhile; go on (peek() may still say NULL for a moment).  Consumer only. */
 static inline bool pgs_mpsc_rest(pgs_mpsc *q, pgs_mpsc_node **released)
 {
-    return pgs_mpsc_swap_stub(q, released, PGS_MPSC_IDLE);
+    return pgs_mpsc_swap_anchor(q, released, PGS_MPSC_IDLE);
 }
 
 /* Goes idle behind `last`, the head or a node reached from it: a consumer that has looked at all nodes up to `last` and
@@ -159,7 +159,7 @@ static inline bool pgs_mpsc_rest(pgs_mpsc *q, pgs_mpsc_node **released)
 static inline bool pgs_mpsc_sleep_at(pgs_mpsc *q, pgs_mpsc_node *last)
 {
     uintptr_t expected = (uintptr_t)last;
-    return cas_acq_rel(&q->tail, &expected, expected | PGS_MPSC_IDLE); /* partners as in swap_stub */
+    return cas_acq_rel(&q->tail, &expected, expected | PGS_MPSC_IDLE); /* partners as in swap_anchor */
 }
 
 /* Goes idle in the middle of a message: the last consumed node stays the head, untouched.  Consumer only. */
@@ -193,7 +193,7 @@ static inline pgs_mpsc_node *pgs_mpsc_detach(pgs_mpsc *q)
         pgs_mpsc_node *node = pgs_mpsc_peek(q);
         pgs_mpsc_node *released = NULL;
         if (!node) {
-            (void)(q->head != &q->stub && pgs_mpsc_swap_stub(q, &released, 0));
+            (void)(q->head != &q->anchor && pgs_mpsc_swap_anchor(q, &released, 0));
             return released;
         }
         released = pgs_mpsc_advance(q, node);

@@ -3,8 +3,8 @@
  * Called by pgs_assert and by whoever finds a state that cannot be.  It may run on the last bytes of a fiber's stack,
  * in the middle of the allocator or under any lock, so it takes no lock and allocates nothing: one line is composed in
  * a small buffer and leaves in one write, so that lines of several threads that panic at once do not mix.  Rejected:
- * fprintf (locks the stream, may allocate its buffer) and unwinding (the invariant that broke may be the one it needs).
- */
+ * fprintf (locks the stream, may allocate its buffer) and unwinding (the invariant that broke may be the one it
+ * needs). */
 #include "base.h"
 
 #include <stdarg.h>

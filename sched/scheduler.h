@@ -19,7 +19,8 @@
  *   blocked   its own: task->fiber         free                  the owner's; its frames are alive
  *
  * The one rule: a task is made ready by exactly one caller for each time that it rests or blocks.  Who that is must be
- * decided by an atomic operation of the caller's (the idle bit of a mailbox, a token): the scheduler does not arbitrate.
+ * decided by an atomic operation of the caller's (the idle bit of a mailbox, a token): the scheduler does not
+ * arbitrate.
  *
  * A task may be bound to a thread of its own by giving it a parker; then the same calls block and wake that thread. */
 #ifndef PGS_SCHEDULER_H
@@ -44,9 +45,11 @@ typedef struct pgs_task {
 
 /* What the scheduler needs from above. */
 typedef struct pgs_ops {
-    /* Runs `task` on the stack of the caller.  The task must not be touched after it has come to rest or was requeued. */
+    /* Runs `task` on the stack of the caller.  The task must not be touched after it has come to rest or was
+     * requeued. */
     void (*run)(pgs_worker *worker, pgs_task *task);
-    /* `task` has kept a worker for `ns` nanoseconds.  From the monitor's thread: the task may have moved on meanwhile. */
+    /* `task` has kept a worker for `ns` nanoseconds.  From the monitor's thread: the task may have moved on
+     * meanwhile. */
     void (*stuck)(void *context, pgs_task *task, int64_t ns);
     /* Memory of the embedder's for each worker, see pgs_worker_local.  make returns NULL when there is none. */
     void *(*local_make)(void *context);
@@ -68,8 +71,8 @@ typedef struct pgs_config {
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
 
-/* Starts the workers and the monitor.  `*out` is set before the first of them runs, and meaningless on failure.  0, -ENOMEM,
- * -EAGAIN (threads), -EINVAL. */
+/* Starts the workers and the monitor.  `*out` is set before the first of them runs, and meaningless on failure.  0,
+ * -ENOMEM, -EAGAIN (threads), -EINVAL. */
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops);
 
 /* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more.  Not from a
@@ -79,7 +82,8 @@ void pgs_sched_stop(pgs_sched *sched);
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
 void pgs_ready(pgs_sched *sched, pgs_task *task);
 
-/* Puts the running task behind all others of this worker: its slice has ended.  For ops->run, just before it returns. */
+/* Puts the running task behind all others of this worker: its slice has ended.  For ops->run, just before it
+ * returns. */
 void pgs_requeue(pgs_worker *worker, pgs_task *task);
 
 /* How to wait.  All functions are called at most once for each wait, with the task; none may block. */
@@ -138,11 +142,12 @@ uint64_t pgs_worker_random(pgs_worker *worker);
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);
 
-/* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other threads
- * are guests. */
+/* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other
+ * threads are guests. */
 pgs_epoch *pgs_sched_epoch(pgs_sched *sched);
 
-/* Starts a thread that takes none of the host's signals.  `name` may be NULL; 15 bytes of it are shown.  0 or an errno. */
+/* Starts a thread that takes none of the host's signals.  `name` may be NULL; 15 bytes of it are shown.  0 or an
+ * errno. */
 int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const char *name);
 
 /* Calls f(context, local) for each worker there ever was, those that run too: read only what is atomic. */

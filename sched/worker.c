@@ -2,8 +2,8 @@
  *
  * Borrowed stacks.  A worker runs its loop on a runner fiber.  A task without a fiber is run by a plain call on that
  * stack, which is warm; most tasks return from it and have never owned a stack.  A task that blocks keeps the runner
- * fiber with its frames, and the worker goes on with another runner from its spares, or straight with the fiber of the next
- * task: one switch between two blocked tasks.  A fiber whose task has come to its end goes on as a runner.
+ * fiber with its frames, and the worker goes on with another runner from its spares, or straight with the fiber of the
+ * next task: one switch between two blocked tasks.  A fiber whose task has come to its end goes on as a runner.
  *
  *          +------------------------------- kept by the task: pgs_block ------------------------+
  *          |                                                                                    v
@@ -12,10 +12,11 @@
  *          +------------------------------ the task returns from ops->run <--------------------+
  *
  * Invariants:
- *   1. What has to be done for the fiber that was left (publish its task, keep it) is done by arrive(), first thing on the
- *      other stack: until then its registers are not saved, and no other thread may continue it.
+ *   1. What has to be done for the fiber that was left (publish its task, keep it) is done by arrive(), first thing on
+ *      the other stack: until then its registers are not saved, and no other thread may continue it.
  *   2. While a task's code runs, its worker has at least one spare, so that pgs_abandon() always succeeds.
- *   3. A commit that returned true has given the task away: nothing of it, not even its pgs_wait, is touched after that.
+ *   3. A commit that returned true has given the task away: nothing of it, not even its pgs_wait, is touched after
+ *      that.
  *
  * Rejected: a stack per task (a first touch of a page costs more than a hundred messages); setjmp before each task for
  * its early end (12 to 19 ns; abandoning the stack costs a switch, but only to those who use it). */
@@ -142,8 +143,8 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
     return task ? task : task_of(pgs_injector_pop(second));
 }
 
-/* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough: timers
- * are due, and every other time the next task is an old one. */
+/* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough:
+ * timers are due, and every other time the next task is an old one. */
 static PGS_COLD void end_slice(pgs_worker *w)
 {
     store_relaxed(&w->slice_over, false);
@@ -281,18 +282,13 @@ static void arrive(void)
     pgs_after after = w->after;
     w->after.what = PGS_AFTER_NOTHING;
     switch (after.what) {
-    case PGS_AFTER_NOTHING:
-        break;
+    case PGS_AFTER_NOTHING: break;
     case PGS_AFTER_REMAKE:
         pgs_fiber_remake(after.fiber, runner, NULL);
         keep_fiber(w, after.fiber);
         break;
-    case PGS_AFTER_KEEP:
-        keep_fiber(w, after.fiber);
-        break;
-    case PGS_AFTER_COMMIT:
-        commit(w, &after);
-        break;
+    case PGS_AFTER_KEEP: keep_fiber(w, after.fiber); break;
+    case PGS_AFTER_COMMIT: commit(w, &after); break;
     }
 }
 

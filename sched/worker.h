@@ -1,6 +1,7 @@
 /* worker.h - the inside of the scheduler, shared by worker.c, idle.c, monitor.c and scheduler.c only.
  *
- * A worker is a thread, its queues and its wheel.  Fields are grouped by who writes them, each group on lines of its own.
+ * A worker is a thread, its queues and its wheel.  Fields are grouped by who writes them, each group on lines of its
+ * own.
  *
  *   deque   newest first for the owner, oldest first for thieves
  *   lifo    the task made ready last: it runs next, while what it was sent is in the cache; only the monitor takes it
@@ -25,11 +26,11 @@
 #include "timer.h"
 
 enum {
-    PGS_LIFO_CAP = 32,        /* turns that the LIFO slot may take in a row while others wait */
-    PGS_QUEUES_EVERY = 61,    /* turns between looks at the FIFO, the injector and the clock */
-    PGS_OLDEST_EVERY = 256,   /* turns between takes from the old end of the deque */
-    PGS_SPARE_FIBERS = 32,    /* kept by a worker in front of the stack pool */
-    PGS_SEARCH_ROUNDS = 200,  /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
+    PGS_LIFO_CAP = 32,       /* turns that the LIFO slot may take in a row while others wait */
+    PGS_QUEUES_EVERY = 61,   /* turns between looks at the FIFO, the injector and the clock */
+    PGS_OLDEST_EVERY = 256,  /* turns between takes from the old end of the deque */
+    PGS_SPARE_FIBERS = 32,   /* kept by a worker in front of the stack pool */
+    PGS_SEARCH_ROUNDS = 200, /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
     PGS_DEQUE_INITIAL = 256,
     PGS_IDLE_WORDS = PGS_WORKERS_MAX / 64
 };
@@ -64,9 +65,9 @@ struct pgs_worker {
     pgs_fiber native;                   /* the thread's own stack */
 
     /* Written by the owner, read by the monitor. */
-    PGS_ALIGNED _Atomic(uint64_t) steps;   /* grows with each task and each message */
-    _Atomic(pgs_task *) running;           /* NULL between tasks */
-    _Atomic(pgs_task *) lifo;              /* taken by the monitor too, when the owner is stuck */
+    PGS_ALIGNED _Atomic(uint64_t) steps; /* grows with each task and each message */
+    _Atomic(pgs_task *) running;         /* NULL between tasks */
+    _Atomic(pgs_task *) lifo;            /* taken by the monitor too, when the owner is stuck */
 
     /* Written by the monitor, or by whoever wakes this worker. */
     PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in take_own */
@@ -115,12 +116,12 @@ pgs_worker *pgs_worker_new(pgs_sched *sched); /* started and searching, or NULL 
 void pgs_worker_free(pgs_worker *worker);
 
 /* idle.c: parking and waking. */
-bool pgs_idle_park(pgs_worker *worker);             /* false: the scheduler stops */
-void pgs_idle_wake_one(pgs_sched *sched);           /* some parked worker, if none searches already */
-void pgs_idle_found_work(pgs_worker *worker);       /* a searching worker stops searching, and passes the search on */
+bool pgs_idle_park(pgs_worker *worker);              /* false: the scheduler stops */
+void pgs_idle_wake_one(pgs_sched *sched);            /* some parked worker, if none searches already */
+void pgs_idle_found_work(pgs_worker *worker);        /* a searching worker stops searching, and passes the search on */
 bool pgs_idle_retire_if_surplus(pgs_worker *worker); /* true: it was retired for a while */
 bool pgs_idle_unretire_one(pgs_sched *sched);
-bool pgs_idle_any_work(pgs_sched *sched);           /* something in some queue */
+bool pgs_idle_any_work(pgs_sched *sched); /* something in some queue */
 
 /* Work has been put where other workers can take it.  Not a promise: without a fence a worker that parks at this moment
  * may be missed.  The caller goes on to do the work itself then, or the monitor wakes somebody at its next look. */

@@ -196,8 +196,8 @@ inline pg_value pg_v(const void *p)
     return pg_v_ptr(p);
 }
 
-/* A sequence that keeps its elements; what pg_tuple(), pg_list() and pg_dict() give.  It must outlive what is built from
- * it, as a temporary in the same expression does. */
+/* A sequence that keeps its elements; what pg_tuple(), pg_list() and pg_dict() give.  It must outlive what is built
+ * from it, as a temporary in the same expression does. */
 template <size_t N> struct pg_sequence {
     pg_value (*make)(size_t, const pg_value *);
     pg_value values[N + 1];
@@ -245,8 +245,7 @@ template <class... A> inline int pg_on(pg_table *table, pg_handler handler, cons
     return pg_on_values(table, handler, sizeof...(A), values);
 }
 
-template <class... A>
-inline int pg_recv_match(pg_process *self, const pg_message **msg, int64_t timeout, const A &...a)
+template <class... A> inline int pg_recv_match(pg_process *self, const pg_message **msg, int64_t timeout, const A &...a)
 {
     const pg_value values[] = {pg_v(a)..., pg_v_nil()};
     return pg_recv_match_values(self, msg, timeout, sizeof...(A), values);

@@ -18,8 +18,8 @@
  *
  * Layout (the same in memory and on the wire, little-endian): byte 0 is the type.  A scalar has its bits in the second
  * word.  A string of up to 14 bytes lies in bytes 1 to 14, padded with zeros, and byte 15 holds 14 minus its length, so
- * that it is terminated in any case.  What is longer has its length, or its number of elements, in bytes 1 to 7, and the
- * second word leads to the data; byte 15 of a long string is 255. */
+ * that it is terminated in any case.  What is longer has its length, or its number of elements, in bytes 1 to 7, and
+ * the second word leads to the data; byte 15 of a long string is 255. */
 #ifndef PARAGRAM_VALUE_H
 #define PARAGRAM_VALUE_H
 
@@ -213,8 +213,7 @@ static inline pg_value pg_list_of(size_t count, const pg_value *values)
 
 static inline pg_value pg_dict_of(size_t count, const pg_value *values)
 {
-    return count % 2 == 0 ? pg_v_make(PG_T_DICT, count, (uint64_t)(uintptr_t)values)
-                          : pg_v_make(PG_T_INVALID, 0, 0);
+    return count % 2 == 0 ? pg_v_make(PG_T_DICT, count, (uint64_t)(uintptr_t)values) : pg_v_make(PG_T_INVALID, 0, 0);
 }
 
 /* Pattern elements. */
@@ -232,9 +231,9 @@ static inline pg_value pg_p_where(pg_predicate f)
 #define PG_TRUE pg_v_bool(1)
 #define PG_FALSE pg_v_bool(0)
 
-#define PG_ANY pg_v_make(PG_T_ANY, 0, 0)  /* any one value */
-#define PG_ETC pg_v_make(PG_T_ETC, 0, 0)  /* last in a tuple, a list or a pattern: the rest, none included */
-#define PG_WHERE(f) pg_p_where(f)         /* what the predicate f says yes to */
+#define PG_ANY pg_v_make(PG_T_ANY, 0, 0) /* any one value */
+#define PG_ETC pg_v_make(PG_T_ETC, 0, 0) /* last in a tuple, a list or a pattern: the rest, none included */
+#define PG_WHERE(f) pg_p_where(f)        /* what the predicate f says yes to */
 #define PG_BOOL pg_p_type(PG_T_BOOL)
 #define PG_INT pg_p_type(PG_T_INT)
 #define PG_FLOAT pg_p_type(PG_T_FLOAT)

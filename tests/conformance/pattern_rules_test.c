@@ -388,8 +388,7 @@ static void nesting(pg_process *self)
     finish(self);
 }
 
-/* ---------------------------------------------------------------------------------------------- order, re-registration
- */
+/* ---------------------------------------------------------------------------------------- order, re-registration */
 
 static void on_first(pg_process *self)
 {

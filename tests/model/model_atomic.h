@@ -32,7 +32,7 @@ void model_futex_wake(_Atomic(uint32_t) *word);
 #define MODEL_TYPE(p) __typeof__((void)0, *(p))
 #define MODEL_LOAD(p, order) ((MODEL_TYPE(p))model_load((p), sizeof *(p), (order)))
 #define MODEL_STORE(p, v, order) model_store((p), sizeof *(p), (uint64_t)(v), (order))
-#define MODEL_RMW(p, kind, v, order)                                                                                 \
+#define MODEL_RMW(p, kind, v, order) \
     __extension__({ (MODEL_TYPE(p)) model_rmw((p), sizeof *(p), (kind), (uint64_t)(v), (order)); }) /* may be unused \
                                                                                                      */
 #define MODEL_CAS(p, e, v, success, failure) model_cas((p), sizeof *(p), (e), (uint64_t)(v), (success), (failure))

@@ -68,8 +68,7 @@ static void compute(int64_t ns)
     while (now() < until) continue;
 }
 
-/* ------------------------------------------------------------------------------------------------- the machine's noise
- */
+/* ------------------------------------------------------------------------------------------- the machine's noise */
 
 static void *listen_to_noise(void *unused)
 {
@@ -107,8 +106,7 @@ static void end_case(const char *name, int64_t promised)
     CHECK(worst <= SLOW * (promised + 3 * noise));
 }
 
-/* --------------------------------------------------------------------------------------------------------- processes
- */
+/* ----------------------------------------------------------------------------------------------------- processes */
 
 static void log_line(void *unused, pg_log_level level, const char *line)
 {
@@ -184,8 +182,7 @@ static void hogs(const char *name, pg_target target, int64_t promised)
     for (int i = 0; i < 2 * TICKERS; i++) CHECK_EQ(pg_wait(pids[i], PG_SECONDS(100), NULL), PG_OK);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- the hot
- */
+/* ------------------------------------------------------------------------------------------------------- the hot */
 
 static void on_ball(pg_process *self, const pg_message *msg)
 {

@@ -7,8 +7,8 @@
  * Part two storms.  Processes link and unlink each other and end while this goes on.  For a pair, no end hears of the
  * other's exit more often than it linked; a link to the dead tells at once; a link that stands until the end is told.
  *
- * Part three falls.  Nobody in a ring of links has a receiver for exits: one ends, all end, each by an unhandled exit.
- */
+ * Part three falls.  Nobody in a ring of links has a receiver for exits: one ends, all end, each by an unhandled
+ * exit. */
 #include "check.h"
 
 #include <paragram.h>

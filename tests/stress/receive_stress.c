@@ -3,8 +3,8 @@
  * Sender s sends (s, class, number), numbers from 0 on, classes at random.  The receivers take them by plain receive,
  * by class, by sender, by both, by a predicate, with and without time, from their target and from a handler, and let
  * some go through the handler loop.  What the model knows of each message that comes: it has not come before; it is the
- * first of its sender that the pattern matches among those that have not come.  When all have been sent, all must come.
- */
+ * first of its sender that the pattern matches among those that have not come.  When all have been sent, all must
+ * come. */
 #include "check.h"
 
 #include <paragram.h>

@@ -49,16 +49,16 @@ static void tree(const char *cgroup, const char *mountinfo)
     if (mountinfo) put("/proc/self/mountinfo", mountinfo);
 }
 
-#define EXPECT(processors)                              \
-    do {                                                \
-        CHECK_EQ(pgs_cpus_quota(root), (processors));   \
-        tree_end();                                     \
+#define EXPECT(processors)                            \
+    do {                                              \
+        CHECK_EQ(pgs_cpus_quota(root), (processors)); \
+        tree_end();                                   \
     } while (0)
 
 #define V1 "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
 #define V2 "31 23 0:28 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
-#define OTHERS                                                       \
-    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"                \
+#define OTHERS                                                          \
+    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"                   \
     "33 31 0:30 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n" \
     "34 31 0:34 / /proc rw - proc proc rw\n"
 
@@ -191,8 +191,17 @@ static void test_containers(void)
 static void test_garbage(void)
 {
     static const char *const files[] = {
-        "",      "\n",          "max\n",     "100000 0\n",    "0 100000\n",                 "-5 100000\n",
-        "x 1\n", "10000z 1\n", "100000 -1", "-1 100000 7 8", "99999999999999999999 100000",
+        "",
+        "\n",
+        "max\n",
+        "100000 0\n",
+        "0 100000\n",
+        "-5 100000\n",
+        "x 1\n",
+        "10000z 1\n",
+        "100000 -1",
+        "-1 100000 7 8",
+        "99999999999999999999 100000",
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         tree("0::/a\n1:cpu:/\n", V2 V1);

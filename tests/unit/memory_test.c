@@ -1,5 +1,5 @@
-/* memory_test.c - the allocator's door, its failures on demand, and the caches: no block is lost, shared or mistaken.
- */
+/* memory_test.c - the allocator's door, its failures on demand, and the caches: no block is lost, shared or
+ * mistaken. */
 #include "memory.h"
 
 #include <pthread.h>

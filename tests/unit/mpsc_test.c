@@ -16,7 +16,7 @@ static void test_idle_and_rest(void)
     CHECK(!pgs_mpsc_rest(&q, &released) && !released);
     CHECK(!pgs_mpsc_sleep(&q));
     CHECK(pgs_mpsc_peek(&q) == &node[0] && pgs_mpsc_next(&node[0]) == &node[1]);
-    CHECK(pgs_mpsc_advance(&q, &node[0]) == NULL); /* what it leaves behind is the stub */
+    CHECK(pgs_mpsc_advance(&q, &node[0]) == NULL); /* what it leaves behind is the anchor */
     CHECK(pgs_mpsc_peek(&q) == &node[1]);
     CHECK(pgs_mpsc_advance(&q, &node[1]) == &node[0]);
     CHECK(!pgs_mpsc_peek(&q) && pgs_mpsc_is_empty_hint(&q));
@@ -37,7 +37,7 @@ static void test_sleep(void)
     CHECK(pgs_mpsc_advance(&q, pgs_mpsc_peek(&q)) == &node[0]);
     CHECK(pgs_mpsc_rest(&q, &released) && released == &node[1]);
     CHECK(pgs_mpsc_claim(&q));
-    CHECK(pgs_mpsc_sleep(&q)); /* with the stub for a head, too */
+    CHECK(pgs_mpsc_sleep(&q)); /* with the anchor for a head, too */
     CHECK(pgs_mpsc_push(&q, &node[0]));
 }
 
@@ -83,7 +83,7 @@ static void test_scan(void)
     CHECK(!pgs_mpsc_sleep(&q) && !pgs_mpsc_sleep_at(&q, &node[0]));
     CHECK(pgs_mpsc_sleep_at(&q, &node[2]) && !pgs_mpsc_is_empty_hint(&q));
     CHECK(pgs_mpsc_push(&q, &node[1]) && pgs_mpsc_next(&node[2]) == &node[1]);
-    CHECK(pgs_mpsc_unlink(&q.stub, &node[0])); /* the first, with the stub before it */
+    CHECK(pgs_mpsc_unlink(&q.anchor, &node[0])); /* the first, with the anchor before it */
     CHECK(pgs_mpsc_peek(&q) == &node[2]);
     CHECK(pgs_mpsc_detach(&q) == &node[2] && pgs_mpsc_detach(&q) == &node[1] && !pgs_mpsc_detach(&q));
 }

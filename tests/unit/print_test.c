@@ -1,5 +1,5 @@
-/* print_test.c - what messages, values and patterns look like as text, in full, cut short, and when they are malformed.
- */
+/* print_test.c - what messages, values and patterns look like as text, in full, cut short, and when they are
+ * malformed. */
 #include "print.h"
 
 #include <locale.h>

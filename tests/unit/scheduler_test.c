@@ -1,6 +1,6 @@
 /* scheduler_test.c - sched/scheduler.h with tasks that are nothing but a function: each run once for each ready, blocks
- * and deadlines, yields, abandoned stacks, stuck workers, threads of their own, start and stop; on 1, 2 and 4 workers.
- */
+ * and deadlines, yields, abandoned stacks, stuck workers, threads of their own, start and stop; on 1, 2 and 4
+ * workers. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
@@ -146,8 +146,7 @@ static void spin_for(int64_t ns)
     for (int64_t end = pgs_now() + ns; pgs_now() < end;) cpu_relax();
 }
 
-/* ------------------------------------------------------------------------------------------------- waiting on a token
- */
+/* -------------------------------------------------------------------------------------------- waiting on a token */
 
 static bool commit(pgs_task *task)
 {
@@ -178,8 +177,7 @@ static int wait_until(job *j, int64_t deadline)
     return rc;
 }
 
-/* ------------------------------------------------------------------------------------------------------- once per
- * ready */
+/* ------------------------------------------------------------------------------------------------ once per ready */
 
 static void count_run(job *self)
 {
@@ -241,8 +239,7 @@ static void test_requeue(void)
     free(jobs);
 }
 
-/* ----------------------------------------------------------------------------------------------------------- blocking
- */
+/* ------------------------------------------------------------------------------------------------------ blocking */
 
 static __attribute__((noinline)) void wait_deep(job *self, int depth)
 {
@@ -478,8 +475,7 @@ static void test_no_stack(void)
     free(jobs);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- migration
- */
+/* ----------------------------------------------------------------------------------------------------- migration */
 
 static void check_worker(job *self)
 {
@@ -504,8 +500,7 @@ static void test_migration(void)
     free(jobs);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ fairness
- */
+/* ------------------------------------------------------------------------------------------------------ fairness */
 
 static _Atomic(bool) enough;
 
@@ -615,8 +610,7 @@ static void test_oldest_first(void)
     free(jobs);
 }
 
-/* --------------------------------------------------------------------------------------------------------- stuck ones
- */
+/* ---------------------------------------------------------------------------------------------------- stuck ones */
 
 static _Atomic(bool) go_on;
 
@@ -750,8 +744,7 @@ static void test_progress(void)
     stop();
 }
 
-/* ------------------------------------------------------------------------------------------------- threads of their
- * own */
+/* ------------------------------------------------------------------------------------------ threads of their own */
 
 static void *thread_task(void *arg)
 {
@@ -793,8 +786,7 @@ static void test_bound(void)
     stop();
 }
 
-/* ------------------------------------------------------------------------------------------------------ start and stop
- */
+/* ------------------------------------------------------------------------------------------------ start and stop */
 
 static void count_local(void *context, void *local)
 {

@@ -17,9 +17,9 @@ typedef struct {
 } entry;
 
 static pgs_wheel wheel;
-static int64_t clock_now;    /* what the running expiry was given */
-static int64_t last_tick;    /* of the timer that fired last in this expiry */
-static bool ordered;         /* whether ticks must not decrease: not when timers were added after their tick */
+static int64_t clock_now; /* what the running expiry was given */
+static int64_t last_tick; /* of the timer that fired last in this expiry */
+static bool ordered;      /* whether ticks must not decrease: not when timers were added after their tick */
 static unsigned fired_total;
 
 /* The first tick at or after a time, computed in another way than the wheel does. */
@@ -286,8 +286,10 @@ static void finish(entry *e)
 {
     bool cancelled = pgs_timer_cancel(&e->timer);
     CHECK_EQ(e->fired, cancelled ? 0 : 1);
-    if (cancelled) add_relaxed(&thread_cancelled, 1);
-    else add_relaxed(&thread_fired, 1);
+    if (cancelled)
+        add_relaxed(&thread_cancelled, 1);
+    else
+        add_relaxed(&thread_fired, 1);
     memset(e, 0xa5, sizeof *e);
 }
 

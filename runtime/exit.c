@@ -158,28 +158,21 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pgi_leave(&visit);
 }
 
-static void set_end(pg_process *p, const pgi_end *end)
+/* Where the reason is kept while the process ends. */
+static const pgi_end **end_of(pg_process *p)
 {
-    if (p->kind == PG_GREEN) {
-        p->end = end;
-    } else {
-        p->host->end = end;
-    }
-}
-
-static const pgi_end *get_end(const pg_process *p)
-{
-    return p->kind == PG_GREEN ? p->end : p->host->end;
+    pgi_host *host = p->kind == PG_GREEN ? NULL : p->host;
+    return host ? &host->end : &p->end;
 }
 
 void pgi_finish(pg_process *p, const pgi_end *end)
 {
     if (p->phase != PGI_ENDING) {
         p->phase = PGI_ENDING;
-        set_end(p, end);
+        *end_of(p) = end;
     }
     run_defers(p);
-    leave_the_world(p, get_end(p));
+    leave_the_world(p, *end_of(p));
 }
 
 void pgi_die(pg_process *p, const pgi_end *end)

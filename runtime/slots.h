@@ -10,10 +10,9 @@
  * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes
  * meanwhile is dropped and counted when the bag is emptied.
  *
- * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads,
- * are in the table under a mutex.  Once every slot has been handed out, workers keep none while they are idle, and give
- * those that rest to the foreign threads' cache by the bag, so that a limit is met only where about so many are
- * alive. */
+ * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads, are
+ * in the table under a mutex.  The table has a reserve of slots beyond those that may be alive, so that what rests or is
+ * kept by others is nobody's lack; once so many have been handed out, the living are counted before each spawn. */
 #ifndef PGI_SLOTS_H
 #define PGI_SLOTS_H
 

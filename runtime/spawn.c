@@ -87,10 +87,9 @@ static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const 
 
 static pg_process *take_slot(pg_runtime *rt, pgi_local *local)
 {
-    pg_process *p = likely(local) ? pgi_slot_take(rt, &local->slots) : NULL;
-    if (likely(p)) return p;
+    if (likely(local)) return pgi_slot_take(rt, &local->slots);
     pthread_mutex_lock(&rt->foreign_lock);
-    p = pgi_slot_take(rt, &rt->foreign.slots);
+    pg_process *p = pgi_slot_take(rt, &rt->foreign.slots);
     pthread_mutex_unlock(&rt->foreign_lock);
     return p;
 }

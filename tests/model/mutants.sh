@@ -128,7 +128,7 @@ mutant idle idle.c dies '/go_online(pgs_worker/,/^}/s/wake_monitor(w->face.sched
 mutant idle idle.c dies '/pgs_idle_park/,/^}/s/if (pgs_idle_any_work(s) || load/if (load/'
 mutant idle idle.c dies '/pgs_idle_found_work/,/^}/s/if (stop_searching(w).*/stop_searching(w);/'
 mutant idle idle.c dies '/retire_if_surplus/,/^}/s/if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);//'
-mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (everyone_sleeps(s)) return true/return true/'
+mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (everyone_sleeps(s) && !pgs_idle_any_work(s)) return true/return true/'
 # Behind a locked instruction; on x86 that is the fence.
 mutant idle idle.c lives '/pgs_idle_park/,/^}/s/fence_seq_cst();//'
 

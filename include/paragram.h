@@ -57,8 +57,8 @@ extern "C" {
 #define PG_DEPTH_MAX 64  /* levels of nesting in a value or pattern */
 
 #define PG_FOREVER INT64_MAX
-#define PG_MS(n) ((int64_t)(n)*1000000)
-#define PG_SECONDS(n) ((int64_t)(n)*1000000000)
+#define PG_MS(n) (1000000 * (int64_t)(n))
+#define PG_SECONDS(n) (1000000000 * (int64_t)(n))
 
 typedef enum pg_status {
     PG_OK = 0,

@@ -151,7 +151,7 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pgi_look_end(&visit);
     bool news = end->kind != PG_EXIT_NORMAL && !end->no_news;
     if (unlikely(news && told == 0)) report(p, &info);
-    uint64_t dropped = free_what_it_owns(p, visit.local ? &visit.local->cache : NULL);
+    uint64_t dropped = free_what_it_owns(p, pgi_visit_cache(&visit));
     if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);
     if (visit.rt && !p->attached) pgi_slot_return(&visit, p); /* an attached one keeps it until pg_detach() */
     if (unlikely(load_relaxed(&rt->stopping))) pgs_parker_unpark(&rt->stopper);
@@ -177,13 +177,16 @@ void pgi_finish(pg_process *p, const pgi_end *end)
 
 void pgi_die(pg_process *p, const pgi_end *end)
 {
-    pgi_host *host = p->kind == PG_GREEN ? NULL : p->host;
-    if (host && !host->serving) {
+    if (p->kind == PG_GREEN) {
+        pgi_finish(p, end);
+        pgs_abandon();
+    }
+    pgi_host *host = p->host;
+    if (!host->serving) {
         pgs_panic(__FILE__, __LINE__, "attached process \"%s\" ended outside pg_serve(): %s", pg_name(p),
                   end->text ? end->text : "pg_exit()");
     }
     pgi_finish(p, end);
-    if (!host) pgs_abandon();
     longjmp(host->base, 1);
 }
 

@@ -196,7 +196,6 @@ pg_process *pg_attach(pg_runtime *rt, const char *name)
     }
     host->process = p;
     host->rt = rt;
-    host->attached = true;
     host->next = attachments;
     attachments = host;
     p->host = host;
@@ -236,7 +235,7 @@ int pg_serve(pg_process *self, int64_t timeout)
     host->serving = true;
     host->outer = running;
     running = self;
-    bool ended = serve(host, timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout));
+    bool ended = serve(host, pgs_deadline(timeout));
     running = host->outer;
     host->serving = false;
     return ended ? PG_EENDED : PG_ETIMEDOUT;

@@ -15,9 +15,7 @@ struct pgi_host {
     struct pgi_host *next; /* of this host thread's attachments, or of the threads to be joined */
     pg_process *outer;     /* what the thread ran before pg_serve() */
     pthread_t thread;
-    bool attached;
     bool serving; /* `base` is set: code of the process is on the stack above it */
-    bool ended;
     jmp_buf base; /* where a process that ends deep in its code goes on */
 };
 

@@ -32,9 +32,8 @@ static void drop(pgi_link *link)
 }
 
 /* A signal that was sent in the link's own memory has been handled. */
-void pgi_embedded_free(pgi_cache *cache, pg_message *message)
+void pgi_embedded_free(pg_message *message)
 {
-    (void)cache;
     drop((pgi_link *)(void *)message);
 }
 
@@ -187,8 +186,8 @@ static int check_pair(pg_process *self, pg_pid pid)
 {
     if (!self) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
-    if (pid.id >> (64 - PGI_NODE_BITS) == 0) return PG_ENOPROC;
-    if (pid.id >> (64 - PGI_NODE_BITS) != self->rt->node || pg_same(pid, pgi_pid_of(self))) return PG_EINVAL;
+    if (pgi_pid_node(pid) == 0) return PG_ENOPROC;
+    if (pgi_pid_node(pid) != self->rt->node || pg_same(pid, pgi_pid_of(self))) return PG_EINVAL;
     return PG_OK;
 }
 

@@ -375,7 +375,7 @@ void pgi_message_free_flagged(pgi_cache *cache, pg_message *message)
 {
     if (message->flags & PGI_STATIC) return;
     if (message->flags & PGI_EMBEDDED)
-        pgi_embedded_free(cache, message);
+        pgi_embedded_free(message);
     else
         pgi_block_free(cache, message, message->units);
 }

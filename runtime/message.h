@@ -47,12 +47,6 @@ static inline const pg_term *pgi_message_terms(const pg_message *message)
     return (const pg_term *)(const void *)(message + 1);
 }
 
-/* The bytes of its block. */
-static inline size_t pgi_message_bytes(const pg_message *message)
-{
-    return (size_t)message->units * PGI_UNIT;
-}
-
 /* Makes a message of kind PGI_USER, a deep copy of `count` values; they may be changed or freed afterwards.
  * `cache` is the calling thread's own, or NULL.  PG_OK; PG_ETOOMANY: more than PG_VALUES_MAX values, or nested deeper
  * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns; PG_ENOMEM.  *out is NULL unless PG_OK. */
@@ -105,7 +99,7 @@ pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, p
 int pgi_message_copy(pgi_cache *cache, const pg_message *message, pg_message **out);
 
 /* What pgi_message_free() calls for a message of flags PGI_EMBEDDED; defined by the owner of such blocks. */
-void pgi_embedded_free(pgi_cache *cache, pg_message *message);
+void pgi_embedded_free(pg_message *message);
 
 /* The path of pgi_message_free() for messages with flags. */
 void pgi_message_free_flagged(pgi_cache *cache, pg_message *message);

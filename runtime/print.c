@@ -7,6 +7,8 @@
  * Without that, a list of two elements that are both itself would take 2^64 steps. */
 #include "print.h"
 
+#include "pid.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>

@@ -29,25 +29,9 @@ void pgi_print_format(pgi_print *p, const char *format, ...) PG_FORMAT(2, 3); /*
 void pgi_print_message(pgi_print *p, const pg_message *message);
 void pgi_print_term(pgi_print *p, const pg_term *term);
 void pgi_print_value(pgi_print *p, pg_value value); /* pattern elements too */
-void pgi_print_values(pgi_print *p, size_t count,
-                      const pg_value *values); /* in parentheses: a pattern, a message to be */
-void pgi_print_pid(pgi_print *p, pg_pid pid);
-
-/* The parts of a pid as they are printed: <pid node.generation.index>; all zero for a null pid: <pid none>. */
-static inline unsigned pgi_pid_node(pg_pid pid)
-{
-    return (unsigned)(pid.id >> 52);
-}
-
-static inline uint32_t pgi_pid_generation(pg_pid pid)
-{
-    return (uint32_t)(pid.id >> 28) & 0xffffff;
-}
-
-static inline uint32_t pgi_pid_index(pg_pid pid)
-{
-    return (uint32_t)pid.id & 0xfffffff;
-}
+/* In parentheses: a pattern, or a message to be. */
+void pgi_print_values(pgi_print *p, size_t count, const pg_value *values);
+void pgi_print_pid(pgi_print *p, pg_pid pid); /* <pid node.generation.index>; a null one: <pid none> */
 
 /* "normal", "failed", "unhandled message", ...; "unknown" for what is no kind. */
 const char *pgi_exit_kind_name(int kind);

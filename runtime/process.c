@@ -207,11 +207,6 @@ bool pgi_begin(pg_process *p)
     return true;
 }
 
-static inline pgi_cache *cache_of(const pgs_worker *w)
-{
-    return &((pgi_local *)pgs_worker_local(w))->cache;
-}
-
 /* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE
  * on. */
 static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
@@ -237,12 +232,12 @@ void pgi_run(pgs_worker *w, pgs_task *task)
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
     for (unsigned n = 0;; n++) {
         if (!node) {
-            if (likely(rest(p, cache_of(w)))) return;
+            if (likely(rest(p, pgi_cache_of(w)))) return;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
         if (unlikely(slice_is_over(w, n, &slice_end))) break;
-        if (handle_next(p, node, cache_of(w))) return;
+        if (handle_next(p, node, pgi_cache_of(w))) return;
         w = pgs_worker_self();
         node = pgs_mpsc_peek(&p->mailbox);
     }

@@ -20,6 +20,7 @@
 #include "memory.h"
 #include "message.h"
 #include "paragram.h"
+#include "pid.h"
 #include "print.h"
 #include "receiver.h"
 #include "sched/atomic.h"
@@ -27,6 +28,8 @@
 #include "sched/clock.h"
 #include "sched/mpsc.h"
 #include "sched/scheduler.h"
+
+_Static_assert(PG_FOREVER == PGS_NEVER, "a timeout that never comes is a deadline that never comes");
 
 typedef struct pgi_link pgi_link;
 typedef struct pgi_watcher pgi_watcher;
@@ -99,8 +102,6 @@ struct pg_process {
 
 _Static_assert(sizeof(struct pg_process) == 192, "a process at rest is three cache lines");
 
-/* ---- slots.c, see slots.h; host.c, see host.h; link.c, see link.h */
-
 static inline pg_process *pgi_of_task(pgs_task *task)
 {
     return container_of(task, pg_process, sleeper.task);
@@ -120,15 +121,17 @@ void pgi_unlock(pg_process *p);
 /* ops->run: a slice of a green process. */
 void pgi_run(pgs_worker *worker, pgs_task *task);
 
-/* Runs the target; then handles `node`, which is the next of the mailbox.  True: the process has ended, and is gone. */
+/* Runs the target.  True: the process has ended, and is gone. */
 bool pgi_begin(pg_process *p);
+
+/* Handles `node`, which is the next of the mailbox.  True: the process has ended, and is gone. */
 bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache);
 
 /* Goes to rest, and frees the last message.  True: `p` belongs to whoever takes the idle bit.  False: there is mail. */
 bool pgi_rest(pg_process *p, pgi_cache *cache);
 
-/* Handles one message of the runtime's, (exit) or (exit, pid), for which `r` is the receiver or NULL.  True: the
- * process has to end, by *end, whose text is in `text`. */
+/* Handles a message that is not the usual one: of the runtime's, or without a receiver.  True: the process has to end,
+ * by *end, whose text may be in `text`. */
 enum { PGI_TEXT_MAX = 2048 };
 bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX]);
 

@@ -22,7 +22,7 @@
 static bool commit_receive(pgs_task *task)
 {
     pg_process *p = pgi_of_task(task);
-    return pgs_mpsc_sleep_at(&p->mailbox, p->scan);
+    return pgs_mpsc_sleep(&p->mailbox, p->scan);
 }
 
 static bool claim_receive(pgs_task *task)
@@ -123,7 +123,7 @@ static void remember_scan(pg_process *p, pgs_mpsc_node *last, const pgi_pattern 
 
 static int receive(pg_process *p, const pg_message **out, int64_t timeout, const pgi_pattern *pattern)
 {
-    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+    int64_t deadline = pgs_deadline(timeout);
     pgs_mpsc_node *last = first_to_look_at(p, pattern);
     int status;
     pgi_drop_received(p);

@@ -11,8 +11,8 @@
  * Invariants:
  *   1. What is in the table, a child slot or a chunk is complete and never changes, except for its child slot.
  *   2. A shared set lives as long as its store, and so do the set before it and all patterns that it uses: each set
- * owns the patterns from `owned` on, a shared one its last.  Nothing is ever taken out, so nothing read needs
- * protection; the read lock is only what cds_lfht asks for.
+ *      owns the patterns from `owned` on, a shared one its last.  Nothing is ever taken out, so nothing read needs
+ *      protection; the read lock is only what cds_lfht asks for.
  *   3. The number of shared sets is bounded, and their size: intermediate sets of a long registration would add up to
  *      the square of its length.  What does not fit is private, and grows by doubling.
  *

@@ -68,8 +68,8 @@ struct pgi_receivers {
 };
 
 typedef struct pgi_table_chunk {
-    pgi_receivers
-        *_Atomic sets[PGI_TABLE_CHUNK]; /* NULL: not yet compiled; below 0: the status that it is refused with */
+    /* NULL: not yet compiled; below 0: the status that it is refused with. */
+    pgi_receivers *_Atomic sets[PGI_TABLE_CHUNK];
 } pgi_table_chunk;
 
 struct cds_lfht;

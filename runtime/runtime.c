@@ -488,7 +488,7 @@ static bool called_from_inside(const pg_runtime *rt)
 static bool end_all(pg_runtime *rt, int64_t timeout)
 {
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
-    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+    int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
     if (wait_for_all(rt, deadline, tell, &n)) return true;
     store_seq_cst(&rt->killing, true); /* partner: end_if_killed */

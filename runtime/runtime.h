@@ -75,18 +75,23 @@ static inline pgi_local *pgi_local_here(const pg_runtime *rt)
     return !rt || local->rt == rt ? local : NULL;
 }
 
+static inline pgi_cache *pgi_cache_of(const pgs_worker *w)
+{
+    return &((pgi_local *)pgs_worker_local(w))->cache;
+}
+
 static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
 {
     pgi_local *local = pgi_local_here(rt);
     return local ? &local->cache : NULL;
 }
 
-/* Enters the runtime of a pid; to be left on the same thread, without blocking in between.  `w` is the worker that the
- * calling thread is, or NULL. */
-static inline pgi_visit pgi_visit_from(pgs_worker *w, pg_pid pid)
+/* Enters the runtime of a pid; to be left on the same thread, without blocking in between. */
+static inline pgi_visit pgi_visit_pid(pg_pid pid)
 {
     pgi_visit visit = {.rt = NULL};
-    uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
+    uint32_t node = pgi_pid_node(pid);
+    pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
     if (likely(local && local->node == node)) {
         visit.rt = local->rt;
@@ -98,9 +103,21 @@ static inline pgi_visit pgi_visit_from(pgs_worker *w, pg_pid pid)
     return visit;
 }
 
-static inline pgi_visit pgi_visit_pid(pg_pid pid)
+/* The same for a runtime that is known to exist. */
+static inline pgi_visit pgi_visit_runtime(pg_runtime *rt)
 {
-    return pgi_visit_from(pgs_worker_self(), pid);
+    return pgi_visit_pid(pgi_pid_make(rt->node, 0, 0));
+}
+
+static inline void pgi_leave(const pgi_visit *visit)
+{
+    if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
+}
+
+/* The block cache that the visitor may use: its own, or none. */
+static inline pgi_cache *pgi_visit_cache(const pgi_visit *visit)
+{
+    return visit->local ? &visit->local->cache : NULL;
 }
 
 /* Between these two, what a look-up has found keeps its slot.  A guest's visit does that by itself; a worker's begins
@@ -113,17 +130,6 @@ static inline void pgi_look_begin(const pgi_visit *visit)
 static inline void pgi_look_end(const pgi_visit *visit)
 {
     if (likely(visit->worker)) pgs_epoch_member_leave(pgs_worker_member(visit->worker));
-}
-
-/* The same for a runtime that is known to exist. */
-static inline pgi_visit pgi_visit_runtime(pg_runtime *rt)
-{
-    return pgi_visit_pid((pg_pid){(uint64_t)rt->node << (64 - PGI_NODE_BITS)});
-}
-
-static inline void pgi_leave(const pgi_visit *visit)
-{
-    if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
 }
 
 /* Keeps the runtime of this number from going away, without being in its epoch: for waiting.  NULL: it is gone. */

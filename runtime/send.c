@@ -1,7 +1,7 @@
 /* send.c - sending: copy the values, find the process, one exchange.
  *
- * The message is built first, outside the grace period, and the process is found after that: whatever the copying
- * takes, a slot is looked at for a few instructions only. */
+ * The message is built first, outside the epoch, and the process is found after that: whatever the copying takes, a
+ * slot is looked at for a few instructions only. */
 #include "runtime.h"
 
 static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
@@ -30,7 +30,7 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
 {
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
-    if (unlikely(!local || local->node != pid.id >> (64 - PGI_NODE_BITS))) return send_as_guest(pid, msg);
+    if (unlikely(!local || local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, pid);
@@ -49,7 +49,7 @@ static __attribute__((noinline)) int send(pg_pid pid, pg_message *msg)
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
     pgs_worker *w = pgs_worker_self();
-    pgi_cache *cache = likely(w) ? &((pgi_local *)pgs_worker_local(w))->cache : NULL;
+    pgi_cache *cache = likely(w) ? pgi_cache_of(w) : NULL;
     pg_message *msg = likely(w) ? pgi_message_small(cache, count, values) : NULL;
     if (unlikely(!msg)) {
         int status = pgi_message_build(cache, count, values, &msg);

@@ -109,8 +109,8 @@ static void settle(pg_runtime *rt, pgi_slot_cache *cache)
     empty_bags(rt, cache);
 }
 
-/* As many as allowed are alive.  Only asked once as many slots as that have been handed out: what ended processes rest in,
- * and what workers keep, comes out of the reserve. */
+/* As many as allowed are alive.  Only asked once as many slots as that have been handed out: what ended processes rest
+ * in, and what workers keep, comes out of the reserve. */
 static bool is_full(pg_runtime *rt)
 {
     if (likely(load_relaxed(&rt->slots.used) < rt->options.max_processes)) return false;

@@ -1,6 +1,6 @@
 /* slots.h - the pid table: control blocks in one reserved region, addressed by number.
  *
- * A pid is (node, generation, index): 12, 24 and 28 bits.  The node names the runtime; the index its slot; the
+ * A pid is (node, generation, index): see pid.h.  The node names the runtime; the index its slot; the
  * generation which of the processes that have lived in that slot.  So finding a process is arithmetic and one
  * comparison, and a stale pid fails the comparison for ever: a slot whose generations are used up is not used again,
  * and a node number is given to another runtime only with generations above all that the one before it used.
@@ -10,9 +10,10 @@
  * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes
  * meanwhile is dropped and counted when the bag is emptied.
  *
- * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads, are
- * in the table under a mutex.  The table has a reserve of slots beyond those that may be alive, so that what rests or is
- * kept by others is nobody's lack; once so many have been handed out, the living are counted before each spawn. */
+ * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads,
+ * are in the table under a mutex.  The table has a reserve of slots beyond those that may be alive, so that what rests
+ * or is kept by others is nobody's lack; once so many have been handed out, the living are counted before each
+ * spawn. */
 #ifndef PGI_SLOTS_H
 #define PGI_SLOTS_H
 
@@ -20,14 +21,10 @@
 
 #include "process.h"
 
-enum { PGI_INDEX_BITS = 28, PGI_GENERATION_BITS = 24, PGI_NODE_BITS = 12 };
 enum { PGI_BAG = 32, PGI_BAGS = 64, PGI_SLOTS_BATCH = 32, PGI_SLOTS_KEEP = 256 };
 
 /* Slots beyond those that may be alive: for what rests, and what workers keep. */
 enum { PGI_RESERVE = 1 << 18 };
-
-#define PGI_INDEX_MAX ((UINT32_C(1) << PGI_INDEX_BITS) - 1)
-#define PGI_GENERATION_MAX ((UINT32_C(1) << PGI_GENERATION_BITS) - 1)
 
 typedef struct pgi_bag {
     pg_process *first;
@@ -64,7 +61,7 @@ void pgi_slots_destroy(pgi_slots *slots);
 uint32_t pgi_slots_highest_generation(const pgi_slots *slots);
 
 /* A slot, its generation advanced, all else as its last owner left it; NULL: as many as allowed are in use.  The caller
- * is the cache's one user, and in the epoch. */
+ * is the cache's one user, and in no look (runtime.h): it may ask for a grace period. */
 pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache);
 
 /* Gives the slot of a process back, whose id is 0 by now. */
@@ -91,19 +88,18 @@ static inline uint32_t pgi_slot_generation(const pg_process *p)
 
 static inline pg_pid pgi_slot_pid(const pgi_slots *slots, const pg_process *p)
 {
-    return (pg_pid){(uint64_t)slots->node << (64 - PGI_NODE_BITS) | (uint64_t)pgi_slot_generation(p) << PGI_INDEX_BITS |
-                    pgi_slot_index(slots, p)};
+    return pgi_pid_make(slots->node, pgi_slot_generation(p), pgi_slot_index(slots, p));
 }
 
 /* The slot that a pid names, whoever lives there; NULL: out of range. */
 static inline pg_process *pgi_slot_of(const pgi_slots *slots, pg_pid pid)
 {
-    uint32_t index = (uint32_t)pid.id & PGI_INDEX_MAX;
+    uint32_t index = pgi_pid_index(pid);
     return likely(index < load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used)) ? slots->base + index : NULL;
 }
 
 /* The living process that a pid of this table names, or NULL.  It may end at any time; its slot stays its own until the
- * caller is quiescent, or leaves the epoch. */
+ * caller's look, or its visit as a guest, has ended (runtime.h). */
 static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
 {
     pg_process *p = pgi_slot_of(slots, pid);

@@ -9,7 +9,7 @@ static pg_pid refused(int status)
 
 int pg_pid_status(pg_pid pid)
 {
-    if (pid.id >> (64 - PGI_NODE_BITS) != 0) return PG_OK;
+    if (pgi_pid_node(pid) != 0) return PG_OK;
     return pid.id == 0 || pid.id > (uint64_t)-PG_EUNSUPPORTED ? PG_ENOPROC : -(int)pid.id;
 }
 
@@ -137,7 +137,7 @@ static pg_pid unspawn(const pgi_visit *visit, pg_process *p, pgi_link *link, int
     p->dying = true;
     pgi_unlock(p);
     parts of = {.args = p->args, .receivers = p->receivers}; /* the name stays with the slot */
-    drop_parts(visit->local ? &visit->local->cache : NULL, &of);
+    drop_parts(pgi_visit_cache(visit), &of);
     pgi_slot_return(visit, p);
     return refused(status);
 }
@@ -161,7 +161,7 @@ static pg_pid publish(const pgi_visit *visit, pg_process *p, pgi_link *link)
 static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target, const pg_spawn_options *options)
 {
     pg_runtime *rt = visit->rt;
-    pgi_cache *cache = visit->local ? &visit->local->cache : NULL;
+    pgi_cache *cache = pgi_visit_cache(visit);
     if (unlikely(load_relaxed(&rt->stopping))) return refused(PG_ESTOPPED);
     parts of;
     int status = gather(rt, cache, target, options, &of);

@@ -120,13 +120,23 @@ int pgi_term_compare_value(const pg_term *term, pg_value value)
 
 /* ------------------------------------------------------------------------------------------------------- dicts */
 
-const pg_term *pgi_dict_find(const pg_term *dict, const pg_term *key)
+static inline int by_term(const pg_term *found, const void *key)
+{
+    return pgi_term_compare(found, key);
+}
+
+static inline int by_value(const pg_term *found, const void *key)
+{
+    return pgi_term_compare_value(found, *(const pg_value *)key);
+}
+
+static inline const pg_term *search(const pg_term *dict, int (*compare)(const pg_term *, const void *), const void *key)
 {
     const pg_term *pairs = pgi_term_elements(dict);
     size_t low = 0, high = pgi_term_count(dict) / 2;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int found = pgi_term_compare(&pairs[2 * middle], key);
+        int found = compare(&pairs[2 * middle], key);
         if (found == 0) return &pairs[2 * middle + 1];
         if (found < 0)
             low = middle + 1;
@@ -136,24 +146,16 @@ const pg_term *pgi_dict_find(const pg_term *dict, const pg_term *key)
     return NULL;
 }
 
+const pg_term *pgi_dict_find(const pg_term *dict, const pg_term *key)
+{
+    return search(dict, by_term, key);
+}
+
 const pg_term *pgi_dict_find_value(const pg_term *dict, pg_value key)
 {
-    if (pgi_value_is_inline(&key)) {
-        pg_term inlined = {key.head, key.body};
-        return pgi_dict_find(dict, &inlined);
-    }
-    const pg_term *pairs = pgi_term_elements(dict);
-    size_t low = 0, high = pgi_term_count(dict) / 2;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int found = pgi_term_compare_value(&pairs[2 * middle], key);
-        if (found == 0) return &pairs[2 * middle + 1];
-        if (found < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    if (!pgi_value_is_inline(&key)) return search(dict, by_value, &key);
+    pg_term inlined = {key.head, key.body};
+    return search(dict, by_term, &inlined);
 }
 
 /* ------------------------------------------------------------------------------------------------------ checks */

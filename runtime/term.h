@@ -135,14 +135,6 @@ static inline bool pgi_term_equal(const pg_term *a, const pg_term *b)
     return a->body == b->body;
 }
 
-/* Whether the term equals what `value` would become. */
-static inline bool pgi_term_equals_value(const pg_term *term, pg_value value)
-{
-    if (pgi_value_is_inline(&value) && pgi_term_type(term) != PG_T_FLOAT)
-        return term->head == value.head && term->body == value.body;
-    return pgi_term_compare_value(term, value) == 0;
-}
-
 /* The value that a key has in a dict, found by binary search, or NULL. */
 const pg_term *pgi_dict_find(const pg_term *dict, const pg_term *key);
 const pg_term *pgi_dict_find_value(const pg_term *dict, pg_value key);

@@ -33,11 +33,6 @@ bool pgi_sleeper_wake(pgs_sched *sched, pgi_sleeper *sleeper)
     return true;
 }
 
-static int64_t deadline_of(int64_t timeout)
-{
-    return timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
-}
-
 static const pgi_end killed = {.kind = PG_EXIT_KILLED,
                                .text = "ended by pg_stop() while it slept or waited",
                                .no_news = true /* pg_stop() has named it */};
@@ -55,7 +50,7 @@ int pg_sleep(pg_process *self, int64_t duration)
     if (self->phase == PGI_ENDING) return PG_EENDED;
     end_if_killed(self);
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
-    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline_of(duration)};
+    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(duration)};
     int error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
     end_if_killed(self);
     return error == -ENOMEM ? PG_ENOMEM : PG_OK;
@@ -66,7 +61,7 @@ int pg_yield(pg_process *self)
     if (!self) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
     end_if_killed(self);
-    pgs_yield(self->rt->sched, &self->sleeper.task);
+    pgs_yield(&self->sleeper.task);
     return PG_OK;
 }
 
@@ -125,7 +120,7 @@ static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *slee
     store_relaxed(&sleeper->token, PGI_AWAKE);
     int status = look(rt, pid, &watcher, exit);
     if (status != PG_ETIMEDOUT) return status;
-    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline_of(timeout)};
+    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
     int error = pgs_block(sched, &sleeper->task, &wait);
     pg_process *p = pgi_slot_of(&rt->slots, pid); /* whoever lives there now: it is the lock that counts */
     pgi_lock(p);
@@ -156,7 +151,7 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
     if (pgi_host_is_me(pid)) return PG_EINSIDE;
     pg_process *self = pg_current();
     if (self) end_if_killed(self);
-    uint32_t node = (uint32_t)(pid.id >> (64 - PGI_NODE_BITS));
+    uint32_t node = pgi_pid_node(pid);
     pg_runtime *rt = pgi_hold_node(node); /* not the epoch: nobody holds that while he waits */
     if (!rt) return PG_ENOPROC;
     int status = self && self->phase != PGI_ENDING ? wait_as_process(rt, self, pid, timeout, exit)

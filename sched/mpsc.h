@@ -11,7 +11,7 @@
  *   advances past it, or when it rests, which puts the embedded anchor in its place.  So a message costs its sender one
  *   exchange, and its receiver one compare-and-swap when it goes to rest, and nothing more while mail is waiting.
  *
- *        idle --push() or claim() returns true--> scheduled --the task runs--> running --rest() or sleep..()--> idle
+ *        idle --push() or claim() returns true--> scheduled --the task runs--> running --rest() or sleep()--> idle
  *
  * Invariants:
  *   1. IDLE is set only by the consumer, and only on a tail that it has reached by links: nobody is between exchange
@@ -154,18 +154,12 @@ static inline bool pgs_mpsc_rest(pgs_mpsc *q, pgs_mpsc_node **released)
 }
 
 /* Goes idle behind `last`, the head or a node reached from it: a consumer that has looked at all nodes up to `last` and
- * has left them in the queue.  True and false as for rest(); false also when there are nodes behind `last`.  Consumer
- * only. */
-static inline bool pgs_mpsc_sleep_at(pgs_mpsc *q, pgs_mpsc_node *last)
+ * has left them in the queue; with the head for `last`, one that is in the middle of a message.  True and false as for
+ * rest(); false also when there are nodes behind `last`.  Consumer only. */
+static inline bool pgs_mpsc_sleep(pgs_mpsc *q, pgs_mpsc_node *last)
 {
     uintptr_t expected = (uintptr_t)last;
     return cas_acq_rel(&q->tail, &expected, expected | PGS_MPSC_IDLE); /* partners as in swap_anchor */
-}
-
-/* Goes idle in the middle of a message: the last consumed node stays the head, untouched.  Consumer only. */
-static inline bool pgs_mpsc_sleep(pgs_mpsc *q)
-{
-    return pgs_mpsc_sleep_at(q, q->head);
 }
 
 /* Takes `node` out, which stands behind `before`, the head or a node reached from it, and returns true; false when it

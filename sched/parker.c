@@ -19,7 +19,7 @@
 static int futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns)
 {
     struct timespec at = {0, 0}, *until = NULL;
-    if (deadline_ns != PGS_PARKER_FOREVER) {
+    if (deadline_ns != PGS_NEVER) {
         int64_t ns = deadline_ns > 0 ? deadline_ns : 0;
         at = (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
         until = &at;

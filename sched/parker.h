@@ -23,14 +23,13 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "clock.h"
 
 enum pgs_parker_state { PGS_PARKER_EMPTY, PGS_PARKER_PARKED, PGS_PARKER_NOTIFIED };
 
 typedef struct pgs_parker {
     _Atomic(uint32_t) state;
 } pgs_parker;
-
-#define PGS_PARKER_FOREVER INT64_MAX
 
 /* Before the parker is shared. */
 static inline void pgs_parker_init(pgs_parker *p)
@@ -39,7 +38,7 @@ static inline void pgs_parker_init(pgs_parker *p)
 }
 
 /* Sleeps until there is a token, and consumes it: true; or until CLOCK_MONOTONIC reaches `deadline_ns` (nanoseconds;
- * one in the past does not sleep; PGS_PARKER_FOREVER): false.  Owner only.  Leaves errno alone. */
+ * one in the past does not sleep; PGS_NEVER): false.  Owner only.  Leaves errno alone. */
 bool pgs_parker_park(pgs_parker *p, int64_t deadline_ns);
 
 /* Consumes a token if there is one, without sleeping.  Owner only. */

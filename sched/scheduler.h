@@ -82,6 +82,9 @@ void pgs_sched_stop(pgs_sched *sched);
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
 void pgs_ready(pgs_sched *sched, pgs_task *task);
 
+/* The same from a task's code on `worker`, a worker of the task's scheduler. */
+void pgs_ready_on(pgs_worker *worker, pgs_task *task);
+
 /* Puts the running task behind all others of this worker: its slice has ended.  For ops->run, just before it
  * returns. */
 void pgs_requeue(pgs_worker *worker, pgs_task *task);
@@ -101,15 +104,12 @@ typedef struct pgs_wait {
  * own code. */
 int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait);
 
-/* Lets others run, then goes on. */
-void pgs_yield(pgs_sched *sched, pgs_task *task);
+/* Lets others run, then goes on.  From the task's own code. */
+void pgs_yield(pgs_task *task);
 
 /* Ends the running task in the middle of its stack, which is given up: no code of it runs again.  Only for a task that
  * workers run, which the caller has brought to its end already. */
 void pgs_abandon(void) __attribute__((noreturn));
-
-/* The same from a task's code on `worker`, a worker of the task's scheduler. */
-void pgs_ready_on(pgs_worker *worker, pgs_task *task);
 
 /* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block. */
 pgs_worker *pgs_worker_self(void);
@@ -137,7 +137,6 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
 }
 
 pgs_task *pgs_worker_task(const pgs_worker *worker); /* what it runs now */
-uint64_t pgs_worker_random(pgs_worker *worker);
 
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);

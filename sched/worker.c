@@ -379,9 +379,8 @@ int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
     return s.timed_out ? -ETIME : 0;
 }
 
-void pgs_yield(pgs_sched *sched, pgs_task *task)
+void pgs_yield(pgs_task *task)
 {
-    (void)sched;
     if (task->parker) {
         sched_yield();
         return;
@@ -430,15 +429,10 @@ pgs_task *pgs_worker_task(const pgs_worker *w)
     return load_relaxed(&((pgs_worker *)(uintptr_t)w)->running);
 }
 
-uint64_t pgs_worker_random(pgs_worker *w)
-{
-    return pgs_random(&w->random);
-}
-
 bool pgs_worker_progress(pgs_worker *w)
 {
     store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
-    return unlikely(load_relaxed(&w->slice_over)); /* until take_own has seen it */
+    return unlikely(load_relaxed(&w->slice_over)); /* until end_slice */
 }
 
 static bool make_fibers(pgs_worker *w)

@@ -55,9 +55,9 @@ struct pgs_worker {
     pgs_task *handoff;            /* for the runner that is switched to */
     pgs_after after;
     uint32_t turns_left; /* until the next look at the old ends of the queues */
-    uint32_t looks;
+    uint32_t looks;      /* at the old ends, so far */
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
-    uint32_t slices;     /* ended by the monitor */
+    uint32_t slices;     /* that the monitor has ended */
     bool searching;
     uint64_t random;
     unsigned spares;
@@ -70,13 +70,13 @@ struct pgs_worker {
     _Atomic(pgs_task *) lifo;            /* taken by the monitor too, when the owner is stuck */
 
     /* Written by the monitor, or by whoever wakes this worker. */
-    PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in take_own */
+    PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in end_slice */
     _Atomic(bool) retired;
     pgs_parker parker;
     /* The monitor's own. */
     uint64_t seen_steps;
     int64_t seen_at;
-    bool reported, rescued;
+    bool reported;
 
     pgs_epoch_member member;
     pgs_deque deque;

@@ -450,9 +450,10 @@ static void more_than_allowed(pg_process *self)
         if (round == 0) CHECK_EQ(begun, most);
         for (uint32_t i = 0; i < begun; i++) CHECK_EQ(pg_terminate(pids[i]), PG_OK);
         for (uint32_t i = 0; i < begun; i++) CHECK_EQ(end_of(pids[i]).kind, PG_EXIT_NORMAL);
-        int64_t limit = now_ns() + PATIENCE;
+        int64_t limit = check_now_ns() + PATIENCE;
         pg_pid pid;
-        while (pg_pid_status(pid = pg_spawn_in(rt, do_nothing, NULL)) == PG_ELIMIT && now_ns() < limit) usleep(100);
+        while (pg_pid_status(pid = pg_spawn_in(rt, do_nothing, NULL)) == PG_ELIMIT && check_now_ns() < limit)
+            usleep(100);
         CHECK_EQ(pg_pid_status(pid), PG_OK);
     }
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);

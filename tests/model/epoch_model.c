@@ -6,9 +6,9 @@
  *
  * Invariants checked:
  *   1. The slot is not written anew while a reader that followed the link may still read it, and all that readers did
- * is before the writing (happens-before: a reader and the writer in the same moment are a data race).
+ *      is before the writing (happens-before: a reader and the writer in the same moment are a data race).
  *   2. With all readers gone or quiescent, two advances pass any stamp: reuse comes.  With all members outside, two
- * forced advances do, whatever the members have announced. */
+ *      forced advances do, whatever the members have announced. */
 #include "epoch.h"
 #include "explorer.h"
 

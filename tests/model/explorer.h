@@ -14,7 +14,7 @@
  *   - no thread can go on and not all are done: a deadlock, or a wake-up that was lost,
  *   - one execution does not end (2,000 steps),
  *   - plain memory announced by model_read and model_write is raced for: not ordered by happens-before as C11 defines
- * it from the orders that the code spelled, whatever the processor would have done,
+ *     it from the orders that the code spelled, whatever the processor would have done,
  *   - an atomic operation touches memory that model_free has given up.
  *
  * A heavy fence writes the buffer of each other thread, one after the other: what that thread stored before its last

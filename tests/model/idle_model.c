@@ -7,10 +7,11 @@
  *
  * Invariants checked:
  *   1. No job stays in a queue while workers are parked and no waker is under way: a lost wake-up is a deadlock, since
- * the end does not come.  A job may wait inside for another, so a worker that only will be free one day does not count.
+ *      the end does not come.  A job may wait inside for another, so a worker that only will be free one day does not
+ *      count.
  *   2. Each unpark that is owed is delivered: whoever waits for it would wait for ever.
  *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
- * bits.
+ *      bits.
  *   4. The monitor does not stay parked while a worker works. */
 #include "explorer.h"
 #include "worker.h"

@@ -64,7 +64,6 @@ void model_futex_wake(_Atomic(uint32_t) *word);
 #define sub_release(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_RELEASE)
 #define sub_acq_rel(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_ACQ_REL)
 #define sub_seq_cst(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_SEQ_CST)
-#define or_relaxed(p, v) MODEL_RMW(p, MODEL_OR, v, MODEL_RELAXED)
 #define or_acq_rel(p, v) MODEL_RMW(p, MODEL_OR, v, MODEL_ACQ_REL)
 #define and_acq_rel(p, v) MODEL_RMW(p, MODEL_AND, v, MODEL_ACQ_REL)
 

@@ -82,7 +82,7 @@ static bool turn(void)
     running--;
     bool blocks = in_message;
     in_message = false; /* before the hand-over: it is private state; resumed, the message goes on and ends */
-    if (blocks ? pgs_mpsc_sleep(&queue) : pgs_mpsc_rest(&queue, &last)) {
+    if (blocks ? pgs_mpsc_sleep(&queue, queue.head) : pgs_mpsc_rest(&queue, &last)) {
         released(last);
         return false;
     }
@@ -163,7 +163,7 @@ static void run_scanner(void)
         scan_from(scan ? scan : queue.head);
         pgs_mpsc_node *last = scan; /* before the hand-over, as is the line below */
         running--;
-        if (pgs_mpsc_sleep_at(&queue, last)) return;
+        if (pgs_mpsc_sleep(&queue, last)) return;
         if (!pgs_mpsc_next(last)) cpu_relax();
     }
 }

@@ -40,7 +40,7 @@ static void unparker_b(void)
 static void owner_for_ever(void)
 {
     while (!load_relaxed(&news[0]) || !load_relaxed(&news[1])) {
-        MODEL_CHECK(pgs_parker_park(&parker, PGS_PARKER_FOREVER));
+        MODEL_CHECK(pgs_parker_park(&parker, PGS_NEVER));
         MODEL_CHECK(load_relaxed(&parker.state) != PGS_PARKER_PARKED);
     }
 }
@@ -80,7 +80,7 @@ static void unparker_once(void)
 static void owner_reads(void)
 {
     bool token = pgs_parker_park(&parker, 1000);
-    if (!token) token = pgs_parker_park(&parker, PGS_PARKER_FOREVER);
+    if (!token) token = pgs_parker_park(&parker, PGS_NEVER);
     MODEL_CHECK(token);
     tokens++;
     model_read(&data);
@@ -103,7 +103,7 @@ static void worker(void)
     while (!load_relaxed(&work)) {
         store_relaxed(&asleep, 1);
         fence_seq_cst();
-        if (!load_relaxed(&work)) pgs_parker_park(&parker, PGS_PARKER_FOREVER);
+        if (!load_relaxed(&work)) pgs_parker_park(&parker, PGS_NEVER);
         store_relaxed(&asleep, 0);
     }
 }

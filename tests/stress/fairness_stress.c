@@ -19,18 +19,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOW 4
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(SLOW)
-#define SLOW 4
-#endif
-#ifndef SLOW
-#define SLOW 1
-#endif
-
+enum { SLOW = SANITIZED ? 4 : 1 }; /* a factor */
 enum { WORKERS = 2, OTHERS = 1000, TICKERS = 8 };
 
 static pg_runtime *rt;
@@ -43,11 +32,6 @@ static int64_t clock_ns(clockid_t clock)
     struct timespec t;
     clock_gettime(clock, &t);
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-static int64_t now(void)
-{
-    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void sleep_ns(int64_t ns)
@@ -64,8 +48,8 @@ static void raise_to(_Atomic(int64_t) *most, int64_t value)
 
 static void compute(int64_t ns)
 {
-    int64_t until = now() + ns;
-    while (now() < until) continue;
+    int64_t until = check_now_ns() + ns;
+    while (check_now_ns() < until) continue;
 }
 
 /* ------------------------------------------------------------------------------------------- the machine's noise */
@@ -73,9 +57,9 @@ static void compute(int64_t ns)
 static void *listen_to_noise(void *unused)
 {
     while (!atomic_load(&noise_over)) {
-        int64_t before = now();
+        int64_t before = check_now_ns();
         sleep_ns(PG_MS(1));
-        raise_to(&noise, now() - before - PG_MS(1));
+        raise_to(&noise, check_now_ns() - before - PG_MS(1));
     }
     return unused;
 }
@@ -118,9 +102,9 @@ static void log_line(void *unused, pg_log_level level, const char *line)
 static void ticker(pg_process *self)
 {
     while (!atomic_load(&over)) {
-        int64_t before = now();
+        int64_t before = check_now_ns();
         pg_sleep(self, PG_MS(1));
-        raise_to(&worst, now() - before - PG_MS(1));
+        raise_to(&worst, check_now_ns() - before - PG_MS(1));
         atomic_fetch_add(&ticks, 1);
     }
 }
@@ -141,10 +125,10 @@ static void caller(pg_process *self)
     const pg_message *msg;
     pg_pid other = pg_spawn(self, answerer);
     while (!atomic_load(&over)) {
-        int64_t before = now();
+        int64_t before = check_now_ns();
         pg_send(other, self);
         CHECK_EQ(pg_recv_match(self, &msg, PG_FOREVER, "answer"), PG_OK);
-        raise_to(&worst, now() - before);
+        raise_to(&worst, check_now_ns() - before);
         atomic_fetch_add(&ticks, 1);
         pg_sleep(self, PG_MS(1));
     }
@@ -198,7 +182,7 @@ static void player(pg_process *self)
 static void on_turn(pg_process *self, const pg_message *msg)
 {
     (void)self;
-    raise_to(&worst, now() - pg_get_int(self, msg, 0));
+    raise_to(&worst, check_now_ns() - pg_get_int(self, msg, 0));
     atomic_fetch_add(&ticks, 1);
 }
 
@@ -218,7 +202,7 @@ static void hot(void)
     for (int round = 0; round < 5; round++) {
         sleep_ns(PG_MS(60));
         int64_t before = atomic_load(&ticks);
-        for (int i = 0; i < OTHERS; i++) CHECK_EQ(pg_send(others[i], now()), PG_OK);
+        for (int i = 0; i < OTHERS; i++) CHECK_EQ(pg_send(others[i], check_now_ns()), PG_OK);
         for (int t = 0; atomic_load(&ticks) < before + OTHERS; t++) {
             CHECK(t < 30000);
             sleep_ns(PG_MS(1));
@@ -263,7 +247,7 @@ static void sender(pg_process *self)
 {
     pg_pid to = pg_get_pid(self, pg_args(self), 0);
     for (int i = 0; i < 5; i++) {
-        pg_send(to, now());
+        pg_send(to, check_now_ns());
         compute(PG_MS(80));
         pg_yield(self);
     }

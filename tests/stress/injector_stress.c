@@ -26,13 +26,6 @@ static _Atomic(uint32_t) asleep[WORKERS];
 static _Atomic(bool) stop, complete; /* producers are to end; producers have ended */
 static _Atomic(uint64_t) sent, received, parks;
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void wake(bool all)
 {
     for (int i = 0; i < WORKERS; i++) {
@@ -66,7 +59,7 @@ static void fall_asleep(int me)
 {
     store_seq_cst(&asleep[me], 1); /* partner: the look in wake */
     if (pgs_injector_is_empty_final(&injector) && !load_seq_cst(&complete)) {
-        if (!pgs_parker_park(&parkers[me], now_ns() + (int64_t)20 * 1000000000)) CHECK_FAIL("a wake-up was lost");
+        if (!pgs_parker_park(&parkers[me], check_now_ns() + (int64_t)20 * 1000000000)) CHECK_FAIL("a wake-up was lost");
         add_relaxed(&parks, 1u);
     }
     store_relaxed(&asleep[me], 0);

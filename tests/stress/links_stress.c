@@ -16,12 +16,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(SANITIZED)
+#if SANITIZED
 enum { PEERS = 150, ROUNDS = 4, RING = 1000, STORM_STEPS = 60 };
 #else
 enum { PEERS = 300, ROUNDS = 10, RING = 5000, STORM_STEPS = 200 };

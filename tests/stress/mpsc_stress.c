@@ -55,7 +55,7 @@ static void run_consumer(void)
         }
         bool blocks = own.in_message;
         own.in_message = own.running = false;
-        if (blocks ? pgs_mpsc_sleep(&queue) : pgs_mpsc_rest(&queue, &last)) {
+        if (blocks ? pgs_mpsc_sleep(&queue, queue.head) : pgs_mpsc_rest(&queue, &last)) {
             release(last);
             return;
         }

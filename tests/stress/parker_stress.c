@@ -17,22 +17,15 @@ static struct {
 static int64_t end_ns;
 static uint64_t timeouts[2], seeds[2];
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void wait_for_ball(int me)
 {
-    int64_t patience = now_ns() + (int64_t)20 * 1000000000;
+    int64_t patience = check_now_ns() + (int64_t)20 * 1000000000;
     for (;;) {
         uint64_t r = check_random(&seeds[me]);
-        int64_t deadline = r % 4 ? now_ns() + (int64_t)(r % 60000) : patience;
+        int64_t deadline = r % 4 ? check_now_ns() + (int64_t)(r % 60000) : patience;
         if (pgs_parker_park(&parkers[me], deadline)) return;
         timeouts[me]++;
-        if (now_ns() >= patience) CHECK_FAIL("a token was lost");
+        if (check_now_ns() >= patience) CHECK_FAIL("a token was lost");
     }
 }
 
@@ -44,7 +37,7 @@ static void *player(void *arg)
         if (ball.last) return NULL;
         CHECK_EQ(ball.throws, mine);
         ball.throws++;
-        ball.last = now_ns() >= end_ns;
+        ball.last = check_now_ns() >= end_ns;
         bool last = ball.last;
         pgs_parker_unpark(&parkers[!me]);
         if (last) return NULL;
@@ -54,7 +47,7 @@ static void *player(void *arg)
 int main(void)
 {
     uint64_t random = check_seed();
-    end_ns = now_ns() + check_duration_ms(1000) * 1000000;
+    end_ns = check_now_ns() + check_duration_ms(1000) * 1000000;
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) {
         pgs_parker_init(&parkers[i]);

@@ -11,12 +11,7 @@
 #include <pthread.h>
 #include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(SANITIZED)
+#if SANITIZED
 enum { MESSAGES = 600 };
 #else
 enum { MESSAGES = 2500 };

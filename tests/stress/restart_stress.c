@@ -13,12 +13,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(SANITIZED)
+#if SANITIZED
 enum { ROUNDS = 120, FIRST = 20, SLACK = 100 }; /* their own tables grow; less than one mapping for each runtime */
 #else
 enum { ROUNDS = 500, FIRST = 50, SLACK = 8 }; /* slack: arenas and thread stacks that libc and malloc keep */

@@ -17,12 +17,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(SANITIZED)
+#if SANITIZED
 enum { RECORDS = 20000 };
 #else
 enum { RECORDS = 200000 };

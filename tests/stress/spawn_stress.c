@@ -10,18 +10,7 @@
 #include <paragram.h>
 #include <stdatomic.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOW 10
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) && !defined(SLOW)
-#define SLOW 10
-#endif
-#ifndef SLOW
-#define SLOW 1
-#endif
-
+enum { SLOW = SANITIZED ? 10 : 1 }; /* a factor */
 enum { BURST = 100000 / SLOW, BURSTS = 8, SPAWNERS = 4, EACH = BURST / (SPAWNERS + 1), STALE = 2000 };
 
 static pg_pid pids[BURSTS][(SPAWNERS + 1) * EACH];

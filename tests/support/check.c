@@ -1,3 +1,4 @@
+/* check.c - see check.h. */
 #include "check.h"
 
 #include <time.h>
@@ -5,9 +6,7 @@
 uint64_t check_seed(void)
 {
     const char *given = getenv("PG_TEST_SEED");
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_nsec * 1000003u ^ (uint64_t)now.tv_sec;
+    uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)check_now_ns() * 1000003u;
     printf("seed: PG_TEST_SEED=%" PRIu64 "\n", seed);
     return seed;
 }
@@ -18,6 +17,13 @@ uint64_t check_random(uint64_t *state)
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
     return z ^ (z >> 31);
+}
+
+int64_t check_now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 int64_t check_duration_ms(int64_t usual)

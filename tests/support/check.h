@@ -8,6 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Whether a sanitizer that slows everything down is built in. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define CHECK_FAIL(...)                                               \
     do {                                                              \
         fflush(stdout);                                               \
@@ -39,6 +51,9 @@ uint64_t check_seed(void);
 
 /* splitmix64 (Steele, Lea, Flood 2014): the next number of the sequence at *state. */
 uint64_t check_random(uint64_t *state);
+
+/* CLOCK_MONOTONIC, in nanoseconds. */
+int64_t check_now_ns(void);
 
 /* How long a stress test runs, in milliseconds: PG_TEST_MS, else `usual`. */
 int64_t check_duration_ms(int64_t usual);

@@ -17,18 +17,6 @@
 
 #define PATIENCE PG_SECONDS(30)
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 /* ----------------------------------------------------------------------------------------------------- the log */
 
 typedef struct log_book {
@@ -127,13 +115,6 @@ static inline int run_cases(const test_case *cases, size_t count, int argc, char
 #define RUN_CASES(cases) run_cases(cases, sizeof(cases) / sizeof(cases)[0], argc, argv)
 
 /* ------------------------------------------------------------------------------------------------------ helpers */
-
-static inline int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* The next message of `self`, which has to come. */
 static inline const pg_message *next_of(pg_process *self)

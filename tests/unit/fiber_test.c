@@ -4,6 +4,7 @@
 
 #include "sched/atomic.h"
 #include "tests/support/check.h"
+#include "tests/support/on_valgrind.h"
 
 #include <errno.h>
 #include <execinfo.h>
@@ -12,14 +13,6 @@
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>) && !defined(NVALGRIND)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-#ifndef RUNNING_ON_VALGRIND
-#define RUNNING_ON_VALGRIND 0
-#endif
 
 #define NOINLINE __attribute__((noinline))
 

@@ -14,7 +14,7 @@ static void test_idle_and_rest(void)
     CHECK(pgs_mpsc_push(&q, &node[0]));  /* the first is told to schedule, */
     CHECK(!pgs_mpsc_push(&q, &node[1])); /* the second is not */
     CHECK(!pgs_mpsc_rest(&q, &released) && !released);
-    CHECK(!pgs_mpsc_sleep(&q));
+    CHECK(!pgs_mpsc_sleep(&q, q.head));
     CHECK(pgs_mpsc_peek(&q) == &node[0] && pgs_mpsc_next(&node[0]) == &node[1]);
     CHECK(pgs_mpsc_advance(&q, &node[0]) == NULL); /* what it leaves behind is the anchor */
     CHECK(pgs_mpsc_peek(&q) == &node[1]);
@@ -32,12 +32,12 @@ static void test_sleep(void)
     pgs_mpsc_init(&q, true);
     CHECK(pgs_mpsc_push(&q, &node[0]));
     CHECK(!pgs_mpsc_advance(&q, pgs_mpsc_peek(&q)));
-    CHECK(pgs_mpsc_sleep(&q) && pgs_mpsc_idle_hint(&q));
+    CHECK(pgs_mpsc_sleep(&q, q.head) && pgs_mpsc_idle_hint(&q));
     CHECK(pgs_mpsc_push(&q, &node[1])); /* wakes the sleeper, whose message is still there */
     CHECK(pgs_mpsc_advance(&q, pgs_mpsc_peek(&q)) == &node[0]);
     CHECK(pgs_mpsc_rest(&q, &released) && released == &node[1]);
     CHECK(pgs_mpsc_claim(&q));
-    CHECK(pgs_mpsc_sleep(&q)); /* with the anchor for a head, too */
+    CHECK(pgs_mpsc_sleep(&q, q.head)); /* with the anchor for a head, too */
     CHECK(pgs_mpsc_push(&q, &node[0]));
 }
 
@@ -66,7 +66,7 @@ static void test_gap(void)
     uintptr_t before = xchg_acq_rel(&q.tail, (uintptr_t)&node[0]);
     CHECK(!pgs_mpsc_push(&q, &node[1]));
     CHECK(!pgs_mpsc_peek(&q) && !pgs_mpsc_is_empty_hint(&q));
-    CHECK(!pgs_mpsc_rest(&q, &released) && !pgs_mpsc_sleep(&q) && !pgs_mpsc_detach(&q));
+    CHECK(!pgs_mpsc_rest(&q, &released) && !pgs_mpsc_sleep(&q, q.head) && !pgs_mpsc_detach(&q));
     store_release(&((pgs_mpsc_node *)before)->next, &node[0]);
     CHECK(pgs_mpsc_detach(&q) == &node[0]);
     CHECK(pgs_mpsc_detach(&q) == &node[1]);
@@ -80,8 +80,8 @@ static void test_scan(void)
     for (int i = 0; i < 3; i++) CHECK(!pgs_mpsc_push(&q, &node[i]));
     CHECK(pgs_mpsc_unlink(&node[0], &node[1]));
     CHECK(!pgs_mpsc_unlink(&node[0], &node[2])); /* the last one stays */
-    CHECK(!pgs_mpsc_sleep(&q) && !pgs_mpsc_sleep_at(&q, &node[0]));
-    CHECK(pgs_mpsc_sleep_at(&q, &node[2]) && !pgs_mpsc_is_empty_hint(&q));
+    CHECK(!pgs_mpsc_sleep(&q, q.head) && !pgs_mpsc_sleep(&q, &node[0]));
+    CHECK(pgs_mpsc_sleep(&q, &node[2]) && !pgs_mpsc_is_empty_hint(&q));
     CHECK(pgs_mpsc_push(&q, &node[1]) && pgs_mpsc_next(&node[2]) == &node[1]);
     CHECK(pgs_mpsc_unlink(&q.anchor, &node[0])); /* the first, with the anchor before it */
     CHECK(pgs_mpsc_peek(&q) == &node[2]);

@@ -14,9 +14,8 @@ __attribute__((weak, noreturn)) void pg_fail(pg_process *self, const char *forma
     abort();
 }
 
-__attribute__((weak)) void pgi_embedded_free(pgi_cache *cache, pg_message *message)
+__attribute__((weak)) void pgi_embedded_free(pg_message *message)
 {
-    (void)cache;
     (void)message;
 }
 

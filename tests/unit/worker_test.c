@@ -1,0 +1,250 @@
+/* worker_test.c - what sched/worker.h promises of all tasks together: nobody is hidden by a hot neighbour, nor by one
+ * that keeps its worker; on 1, 2 and 4 workers. */
+#define _GNU_SOURCE
+#include "jobs.h"
+
+/* ------------------------------------------------------------------------------------------------------ fairness */
+
+static _Atomic(bool) enough;
+
+static void ping(job *self)
+{
+    if (load_relaxed(&enough)) {
+        finished();
+        if (self->peer->peer) {
+            job *peer = self->peer;
+            self->peer = NULL;
+            ready(peer);
+        }
+        return;
+    }
+    self->value++;
+    ready(self->peer);
+}
+
+static void set_enough(job *self)
+{
+    (void)self;
+    store_relaxed(&enough, true);
+    finished();
+}
+
+/* A pair that keeps the LIFO slot busy hides nobody: what waits in the deque and in the injector runs all the same. */
+static void test_lifo_cap(void)
+{
+    start();
+    store_relaxed(&enough, false);
+    job *pair = make(2, ping);
+    pair[0].peer = &pair[1];
+    pair[1].peer = &pair[0];
+    ready(&pair[0]);
+    spin_for(MS(2));
+    job other;
+    init(&other, set_enough);
+    ready(&other);
+    until(&done, 3);
+    stop();
+    free(pair);
+}
+
+static void note_pings(job *self)
+{
+    self->value = self->peer[0].value + self->peer[1].value;
+    set_enough(self);
+}
+
+static void push_pair_and_other(job *self)
+{
+    ready(&self->peer[2]); /* to be displaced into the deque */
+    ready(&self->peer[0]);
+    finished();
+}
+
+/* One worker: how long the LIFO slot makes what is beside it wait. */
+static void test_lifo_turns(void)
+{
+    if (workers > 1) return;
+    start();
+    store_relaxed(&enough, false);
+    job *jobs = make(3, ping), first;
+    jobs[0].peer = &jobs[1];
+    jobs[1].peer = &jobs[0];
+    jobs[2].run = note_pings;
+    jobs[2].peer = jobs;
+    init(&first, push_pair_and_other);
+    first.peer = jobs;
+    ready(&first);
+    until(&done, 4);
+    CHECK(jobs[2].value > 0 && jobs[2].value <= 2 * PGS_LIFO_CAP);
+    stop();
+    free(jobs);
+}
+
+static _Atomic(int) order;
+static int place[3000];
+
+static void note_place(job *self)
+{
+    if (self->number >= 0) place[self->number] = add_relaxed(&order, 1);
+    finished();
+}
+
+static void push_all(job *self)
+{
+    for (int i = 0; i < 3000; i++) ready(&self->peer[i]);
+    finished();
+}
+
+/* One worker, newest first: yet the oldest of 3,000 does not come last. */
+static void test_oldest_first(void)
+{
+    if (workers > 1) return;
+    start();
+    store_relaxed(&order, 0);
+    job *jobs = make(3000, note_place);
+    job pusher;
+    init(&pusher, push_all);
+    pusher.peer = jobs;
+    ready(&pusher);
+    until(&done, 3001);
+    CHECK(place[2999] < 10);
+    CHECK(place[0] < 1000);
+    stop();
+    free(jobs);
+}
+
+/* ---------------------------------------------------------------------------------------------------- stuck ones */
+
+static _Atomic(bool) go_on;
+
+static void sit(job *self)
+{
+    (void)self;
+    while (!load_acquire(&go_on)) usleep(500); /* partner: the test */
+    finished();
+}
+
+static void wait_once(job *self)
+{
+    CHECK_EQ(wait_until(self, pgs_now() + MS(1)), -ETIME);
+    finished();
+}
+
+/* A sitter has something of its own behind it, in the LIFO slot and in the deque. */
+static void sit_on_others(job *self)
+{
+    for (int i = 0; i < 10; i++) ready(&self->peer[i]);
+    sit(self);
+}
+
+static void test_stuck(void)
+{
+    start_with(10000, MS(15));
+    store_relaxed(&go_on, false);
+    job *sitters = make((int)workers, sit_on_others), *behind = make(10 * (int)workers, quick);
+    for (unsigned i = 0; i < workers; i++) {
+        sitters[i].peer = behind + 10 * i;
+        ready(&sitters[i]);
+    }
+    int64_t began = pgs_now();
+    until(&done, 10 * (int)workers);                /* spares do them */
+    while (load_relaxed(&reports) < (int)workers) { /* or more, where the machine is busy with something else */
+        CHECK(pgs_now() - began < MS(20000));
+        usleep(500);
+    }
+    CHECK(load_relaxed(&reported) >= &sitters[0].task);
+    job *more = make(100, wait_once);
+    for (int i = 0; i < 100; i++) ready(&more[i]);
+    until(&done, 10 * (int)workers + 100);
+    store_release(&go_on, true); /* partner: sit */
+    until(&done, 11 * (int)workers + 100);
+    /* Now there are too many; they retire while tasks block, and no task retires with them. */
+    bool fewer = false;
+    for (int round = 0; round < 1000 && !fewer; round++) {
+        int before = load_relaxed(&done);
+        for (int i = 0; i < 100; i++) {
+            more[i].run = round % 2 ? wait_once : yield_some;
+            ready(&more[i]);
+        }
+        until(&done, before + 100);
+        fewer = pgs_sched_workers(sched) <= workers;
+    }
+    CHECK(fewer);
+    /* And stuck again: the retired are taken back. */
+    int retired = load_relaxed(&sched->retired), before = load_relaxed(&done);
+    store_relaxed(&go_on, false);
+    for (unsigned i = 0; i < workers; i++) {
+        sitters[i].run = sit;
+        ready(&sitters[i]);
+    }
+    for (int i = 0; i < 100; i++) ready(&more[i]);
+    until(&done, before + 100);
+    CHECK(load_relaxed(&sched->retired) < retired);
+    store_release(&go_on, true); /* partner: sit */
+    until(&done, before + 100 + (int)workers);
+    stop();
+    free(sitters);
+    free(behind);
+    free(more);
+}
+
+/* Keeps its worker until there is a spare one, and then blocks again and again: nobody is asked to retire but between
+ * two tasks, so none of these is lost. */
+static void sit_then_yield(job *self)
+{
+    while (self->number == 0 && pgs_sched_workers(sched) <= workers) usleep(200);
+    for (int64_t end = pgs_now() + MS(20); pgs_now() < end;) pgs_yield(&self->task);
+    finished();
+}
+
+static void test_surplus(void)
+{
+    int n = (int)workers;
+    start();
+    job *sitters = make(n, sit_then_yield), *others = make(4 * n, sit_then_yield);
+    for (int i = 0; i < n; i++) {
+        sitters[i].number = 0;
+        ready(&sitters[i]);
+    }
+    for (int i = 0; i < 4 * n; i++) {
+        others[i].number = 1;
+        ready(&others[i]);
+    }
+    until(&done, 5 * n);
+    stop();
+    free(sitters);
+    free(others);
+}
+
+/* Between two messages of one task it is seen to move; and its slice is over when the monitor has said so, once. */
+static void progress(job *self)
+{
+    (void)self;
+    pgs_worker *w = pgs_worker_self();
+    for (int i = 0; i < 100; i++) {
+        uint64_t steps = load_relaxed(&w->steps);
+        pgs_worker_progress(w);
+        CHECK_EQ(load_relaxed(&w->steps), steps + 1);
+    }
+    for (int64_t end = pgs_now() + MS(20000); !load_relaxed(&w->slice_over);) CHECK(pgs_now() < end);
+    CHECK(pgs_worker_progress(w));
+    finished();
+}
+
+static void test_progress(void)
+{
+    start();
+    job j;
+    init(&j, progress);
+    ready(&j);
+    until(&done, 1);
+    stop();
+}
+
+int main(void)
+{
+    static void (*const tests[])(void) = {
+        test_lifo_cap, test_lifo_turns, test_surplus, test_oldest_first, test_stuck, test_progress,
+    };
+    return RUN_TESTS(tests);
+}

@@ -318,8 +318,12 @@ int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
         *out = &pgi_no_args;
         return PG_OK;
     }
-    if ((args.head & 0xff) == PG_T_TUPLE)
-        return pgi_message_build(cache, pgi_value_count(args), pgi_value_elements(args), out);
+    if ((args.head & 0xff) == PG_T_TUPLE) {
+        size_t count = pgi_value_count(args);
+        const pg_value *values = pgi_value_elements(args);
+        *out = likely(cache != NULL) ? pgi_message_small(cache, count, values) : NULL;
+        return likely(*out != NULL) ? PG_OK : pgi_message_build(cache, count, values, out);
+    }
 
     const pg_term *term = (args.head & 0xff) == PG_T_TERM ? (const pg_term *)(uintptr_t)args.body : NULL;
     if (term == NULL || pgi_term_type(term) != PG_T_TUPLE) return PG_EINVAL;

@@ -64,12 +64,12 @@ static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, cons
         unlikely(load_relaxed(&pgi_memory_armed) != 0))
         return NULL;
     pg_message *message = rack->loaded->blocks[rack->count - 1];
-    pg_term *terms = (pg_term *)(void *)(message + 1);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t head = values[i].head, body = values[i].body;
+    pg_term *term = (pg_term *)(void *)(message + 1);
+    for (const pg_value *end = values + count; values != end; values++, term++) {
+        uint64_t head = values->head, body = values->body;
         __asm__("" : "+r"(head), "+r"(body));
         if (unlikely(!pgi_words_are_inline(head, body))) return NULL;
-        terms[i] = (pg_term){head, body};
+        *term = (pg_term){head, body};
     }
     rack->count--;
     message->units = 4;

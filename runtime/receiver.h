@@ -137,7 +137,8 @@ static inline const pgi_receiver *pgi_receivers_find(const pgi_receivers *set, c
 {
     if (unlikely(set == NULL)) return NULL;
     if (unlikely(set->slots != 0)) return pgi_receivers_find_indexed(set, msg);
-    const pg_term *first = pgi_gate_term(msg, 0), *second = pgi_gate_term(msg, 1);
+    /* Every block has room for two terms, and gates do not look at what a pattern of fewer does not have. */
+    const pg_term *first = pgi_message_terms(msg), *second = first + 1;
     const pgi_gate *gate = set->gates;
     for (uint32_t i = 0, count = set->count; i < count; i++, gate++) {
         if (!pgi_gate_passes(gate, msg->count, first, second)) continue;

@@ -25,12 +25,11 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
     return status;
 }
 
-/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is, or
- * NULL. */
-static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pg_pid pid, pg_message *msg)
+/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is. */
+static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid,
+                                                           pg_message *msg)
 {
-    pgi_local *local = w ? pgs_worker_local(w) : NULL;
-    if (unlikely(!local || local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
+    if (unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, pid);
@@ -43,19 +42,27 @@ static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pg_pid
 
 static __attribute__((noinline)) int send(pg_pid pid, pg_message *msg)
 {
-    return send_from(pgs_worker_self(), pid, msg);
+    pgs_worker *w = pgs_worker_self();
+    return w ? send_from(w, pgs_worker_local(w), pid, msg) : send_as_guest(pid, msg);
 }
 
+/* Any message, from any thread. */
+static __attribute__((noinline)) int send_any(pg_pid pid, size_t count, const pg_value *values)
+{
+    pg_message *msg;
+    int status = pgi_message_build(pgi_cache_here(NULL), count, values, &msg);
+    return status == PG_OK ? send(pid, msg) : status;
+}
+
+/* The usual path calls nothing, so that nothing has to be saved for a call. */
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
     pgs_worker *w = pgs_worker_self();
-    pgi_cache *cache = likely(w) ? pgi_cache_of(w) : NULL;
-    pg_message *msg = likely(w) ? pgi_message_small(cache, count, values) : NULL;
-    if (unlikely(!msg)) {
-        int status = pgi_message_build(cache, count, values, &msg);
-        if (status != PG_OK) return status;
-    }
-    return send_from(w, pid, msg);
+    if (unlikely(!w)) return send_any(pid, count, values);
+    pgi_local *local = pgs_worker_local(w);
+    pg_message *msg = pgi_message_small(&local->cache, count, values);
+    if (unlikely(!msg)) return send_any(pid, count, values);
+    return send_from(w, local, pid, msg);
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

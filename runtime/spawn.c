@@ -54,6 +54,16 @@ static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_s
     return status;
 }
 
+/* Under the lock, since somebody may be reading the name of the one before. */
+static PGS_COLD void change_name(pg_process *p, char *name)
+{
+    pgi_lock(p);
+    char *before = p->name;
+    p->name = name;
+    pgi_unlock(p);
+    if (before) pgi_free(before, strlen(before) + 1);
+}
+
 /* All fields but the generation, which is the slot's. */
 static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const parts *of)
 {
@@ -77,12 +87,8 @@ static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const 
     p->data = NULL;
     p->host = NULL;
     p->attached = of->attached;
-    pgi_lock(p); /* somebody may be reading the name of the one before */
-    char *name = p->name;
     p->dying = p->told = false;
-    p->name = of->name;
-    pgi_unlock(p);
-    if (unlikely(name)) pgi_free(name, strlen(name) + 1);
+    if (unlikely(p->name || of->name)) change_name(p, of->name);
 }
 
 static pg_process *take_slot(pg_runtime *rt, pgi_local *local)

@@ -91,9 +91,8 @@ static inline double pgi_term_double(const pg_term *term)
  * 0 and 1, and so are the largest bodies that they may have.) */
 static inline bool pgi_words_are_inline(uint64_t head, uint64_t body)
 {
-    uint64_t type = head & 0xff;
-    if (pgi_in(type, PGI_TEXTS)) return body >> 56 <= PG_INLINE_MAX;
-    return head == type && pgi_in(type, PGI_SCALARS) && (type > PG_T_BOOL || body <= type);
+    if ((head & 0xfe) == PG_T_STR) return body < (uint64_t)(PG_INLINE_MAX + 1) << 56; /* or PG_T_BYTES, the next one */
+    return head <= PG_T_PTR && (PGI_SCALARS >> head & 1) && (head > PG_T_BOOL || body <= head);
 }
 
 static inline bool pgi_value_is_inline(const pg_value *value)

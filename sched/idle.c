@@ -164,7 +164,7 @@ static bool may_retire(pgs_sched *s)
 static void give_away(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    pgs_task *task = xchg_acquire(&w->face.lifo, NULL); /* partner: the monitor's exchange */
     if (task) pgs_injector_push(&s->injector, &task->link);
     while ((task = pgs_deque_take_oldest(&w->deque)) != NULL) pgs_injector_push(&s->injector, &task->link);
     while (!pgs_injector_is_empty(&w->fifo)) {

@@ -28,6 +28,7 @@
 
 #include <pthread.h>
 
+#include "atomic.h"
 #include "base.h"
 #include "epoch.h"
 #include "fiber.h"
@@ -82,9 +83,6 @@ void pgs_sched_stop(pgs_sched *sched);
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
 void pgs_ready(pgs_sched *sched, pgs_task *task);
 
-/* The same from a task's code on `worker`, a worker of the task's scheduler. */
-void pgs_ready_on(pgs_worker *worker, pgs_task *task);
-
 /* Puts the running task behind all others of this worker: its slice has ended.  For ops->run, just before it
  * returns. */
 void pgs_requeue(pgs_worker *worker, pgs_task *task);
@@ -111,15 +109,43 @@ void pgs_yield(pgs_task *task);
  * workers run, which the caller has brought to its end already. */
 void pgs_abandon(void) __attribute__((noreturn));
 
-/* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block. */
+/* The worker that the calling thread is, or NULL.  The answer changes across each block, so no compiler may keep it, nor
+ * the address that it is read from: it is read by two instructions that are not to be moved or merged, or by a function
+ * that is not inlined. */
+#if defined(__x86_64__) && defined(__LP64__)
+extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
+
+static inline pgs_worker *pgs_worker_self(void)
+{
+    pgs_worker *w;
+    __asm__ volatile("movq pgs_worker_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(w) : : "memory");
+    return w;
+}
+#else
 pgs_worker *pgs_worker_self(void);
+#endif
 
 /* How a worker begins, so that what is asked for with each message is read without a call. */
 typedef struct pgs_worker_face {
     pgs_sched *sched;
     void *local; /* from ops->local_make */
     pgs_epoch_member *member;
+    _Atomic(pgs_task *) lifo; /* the task made ready last; taken by the monitor too, when the owner is stuck */
 } pgs_worker_face;
+
+/* pgs_ready() from a task's code on `worker`, a worker of the task's scheduler.  The second is its path for a task that is
+ * bound to a thread, and for the one that leaves the LIFO slot. */
+void pgs_ready_elsewhere(pgs_worker *worker, pgs_task *task);
+
+static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)
+{
+    if (likely(!task->parker)) {
+        /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
+        task = xchg_acq_rel(&((pgs_worker_face *)(void *)worker)->lifo, task);
+        if (!task) return;
+    }
+    pgs_ready_elsewhere(worker, task);
+}
 
 static inline void *pgs_worker_local(const pgs_worker *worker)
 {

@@ -27,7 +27,7 @@
 #include <string.h>
 
 /* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
-static __attribute__((tls_model("initial-exec"))) _Thread_local pgs_worker *current;
+__attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
 
 /* A blocked task's timer, in its frame. */
 typedef struct sleeper {
@@ -38,11 +38,13 @@ typedef struct sleeper {
     bool timed_out;
 } sleeper;
 
+#if !(defined(__x86_64__) && defined(__LP64__))
 __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 {
     __asm__ volatile(""); /* keeps the compiler from merging two calls */
-    return current;
+    return pgs_worker_current;
 }
+#endif
 
 /* ------------------------------------------------------------------------------------------------------ queues */
 
@@ -54,8 +56,8 @@ static __attribute__((noinline)) void push_shared(pgs_worker *w, pgs_task *task)
 
 static inline void push_local(pgs_worker *w, pgs_task *task)
 {
-    /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
-    pgs_task *displaced = xchg_acq_rel(&w->lifo, task);
+    /* Release and acquire: as in pgs_ready_on. */
+    pgs_task *displaced = xchg_acq_rel(&w->face.lifo, task);
     if (displaced) push_shared(w, displaced);
 }
 
@@ -75,12 +77,12 @@ void pgs_ready(pgs_sched *sched, pgs_task *task)
     pgs_idle_hint(sched);
 }
 
-void pgs_ready_on(pgs_worker *w, pgs_task *task)
+void pgs_ready_elsewhere(pgs_worker *w, pgs_task *task)
 {
     if (unlikely(task->parker)) {
         pgs_parker_unpark(task->parker);
     } else {
-        push_local(w, task);
+        push_shared(w, task);
     }
 }
 
@@ -112,8 +114,8 @@ static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *tas
 
 static inline pgs_task *take_lifo(pgs_worker *w)
 {
-    if (!load_relaxed(&w->lifo)) return NULL;
-    pgs_task *task = xchg_acquire(&w->lifo, NULL); /* partner: the monitor's exchange */
+    if (!load_relaxed(&w->face.lifo)) return NULL;
+    pgs_task *task = xchg_acquire(&w->face.lifo, NULL); /* partner: the monitor's exchange */
     return likely(++w->lifo_turns <= PGS_LIFO_CAP) ? task : cap_lifo(w, task);
 }
 
@@ -386,7 +388,7 @@ void pgs_yield(pgs_task *task)
         return;
     }
     pgs_worker *w = pgs_worker_self();
-    bool alone = !load_relaxed(&w->lifo) && !others_wait(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
+    bool alone = !load_relaxed(&w->face.lifo) && !others_wait(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
     if (alone) {
         begin(w, task); /* it is not stuck, and holds nothing */
     } else {
@@ -410,7 +412,7 @@ void *pgs_worker_main(void *arg)
 {
     pgs_worker *w = arg;
     const pgs_ops *ops = &w->face.sched->ops;
-    current = w;
+    pgs_worker_current = w;
     if (ops->thread_begin) ops->thread_begin(ops->context);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
@@ -420,7 +422,7 @@ void *pgs_worker_main(void *arg)
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
     if (ops->thread_end) ops->thread_end(ops->context);
-    current = NULL;
+    pgs_worker_current = NULL;
     return NULL;
 }
 

@@ -67,7 +67,6 @@ struct pgs_worker {
     /* Written by the owner, read by the monitor. */
     PGS_ALIGNED _Atomic(uint64_t) steps; /* grows with each task and each message */
     _Atomic(pgs_task *) running;         /* NULL between tasks */
-    _Atomic(pgs_task *) lifo;            /* taken by the monitor too, when the owner is stuck */
 
     /* Written by the monitor, or by whoever wakes this worker. */
     PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in end_slice */

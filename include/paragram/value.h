@@ -93,7 +93,7 @@ static inline pg_value pg_v_make(pg_type type, uint64_t count, uint64_t body)
 }
 
 /* Up to seven bytes from `at` on, as a word, the first one lowest. */
-static inline uint64_t pg_v_bytes7(const unsigned char *data, size_t length, size_t at)
+static inline PG_ALWAYS_INLINE uint64_t pg_v_bytes7(const unsigned char *data, size_t length, size_t at)
 {
     uint64_t word = 0;
     if (at + 0 < length) word |= (uint64_t)data[at + 0];

@@ -236,7 +236,7 @@ static void setup(int count)
         w->number = i;
         w->searching = true;
         store_relaxed(&w->running, NULL);
-        store_relaxed(&w->lifo, NULL);
+        store_relaxed(&w->face.lifo, NULL);
         store_relaxed(&w->retired, false);
         store_relaxed(&w->wheel.next, PGS_NEVER);
         store_relaxed(&sched.worker[i], w);

@@ -109,21 +109,12 @@ void pgs_yield(pgs_task *task);
  * workers run, which the caller has brought to its end already. */
 void pgs_abandon(void) __attribute__((noreturn));
 
-/* The worker that the calling thread is, or NULL.  The answer changes across each block, so no compiler may keep it, nor
- * the address that it is read from: it is read by two instructions that are not to be moved or merged, or by a function
- * that is not inlined. */
-#if defined(__x86_64__) && defined(__LP64__)
-extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
-
-static inline pgs_worker *pgs_worker_self(void)
-{
-    pgs_worker *w;
-    __asm__ volatile("movq pgs_worker_current@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(w) : : "memory");
-    return w;
-}
-#else
+/* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block, and so does the
+ * address that it is read from, which a compiler would compute once a function.
+ *
+ * Rejected: reading it in place by two instructions of assembler (a tenth of a message that is received by blocking): the
+ * symbol that they name is lost when a whole program is optimised as one. */
 pgs_worker *pgs_worker_self(void);
-#endif
 
 /* How a worker begins, so that what is asked for with each message is read without a call. */
 typedef struct pgs_worker_face {

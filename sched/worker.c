@@ -27,7 +27,7 @@
 #include <string.h>
 
 /* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
-__attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
+static __attribute__((tls_model("initial-exec"))) _Thread_local pgs_worker *current;
 
 /* A blocked task's timer, in its frame. */
 typedef struct sleeper {
@@ -38,13 +38,11 @@ typedef struct sleeper {
     bool timed_out;
 } sleeper;
 
-#if !(defined(__x86_64__) && defined(__LP64__))
 __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 {
     __asm__ volatile(""); /* keeps the compiler from merging two calls */
-    return pgs_worker_current;
+    return current;
 }
-#endif
 
 /* ------------------------------------------------------------------------------------------------------ queues */
 
@@ -412,7 +410,7 @@ void *pgs_worker_main(void *arg)
 {
     pgs_worker *w = arg;
     const pgs_ops *ops = &w->face.sched->ops;
-    pgs_worker_current = w;
+    current = w;
     if (ops->thread_begin) ops->thread_begin(ops->context);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
@@ -422,7 +420,7 @@ void *pgs_worker_main(void *arg)
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
     if (ops->thread_end) ops->thread_end(ops->context);
-    pgs_worker_current = NULL;
+    current = NULL;
     return NULL;
 }
 

@@ -106,7 +106,7 @@ static inline PG_ALWAYS_INLINE uint64_t pg_v_bytes7(const unsigned char *data, s
     return word;
 }
 
-static inline pg_value pg_v_text(pg_type type, const void *data, size_t length)
+static inline PG_ALWAYS_INLINE pg_value pg_v_text(pg_type type, const void *data, size_t length)
 {
     unsigned char cell[16] = {0};
     size_t copied = length & 15; /* the length, on the path that copies: said so that gcc 12 sees it too */
@@ -156,7 +156,7 @@ static inline pg_value pg_v_float(double d)
     return v;
 }
 
-static inline pg_value pg_v_str(const char *s)
+static inline PG_ALWAYS_INLINE pg_value pg_v_str(const char *s)
 {
     return s ? pg_v_text(PG_T_STR, s, strlen(s)) : pg_v_nil();
 }

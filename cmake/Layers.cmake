@@ -23,12 +23,11 @@ function(paragram_layers suffix backend)
         target_compile_definitions(paragram_internals${suffix} INTERFACE _LGPL_SOURCE)
     endif()
     target_compile_definitions(paragram_internals${suffix} INTERFACE
-        $<$<BOOL:${PARAGRAM_USES_JEMALLOC}>:PGI_JEMALLOC=1>
+        $<$<BOOL:${PARAGRAM_MAY_JEMALLOC}>:PGI_JEMALLOC=1>
         $<$<STREQUAL:${backend},ucontext>:PGS_FIBER_UCONTEXT=1>)
 
     foreach(layer paragram_sched${suffix} paragram_runtime${suffix})
-        target_link_libraries(${layer} PRIVATE paragram_flags PkgConfig::URCU Threads::Threads
-            $<$<BOOL:${PARAGRAM_USES_JEMALLOC}>:PkgConfig::JEMALLOC>)
+        target_link_libraries(${layer} PRIVATE paragram_flags PkgConfig::URCU Threads::Threads)
         target_compile_definitions(${layer} PRIVATE
             $<TARGET_PROPERTY:paragram_internals${suffix},INTERFACE_COMPILE_DEFINITIONS>)
         set_target_properties(${layer} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
@@ -40,8 +39,10 @@ function(paragram_library name kind suffix)
     add_library(${name} ${kind} $<TARGET_OBJECTS:paragram_sched${suffix}> $<TARGET_OBJECTS:paragram_runtime${suffix}>)
     target_include_directories(${name} INTERFACE
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-    target_link_libraries(${name} PRIVATE PkgConfig::URCU Threads::Threads
-        $<$<BOOL:${PARAGRAM_USES_JEMALLOC}>:PkgConfig::JEMALLOC>)
+    target_link_libraries(${name} PRIVATE PkgConfig::URCU Threads::Threads)
+    if(kind STREQUAL "STATIC")
+        target_link_libraries(${name} INTERFACE ${PARAGRAM_JEMALLOC_LINK})
+    endif()
     set_target_properties(${name} PROPERTIES OUTPUT_NAME paragram LINKER_LANGUAGE C
         VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
     if(PARAGRAM_SANITIZE)

@@ -4,7 +4,7 @@
 set(PARAGRAM_FIBER auto CACHE STRING
     "How fibers switch: asm (x86-64, aarch64), ucontext (any processor), or auto: asm where there is one.")
 set(PARAGRAM_ALLOCATOR auto CACHE STRING
-    "Where memory comes from: jemalloc, malloc, or auto: jemalloc when found (sanitizers always use malloc).")
+    "What programs get with the static library: jemalloc, malloc, or auto: jemalloc when found (sanitizers: malloc).")
 option(PARAGRAM_INSTALL "Make `cmake --install` install the headers, both libraries and the package files."
     ${PROJECT_IS_TOP_LEVEL})
 
@@ -28,24 +28,37 @@ if(PROJECT_IS_TOP_LEVEL)
     set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 endif()
 
-# Packages of the system: liburcu for the tables that senders read without a lock, jemalloc for messages.
+# Packages of the system: liburcu for the tables that senders read without a lock.
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-bp liburcu-cds)
 set(PARAGRAM_PC_REQUIRES "liburcu-bp liburcu-cds")
-set(PARAGRAM_USES_JEMALLOC OFF)
+
+# The allocator. The libraries refer to jemalloc weakly, unless malloc was chosen: they use it in programs that have it.
+# A program that links the static library gets it by PARAGRAM_JEMALLOC_LINK, one word, so that nobody takes its parts
+# apart: neither a shared jemalloc, by --no-as-needed, nor an archive, by -u, is left out for being referred to weakly.
+set(PARAGRAM_MAY_JEMALLOC OFF)
+set(PARAGRAM_JEMALLOC_LINK "")
 if(NOT PARAGRAM_ALLOCATOR MATCHES "^(auto|jemalloc|malloc)$")
     message(FATAL_ERROR "PARAGRAM_ALLOCATOR is '${PARAGRAM_ALLOCATOR}': auto, jemalloc or malloc was expected")
 endif()
 if(NOT PARAGRAM_ALLOCATOR STREQUAL "malloc" AND NOT PARAGRAM_SANITIZE)
+    set(PARAGRAM_MAY_JEMALLOC ON)
     if(PARAGRAM_ALLOCATOR STREQUAL "jemalloc")
-        pkg_check_modules(JEMALLOC REQUIRED IMPORTED_TARGET jemalloc)
+        pkg_check_modules(JEMALLOC REQUIRED jemalloc)
     else()
-        pkg_check_modules(JEMALLOC IMPORTED_TARGET jemalloc)
+        pkg_check_modules(JEMALLOC jemalloc)
     endif()
     if(JEMALLOC_FOUND)
-        set(PARAGRAM_USES_JEMALLOC ON)
-        string(APPEND PARAGRAM_PC_REQUIRES " jemalloc")
+        set(PARAGRAM_JEMALLOC_LINK -Wl,--push-state,--no-as-needed,-u,mallocx)
+        list(REMOVE_ITEM JEMALLOC_LIBRARY_DIRS ${CMAKE_C_IMPLICIT_LINK_DIRECTORIES})
+        foreach(dir IN LISTS JEMALLOC_LIBRARY_DIRS)
+            string(APPEND PARAGRAM_JEMALLOC_LINK ",-L${dir}")
+        endforeach()
+        foreach(library IN LISTS JEMALLOC_LIBRARIES)
+            string(APPEND PARAGRAM_JEMALLOC_LINK ",-l${library}")
+        endforeach()
+        string(APPEND PARAGRAM_JEMALLOC_LINK ",--pop-state")
     endif()
 endif()
 

@@ -65,6 +65,7 @@ static void *thread_main(void *arg)
 {
     pgi_host *host = arg;
     pg_runtime *rt = host->rt;
+    pgi_memory_thread_begin();
     if (rt->options.report_overflow) pgi_overflow_thread_begin(true);
     running = host->process;
     host->serving = true;

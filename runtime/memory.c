@@ -7,12 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* jemalloc's interface since version 4, spelled out so that it need not be there when paragram is built. */
+__attribute__((weak)) void *mallocx(size_t size, int flags);
+__attribute__((weak)) void sdallocx(void *p, size_t size, int flags);
+
 #if defined(PGI_JEMALLOC) && !defined(PGI_SANITIZED)
-#include <jemalloc/jemalloc.h>
-#define USES_JEMALLOC 1
+#define HAS_JEMALLOC likely(mallocx != NULL && sdallocx != NULL)
 #else
-#define USES_JEMALLOC 0
+#define HAS_JEMALLOC false
 #endif
+
+enum { JEMALLOC_ZERO = 0x40 }; /* the flags below it are the binary logarithm of the alignment */
 
 _Atomic long pgi_memory_armed;
 
@@ -39,54 +44,50 @@ static inline bool refused(size_t size)
 void *pgi_alloc(size_t size)
 {
     if (refused(size)) return NULL;
-#if USES_JEMALLOC
-    return mallocx(size != 0 ? size : 1, 0);
-#else
+    if (HAS_JEMALLOC) return mallocx(size != 0 ? size : 1, 0);
     return malloc(size != 0 ? size : 1);
-#endif
 }
 
 void *pgi_alloc_zero(size_t size)
 {
     if (refused(size)) return NULL;
-#if USES_JEMALLOC
-    return mallocx(size != 0 ? size : 1, MALLOCX_ZERO);
-#else
+    if (HAS_JEMALLOC) return mallocx(size != 0 ? size : 1, JEMALLOC_ZERO);
     return calloc(1, size != 0 ? size : 1);
-#endif
 }
 
 void *pgi_alloc_aligned(size_t size, size_t align)
 {
     if (refused(size)) return NULL;
-#if USES_JEMALLOC
-    return mallocx(size != 0 ? size : 1, MALLOCX_ALIGN(align) | MALLOCX_ZERO);
-#else
+    if (HAS_JEMALLOC) return mallocx(size != 0 ? size : 1, __builtin_ctzl(align) | JEMALLOC_ZERO);
     void *p = NULL;
     if (posix_memalign(&p, align, size != 0 ? size : 1) != 0) return NULL;
     return memset(p, 0, size);
-#endif
 }
 
 void pgi_free(void *p, size_t size)
 {
-#if USES_JEMALLOC
-    if (p != NULL) sdallocx(p, size != 0 ? size : 1, 0);
-#else
-    (void)size;
-    free(p);
-#endif
+    if (!HAS_JEMALLOC)
+        free(p);
+    else if (p != NULL)
+        sdallocx(p, size != 0 ? size : 1, 0);
 }
 
 void pgi_free_aligned(void *p, size_t size, size_t align)
 {
-#if USES_JEMALLOC
-    if (p != NULL) sdallocx(p, size != 0 ? size : 1, MALLOCX_ALIGN(align));
-#else
-    (void)size;
-    (void)align;
-    free(p);
-#endif
+    if (!HAS_JEMALLOC)
+        free(p);
+    else if (p != NULL)
+        sdallocx(p, size != 0 ? size : 1, __builtin_ctzl(align));
+}
+
+/* Not by pgi_alloc(): no test that counts allocations wants to see these. */
+void pgi_memory_thread_begin(void)
+{
+    void *volatile block = HAS_JEMALLOC ? mallocx(1, 0) : malloc(1); /* volatile: compilers drop a pair without use */
+    if (!HAS_JEMALLOC)
+        free(block);
+    else if (block != NULL)
+        sdallocx(block, 1, 0);
 }
 
 /* --------------------------------------------------------------------------------------------------- the depot */

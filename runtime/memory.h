@@ -1,7 +1,10 @@
 /* memory.h - the one door to the allocator, and caches of small blocks in front of it.
  *
  * Everything that the runtime allocates comes from pgi_alloc() and goes back with its size to pgi_free().  Beneath is
- * jemalloc where the build has it (PGI_JEMALLOC), else malloc; sanitizer builds always use malloc, which they watch.
+ * jemalloc where the program has it, linked or preloaded, else malloc.  The references to jemalloc are weak, so that a
+ * guest does not bring an allocator along: Debian's takes the place of the whole program's malloc, and cannot be loaded
+ * by dlopen().  They are bound when the library is loaded and not again, so that every block is freed by what made it,
+ * whatever is loaded later.  Without PGI_JEMALLOC, and under sanitizers, which watch malloc, there are none.
  *
  * Messages are blocks of at most 256 bytes nearly always, made on one worker and freed on another.  Each worker has a
  * cache, with for each class of 64, 128 and 256 bytes two magazines, arrays of 64 blocks: one from which it
@@ -56,6 +59,10 @@ void *pgi_alloc_aligned(size_t size, size_t align);
 /* Gives back what pgi_alloc() or pgi_alloc_zero() gave for the same `size`.  `p` may be NULL. */
 void pgi_free(void *p, size_t size);
 void pgi_free_aligned(void *p, size_t size, size_t align);
+
+/* Allocates and frees, first thing in every thread of the library's: jemalloc 5.3 gives a thread its arena with its
+ * first block, and crashes in that when no address space is left, where it only returns NULL later on. */
+void pgi_memory_thread_begin(void);
 
 /* For tests: the nth allocation from now on, of any thread, fails, and only that one; 0: none.  While it is awaited the
  * caches are passed by, so that every block counts. */

@@ -245,6 +245,7 @@ static void local_idle(void *context, void *memory)
 
 static void thread_begin(void *context)
 {
+    pgi_memory_thread_begin();
     if (((pg_runtime *)context)->options.report_overflow) pgi_overflow_thread_begin(false);
 }
 

@@ -7,9 +7,14 @@
  *
  *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the injector; its due timers are
  *                       fired by the monitor
- *   PGS_HANDOVER_NS     it no longer counts as a worker: another one is started, or taken out of retirement, and steals
- *                       its queue.  There is no limit below PGS_WORKERS_MAX, since blockers may wait for one another
+ *                       if its thread sleeps in the kernel, it no longer counts as a worker: another one is started,
+ *                       or taken out of retirement, and steals its queue
+ *   PGS_HANDOVER_NS     the same if it computes, or only waits for a processor
  *   stuck_after         it is reported, once
+ *
+ * Blockers come in crowds, and each new worker may take the next of them: so for every two that sleep there is one worker
+ * more than asked for, and the crowd is met in a few looks.  There is no limit below PGS_WORKERS_MAX, since blockers may
+ * wait for one another.
  *
  * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its
  * queues still open to thieves.
@@ -17,6 +22,11 @@
  * The monitor looks while anybody runs, and parks with the last worker, so that an idle runtime is really idle; the
  * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque
  * while somebody sleeps. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
 #include "worker.h"
 
 enum { PGS_LOOK_EVERY_NS = 2000000, PGS_HANDOVER_NS = 10000000 };
@@ -33,8 +43,28 @@ static void rescue(pgs_sched *s, pgs_worker *w)
     if (hidden) pgs_ready(s, hidden);
 }
 
-/* True: the worker is stuck. */
-static bool look_at(pgs_sched *s, pgs_worker *w, int64_t now)
+/* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot be
+ * read. */
+static bool sleeps_in_kernel(int tid)
+{
+    char path[48], text[128];
+    if (tid == 0) return false;
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return false;
+    ssize_t length = read(file, text, sizeof text - 1);
+    close(file);
+    text[length > 0 ? length : 0] = '\0';
+    const char *name_end = strrchr(text, ')');
+    return name_end && (name_end[1] == ' ') && (name_end[2] == 'S' || name_end[2] == 'D');
+}
+
+/* How many workers are stuck, and of these, how many sleep. */
+typedef struct census {
+    int stuck, asleep;
+} census;
+
+static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
 {
     uint64_t steps = load_relaxed(&w->steps);
     pgs_task *task = load_relaxed(&w->running);
@@ -44,7 +74,7 @@ static bool look_at(pgs_sched *s, pgs_worker *w, int64_t now)
         w->seen_steps = steps;
         w->seen_at = now;
         w->reported = false;
-        return false;
+        return;
     }
     int64_t stuck_for = now - w->seen_at;
     rescue(s, w);
@@ -53,20 +83,24 @@ static bool look_at(pgs_sched *s, pgs_worker *w, int64_t now)
         w->reported = true;
         s->ops.stuck(s->ops.context, task, stuck_for);
     }
-    return stuck_for >= PGS_HANDOVER_NS;
+    bool asleep_in_kernel = sleeps_in_kernel(load_relaxed(&w->tid));
+    found->asleep += asleep_in_kernel;
+    found->stuck += asleep_in_kernel || stuck_for >= PGS_HANDOVER_NS;
 }
 
-/* Keeps as many workers moving as were asked for. */
-static void balance(pgs_sched *s, int stuck)
+/* Keeps as many workers moving as were asked for, and some for a crowd of blockers. */
+static void balance(pgs_sched *s, const census *found)
 {
-    int active = (int)load_relaxed(&s->workers) - load_relaxed(&s->retired);
-    int wanted = (int)s->config.workers;
-    store_relaxed(&s->surplus, active - stuck > wanted ? active - stuck - wanted : 0);
+    int moving = (int)load_relaxed(&s->workers) - load_relaxed(&s->retired) - found->stuck;
+    int wanted = (int)s->config.workers + found->asleep / 2;
+    store_relaxed(&s->surplus, moving > wanted ? moving - wanted : 0);
     if (!pgs_idle_any_work(s)) return;
     if (load_relaxed(&s->idle_count) > 0) {
         pgs_idle_wake_one(s);
-    } else if (active - stuck < wanted && !pgs_idle_unretire_one(s)) {
-        pgs_worker_new(s); /* without memory or threads for one: tried again at the next look */
+        return;
+    }
+    for (; moving < wanted; moving++) {
+        if (!pgs_idle_unretire_one(s) && !pgs_worker_new(s)) return; /* tried again at the next look */
     }
 }
 
@@ -93,6 +127,7 @@ void pgs_monitor_wake(pgs_sched *s)
 void *pgs_monitor_main(void *arg)
 {
     pgs_sched *s = arg;
+    pgs_thread_begin(s);
     while (!load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
         if (everyone_sleeps(s) && monitor_may_park(s)) {
             pgs_parker_park(&s->monitor_parker, PGS_NEVER);
@@ -101,10 +136,11 @@ void *pgs_monitor_main(void *arg)
             pgs_parker_park(&s->monitor_parker, pgs_deadline(PGS_LOOK_EVERY_NS));
         }
         int64_t now = pgs_now();
-        int stuck = 0;
+        census found = {0};
         unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
-        for (unsigned i = 0; i < n; i++) stuck += look_at(s, pgs_worker_at(s, i), now);
-        balance(s, stuck);
+        for (unsigned i = 0; i < n; i++) look_at(s, pgs_worker_at(s, i), now, &found);
+        balance(s, &found);
     }
+    pgs_thread_end(s);
     return NULL;
 }

@@ -21,6 +21,25 @@ int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const
     return error;
 }
 
+void pgs_thread_begin(pgs_sched *s)
+{
+    if (s->ops.thread_begin) s->ops.thread_begin(s->ops.context);
+    add_acq_rel(&s->begun, 1); /* partner: wait_for_threads */
+    pgs_parker_unpark(&s->starter);
+}
+
+void pgs_thread_end(pgs_sched *s)
+{
+    if (s->ops.thread_end) s->ops.thread_end(s->ops.context);
+}
+
+static void wait_for_threads(pgs_sched *s)
+{
+    while (load_acquire(&s->begun) < s->config.workers + 1) { /* and the monitor; partner: pgs_thread_begin */
+        pgs_parker_park(&s->starter, PGS_NEVER);
+    }
+}
+
 static void free_sched(pgs_sched *s)
 {
     pgs_stack_pool_destroy(&s->stacks);
@@ -49,6 +68,7 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
     s->ops = *ops;
     s->config = *config;
     pgs_parker_init(&s->monitor_parker);
+    pgs_parker_init(&s->starter);
     pgs_injector_init(&s->injector);
     pgs_epoch_init(&s->epoch);
     int error = pgs_stack_pool_init(&s->stacks, config->stack_size, config->stacks);
@@ -68,6 +88,7 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
         free_sched(s);
         return -EAGAIN;
     }
+    wait_for_threads(s);
     return 0;
 }
 

@@ -57,7 +57,7 @@ typedef struct pgs_ops {
     void (*local_free)(void *context, void *local);
     /* The worker is about to park: tidy up what it alone can. */
     void (*local_idle)(void *context, void *local);
-    /* First and last on each worker's thread.  Both may be NULL. */
+    /* First and last on each thread, the workers' and the monitor's.  Both may be NULL. */
     void (*thread_begin)(void *context);
     void (*thread_end)(void *context);
     void *context;
@@ -72,8 +72,8 @@ typedef struct pgs_config {
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
 
-/* Starts the workers and the monitor.  `*out` is set before the first of them runs, and meaningless on failure.  0,
- * -ENOMEM, -EAGAIN (threads), -EINVAL. */
+/* Starts the workers and the monitor, and returns when ops->thread_begin has, on all of them.  `*out` is set before the
+ * first of them runs, and meaningless on failure.  0, -ENOMEM, -EAGAIN (threads), -EINVAL. */
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops);
 
 /* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more.  Not from a

@@ -20,11 +20,13 @@
  *
  * Rejected: a stack per task (a first touch of a page costs more than a hundred messages); setjmp before each task for
  * its early end (12 to 19 ns; abandoning the stack costs a switch, but only to those who use it). */
+#define _GNU_SOURCE /* gettid */
 #include "worker.h"
 
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
 static __attribute__((tls_model("initial-exec"))) _Thread_local pgs_worker *current;
@@ -409,9 +411,9 @@ void pgs_abandon(void)
 void *pgs_worker_main(void *arg)
 {
     pgs_worker *w = arg;
-    const pgs_ops *ops = &w->face.sched->ops;
     current = w;
-    if (ops->thread_begin) ops->thread_begin(ops->context);
+    store_relaxed(&w->tid, gettid());
+    pgs_thread_begin(w->face.sched);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
     pgs_epoch_register(&w->face.sched->epoch, &w->member);
@@ -419,7 +421,7 @@ void *pgs_worker_main(void *arg)
     go(w, w->spare[--w->spares]);
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
-    if (ops->thread_end) ops->thread_end(ops->context);
+    pgs_thread_end(w->face.sched);
     current = NULL;
     return NULL;
 }

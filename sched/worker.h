@@ -67,6 +67,7 @@ struct pgs_worker {
     /* Written by the owner, read by the monitor. */
     PGS_ALIGNED _Atomic(uint64_t) steps; /* grows with each task and each message */
     _Atomic(pgs_task *) running;         /* NULL between tasks */
+    _Atomic(int) tid;                    /* of its thread; 0 until that has begun */
 
     /* Written by the monitor, or by whoever wakes this worker. */
     PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in end_slice */
@@ -95,6 +96,10 @@ struct pgs_sched {
     _Atomic(bool) stopping;
     pgs_stack_pool stacks;
 
+    /* The start's. */
+    _Atomic(unsigned) begun; /* threads that have called ops->thread_begin */
+    pgs_parker starter;      /* of the thread that starts all this, and waits for them */
+
     /* Everyone's. */
     PGS_ALIGNED _Atomic(int) idle_count;
     _Atomic(int) searching;
@@ -108,6 +113,10 @@ struct pgs_sched {
     pgs_injector injector;
     pgs_epoch epoch;
 };
+
+/* scheduler.c: what each thread calls first and last. */
+void pgs_thread_begin(pgs_sched *sched);
+void pgs_thread_end(pgs_sched *sched);
 
 /* worker.c */
 void *pgs_worker_main(void *arg);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # install.sh CMAKE BUILD CC CXX [SANITIZER-FLAG] - installs BUILD into a folder of its own and uses it as a stranger
-# does: by pkg-config (shared, and --static) and by find_package (shared and static), as C17 and as C++17.
+# does: by pkg-config (shared, and --static) and by find_package (shared and static), as C17 and as C++17; and by
+# dlopen.
 set -euo pipefail
 cmake=$1 build=$2 cc=$3 cxx=$4 sanitize=${5:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -13,13 +14,32 @@ libdir=$(dirname "$(dirname "$pc")")
 export PKG_CONFIG_PATH=$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 warnings=(-Wall -Wextra -pedantic -Werror)
 
-# run NAME PROGRAM: the consumer says ok.
+# run NAME PROGRAM ARGUMENT...: the consumer says ok.
 run() {
-    local said
-    said=$("$2")
-    [[ $said == "ok" ]] || { echo "$1: said '$said', not 'ok'" >&2; exit 1; }
-    echo "$1: ok"
+    local name=$1 said
+    said=$("${@:2}")
+    [[ $said == "ok" ]] || { echo "$name: said '$said', not 'ok'" >&2; exit 1; }
+    echo "$name: ok"
 }
+
+# needs PROGRAM: whether jemalloc is linked, dynamically.
+needs() {
+    readelf -d "$1" | grep -q 'NEEDED.*jemalloc'
+}
+
+# check_allocator PROGRAM: linked with the static library, it has jemalloc if that was chosen, and only then.
+check_allocator() {
+    local chosen=0 linked=0
+    grep -q jemalloc "$pc" && chosen=1
+    needs "$1" && linked=1
+    [[ $chosen == "$linked" ]] || { echo "$1: jemalloc chosen: $chosen, linked: $linked" >&2; exit 1; }
+}
+
+# A guest brings no allocator, and can be loaded by a program that is running already.
+shared=$libdir/libparagram.so
+needs "$shared" && { echo "the shared library brings jemalloc" >&2; exit 1; }
+"$cc" -std=c17 "${warnings[@]}" ${sanitize:+"$sanitize"} -o "$room/dlopen" "$here/dlopen.c" -ldl
+run "dlopen" "$room/dlopen" "$shared"
 
 read -ra flags <<<"$(pkg-config --cflags --libs paragram)"
 read -ra static_flags <<<"$(pkg-config --static --cflags --libs paragram)"
@@ -33,6 +53,7 @@ for language in c c++; do
     run "pkg-config, $standard, shared" "$room/shared"
     "${compile[@]}" -o "$room/static" "${static_flags[@]}"
     run "pkg-config, $standard, static" "$room/static"
+    check_allocator "$room/static"
 done
 
 for kind in shared static; do
@@ -42,4 +63,5 @@ for kind in shared static; do
     "$cmake" --build "$room/$kind-build" >"$room/log" || { cat "$room/log"; exit 1; }
     run "find_package, C17, $kind" "$room/$kind-build/consumer_c"
     run "find_package, C++17, $kind" "$room/$kind-build/consumer_cxx"
+    [[ $kind == shared ]] || check_allocator "$room/static-build/consumer_c"
 done

@@ -40,8 +40,23 @@
  *             those that take a pid, even then.
  *   Time.     Timeouts are int64_t nanoseconds from now: PG_MS(20), PG_SECONDS(5), PG_FOREVER; 0 or less does not wait.
  *   Options.  A structure of zeros is the default.
- *   Macros.   pg_send, pg_receive, pg_spawn... take C values or field initialisers; each is sugar over the function
- *             beneath it, which takes arrays and is what other languages bind.  See paragram/value.h for the values. */
+ *   Macros.   These take C values, and are sugar over the function named beside them, which takes arrays and is what
+ *             other languages bind:
+ *               pg_send(pid, ...)                        pg_send_values
+ *               pg_receive(self, handler, ...)           pg_receive_values
+ *               pg_on(table, handler, ...)               pg_on_values
+ *               pg_recv_match(self, &msg, timeout, ...)  pg_recv_match_values
+ *               pg_fail_with(self, value)                pg_fail_value
+ *               pg_terminate_with(pid, value)            pg_terminate_value
+ *               pg_matches(term, pattern)                pg_matches_value
+ *               pg_term_lookup(self, term, key)          pg_term_lookup_value
+ *               pg_tuple(...), pg_list(...)              pg_tuple_of, pg_list_of
+ *               pg_dict(key, value, key, value, ...)     pg_dict_of; of two equal keys the last counts
+ *             and these take field initialisers behind the target:
+ *               pg_spawn(self, target, .name = "x", ...), pg_spawn_link    pg_spawn_with, pg_spawn_link_with
+ *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
+ *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
+ *             What C values become is told in paragram/value.h. */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H
 
@@ -71,7 +86,8 @@ typedef enum pg_status {
     PG_ESTOPPED = -7,     /* the runtime is stopping or has stopped */
     PG_EINSIDE = -8,      /* a process asked for what would wait for itself */
     PG_ELIMIT = -9,       /* the runtime has as many processes as its options allow */
-    PG_EENDED = -10,      /* the process is in its clean-ups; or the attached process has ended, and receives no more */
+    PG_EENDED = -10,      /* the process is in its clean-ups, where it cannot block, register or receive any more; or it is
+                             an attached one that has ended */
     PG_EUNSUPPORTED = -11 /* this build or system cannot do that */
 } pg_status;
 
@@ -113,13 +129,13 @@ typedef struct pg_options {
     unsigned workers;
     /* What .kind = PG_KIND_DEFAULT means in a spawn; 0: PG_GREEN. */
     pg_kind kind;
-    /* Bytes of stack for green processes, rounded up to a power of two; 0: 64 KiB. */
+    /* Bytes of stack for green processes, rounded up to a power of two of at least four pages; 0: 64 KiB. */
     size_t stack_size;
-    /* Alive at once, and as many stacks; address space is reserved for them; 0: 4,194,304.  Those that have just ended
-     * may count for a few milliseconds more. */
+    /* Alive at once, at most 268,000,000, and as many stacks.  Address space is reserved for all of them: where it is
+     * limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
-    /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait: after 10 ms at the most another
-     * thread takes over their queue. */
+    /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few
+     * milliseconds, 10 where it computes, another thread takes over their queue. */
     int64_t stuck_after;
     /* Install a SIGSEGV handler that names the process whose stack ran out before the program dies as it would have;
      * chains to the host's own handler.  For PG_GREEN and PG_THREAD; the stack of an attached host thread is the host's
@@ -137,8 +153,9 @@ typedef struct pg_options {
  * *options->status.  Installs no signal handler (see report_overflow) and blocks all signals in its own threads. */
 PG_API pg_runtime *pg_start(const pg_options *options);
 
-/* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are ended
- * where they sleep or wait; what then still runs is logged by name.  Attached processes end too.
+/* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are named in the
+ * log, and ended where they rest, receive, sleep or wait, which is waited for as long as it goes on; what is still running
+ * half a second later is named too.  Attached processes end as well.
  * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no
  * new process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
  * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped.
@@ -177,7 +194,8 @@ typedef struct pg_stats {
 PG_API int pg_get_stats(const pg_runtime *rt, pg_stats *stats);
 
 /* Writes the living processes and their links in the DOT language of Graphviz, clustered by operating-system process.
- * A snapshot while processes run: each node and edge was true at some moment of the call. */
+ * A snapshot while processes run: each node and edge was true at some moment of the call.  PG_EINVAL: NULL, or the file
+ * could not be written; PG_ENOMEM; PG_ESTOPPED. */
 PG_API int pg_graph(pg_runtime *rt, FILE *file);
 
 /* --------------------------------------------------------------------------------------------------- processes */
@@ -289,7 +307,8 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
  * PG_EPATTERN, PG_EINVAL, PG_ETOOMANY, PG_ENOMEM: no receiver was added, and a warning is logged.
  *     pg_receive(self, handler, "hello", PG_INT, PG_ETC)
  * The two messages of the runtime's own are matched as any other: (PG_EXIT) when the process is told to terminate, and
- * (PG_EXIT, PG_PID) when a linked one has ended.  So (PG_ANY, PG_ANY) receives exits too, and survives them. */
+ * (PG_EXIT, PG_PID) when a linked one has ended.  So (PG_ANY, PG_ANY), or PG_ETC alone, receives exits too, and survives
+ * them. */
 PG_API int pg_receive_values(pg_process *self, pg_handler handler, size_t count, const pg_value *pattern);
 
 /* A static table of receivers, compiled when first used and shared by all processes that use it:

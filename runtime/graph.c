@@ -84,5 +84,5 @@ int pg_graph(pg_runtime *rt, FILE *file)
     fprintf(file, "  }\n}\n");
     pgi_free(edges.to, edges.room * sizeof *edges.to);
     pgi_leave(&visit);
-    return status == PG_OK && ferror(file) ? PG_EINVAL : status;
+    return status == PG_OK && (fflush(file) != 0 || ferror(file)) ? PG_EINVAL : status;
 }

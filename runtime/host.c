@@ -42,7 +42,10 @@ static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
             cpu_relax(); /* a sender stands between its exchange and its link */
             continue;
         }
-        if (pgs_parker_park(&p->sleeper.parker, deadline)) continue;
+        if (pgs_parker_park(&p->sleeper.parker, deadline)) {
+            pgi_end_if_killed(p);
+            continue;
+        }
         if (pgs_mpsc_claim(&p->mailbox)) return pgs_mpsc_peek(&p->mailbox);
         pgs_parker_park(&p->sleeper.parker, PGS_NEVER); /* a sender is about to unpark */
     }

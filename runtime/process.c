@@ -232,6 +232,7 @@ void pgi_run(pgs_worker *w, pgs_task *task)
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
     for (unsigned n = 0;; n++) {
         if (!node) {
+            if (unlikely(n == 0 && load_relaxed(&p->rt->killing))) pgi_end_if_killed(p); /* why it runs, maybe */
             if (likely(rest(p, pgi_cache_of(w)))) return;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
@@ -300,8 +301,11 @@ static PGS_COLD int refuse(pg_process *p, const char *what, size_t count, const 
     char text[512];
     pgi_print out;
     pgi_print_init(&out, text, sizeof text);
+    pgi_print_text(&out, "process ");
+    pgi_print_process(&out, p, pgi_pid_of(p));
+    pgi_print_format(&out, ": %s", what);
     if (values) pgi_print_values(&out, count, values);
-    pgi_log(p->rt, PG_LOG_WARNING, "process \"%s\": %s %s refused: %s", pg_name(p), what, text, pg_strerror(status));
+    pgi_log(p->rt, PG_LOG_WARNING, "%s is refused: %s", text, pg_strerror(status));
     return status;
 }
 
@@ -311,7 +315,7 @@ int pg_receive_values(pg_process *self, pg_handler handler, size_t count, const 
     if (self->phase == PGI_ENDING) return PG_EENDED;
     const pgi_receivers *set;
     int status = pgi_receivers_add(&self->rt->receivers, self->receivers, handler, count, pattern, &set);
-    if (unlikely(status != PG_OK)) return refuse(self, "pattern", count > 32 ? 0 : count, pattern, status);
+    if (unlikely(status != PG_OK)) return refuse(self, "the pattern ", count > 32 ? 0 : count, pattern, status);
     self->receivers = set;
     return PG_OK;
 }
@@ -322,7 +326,7 @@ int pg_use(pg_process *self, pg_table *table)
     if (self->phase == PGI_ENDING) return PG_EENDED;
     const pgi_receivers *set;
     int status = pgi_table_use(&self->rt->receivers, table, &set);
-    if (unlikely(status != PG_OK)) return refuse(self, "table", 0, NULL, status);
+    if (unlikely(status != PG_OK)) return refuse(self, "a table of receivers", 0, NULL, status);
     pgi_receivers_drop(self->receivers);
     self->receivers = set;
     return PG_OK;

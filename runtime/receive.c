@@ -43,6 +43,7 @@ static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t dead
         int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);
         if (error == -ENOMEM) *status = PG_ENOMEM;
         if (error) return pgs_mpsc_next(last);
+        if (unlikely(!pgs_mpsc_next(last))) pgi_end_if_killed(p);
     }
 }
 

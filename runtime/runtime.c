@@ -444,7 +444,8 @@ static const char *const still_runs = "its code has not returned";
 
 static void kill_waiting(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
-    if (p->attached || !pgi_sleeper_claim(&p->sleeper.task)) return;
+    /* Its token, or the idle bit of its mailbox: what it waits on, and neither takes memory. */
+    if (p->attached || !(pgi_sleeper_claim(&p->sleeper.task) || pgs_mpsc_claim(&p->mailbox))) return;
     name_one(rt, p, pid, is_killed, n);
     pgs_ready(rt->sched, &p->sleeper.task);
 }
@@ -454,21 +455,20 @@ static void name_running(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
     if (!p->attached) name_one(rt, p, pid, still_runs, n);
 }
 
-/* Only the attached are left, if any. */
-static bool all_ended(pg_runtime *rt)
-{
-    return pgi_alive(rt) == 0;
-}
-
-/* Waits until all have ended or the deadline has passed; does f to each process at growing intervals. */
-static bool wait_for_all(pg_runtime *rt, int64_t deadline,
+/* Waits until all have ended or the deadline has passed, which is put off to `patience` from now whenever some have; does f
+ * to each process at growing intervals. */
+static bool wait_for_all(pg_runtime *rt, int64_t deadline, int64_t patience,
                          void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
 {
     int64_t interval = PG_MS(1);
     int64_t again = pgs_now();
+    uint64_t fewest = UINT64_MAX;
     for (;;) {
-        if (all_ended(rt)) return true;
+        uint64_t alive = pgi_alive(rt); /* without the attached */
+        if (alive == 0) return true;
         int64_t now = pgs_now();
+        if (alive < fewest && now + patience > deadline) deadline = now + patience;
+        if (alive < fewest) fewest = alive;
         if (now >= again) {
             each_process(rt, f, n);
             again = pgs_deadline(interval);
@@ -491,10 +491,10 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
-    if (wait_for_all(rt, deadline, tell, &n)) return true;
-    store_seq_cst(&rt->killing, true); /* partner: end_if_killed */
+    if (wait_for_all(rt, deadline, 0, tell, &n)) return true;
+    store_seq_cst(&rt->killing, true); /* partner: pgi_end_if_killed */
     n = 0;
-    bool ended = wait_for_all(rt, pgs_deadline(kill_patience), kill_waiting, &n);
+    bool ended = wait_for_all(rt, 0, kill_patience, kill_waiting, &n);
     name_rest(rt, is_killed, n);
     if (ended) return true;
     n = 0;

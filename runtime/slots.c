@@ -25,12 +25,6 @@ int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first
     return PG_OK;
 }
 
-void pgi_slots_destroy(pgi_slots *slots)
-{
-    munmap(slots->base, slots->bytes);
-    pthread_mutex_destroy(&slots->lock);
-}
-
 uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
 {
     uint32_t highest = slots->first_generation;
@@ -129,6 +123,49 @@ static void spill(pgi_slots *slots, pgi_slot_cache *cache)
     pthread_mutex_unlock(&slots->lock);
 }
 
+/* LeakSanitizer looks for pointers in what it is told of: slots, as they come into use. */
+#if defined(PGI_SANITIZED)
+void __lsan_register_root_region(const void *start, size_t size) __attribute__((weak));
+void __lsan_unregister_root_region(const void *start, size_t size) __attribute__((weak));
+
+enum { ROOTS = 4096 }; /* slots that are made known at once */
+
+static void show_roots(const pgi_slots *slots, uint32_t before, uint32_t after)
+{
+    if (!__lsan_register_root_region) return;
+    for (uint32_t i = (before + ROOTS - 1) / ROOTS * ROOTS; i < after; i += ROOTS) {
+        uint32_t count = slots->max - i < ROOTS ? slots->max - i : ROOTS;
+        __lsan_register_root_region(slots->base + i, count * sizeof(pg_process));
+    }
+}
+
+static void hide_roots(const pgi_slots *slots)
+{
+    if (!__lsan_unregister_root_region) return;
+    for (uint32_t i = 0; i < load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used); i += ROOTS) {
+        uint32_t count = slots->max - i < ROOTS ? slots->max - i : ROOTS;
+        __lsan_unregister_root_region(slots->base + i, count * sizeof(pg_process));
+    }
+}
+#else
+static void show_roots(const pgi_slots *slots, uint32_t before, uint32_t after)
+{
+    (void)slots, (void)before, (void)after;
+}
+
+static void hide_roots(const pgi_slots *slots)
+{
+    (void)slots;
+}
+#endif
+
+void pgi_slots_destroy(pgi_slots *slots)
+{
+    hide_roots(slots);
+    munmap(slots->base, slots->bytes);
+    pthread_mutex_destroy(&slots->lock);
+}
+
 /* Takes some from the table: used ones first. */
 static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
 {
@@ -145,6 +182,7 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
         pgs_mpsc_init(&p->mailbox, false);
         keep(cache, p);
     }
+    show_roots(slots, load_relaxed(&slots->used), used);
     store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
     pthread_mutex_unlock(&slots->lock);
     return cache->free_count > 0;

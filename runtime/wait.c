@@ -37,8 +37,7 @@ static const pgi_end killed = {.kind = PG_EXIT_KILLED,
                                .text = "ended by pg_stop() while it slept or waited",
                                .no_news = true /* pg_stop() has named it */};
 
-/* pg_stop() has lost its patience: this process ends here. */
-static void end_if_killed(pg_process *p)
+void pgi_end_if_killed(pg_process *p)
 {
     if (unlikely(load_relaxed(&p->rt->killing)) && !p->attached && p->phase != PGI_ENDING) pgi_die(p, &killed);
 }
@@ -48,11 +47,11 @@ int pg_sleep(pg_process *self, int64_t duration)
     if (!self) return PG_EINVAL;
     if (duration <= 0) return pg_yield(self);
     if (self->phase == PGI_ENDING) return PG_EENDED;
-    end_if_killed(self);
+    pgi_end_if_killed(self);
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
     pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(duration)};
     int error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
-    end_if_killed(self);
+    pgi_end_if_killed(self);
     return error == -ENOMEM ? PG_ENOMEM : PG_OK;
 }
 
@@ -60,7 +59,7 @@ int pg_yield(pg_process *self)
 {
     if (!self) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
-    end_if_killed(self);
+    pgi_end_if_killed(self);
     pgs_yield(&self->sleeper.task);
     return PG_OK;
 }
@@ -139,7 +138,6 @@ static int wait_as_stranger(pg_runtime *rt, pg_pid pid, int64_t timeout, pg_exit
 
 static int wait_as_process(pg_runtime *rt, pg_process *self, pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
-    if (pg_same(pid, pgi_pid_of(self))) return PG_EINSIDE;
     return watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
 }
 
@@ -147,16 +145,16 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
     pg_exit_info ignored;
     if (!exit) exit = &ignored;
-    if (timeout <= 0) return pg_why(pid, exit);
-    if (pgi_host_is_me(pid)) return PG_EINSIDE;
     pg_process *self = pg_current();
-    if (self) end_if_killed(self);
+    if (pgi_host_is_me(pid) || (self && pg_same(pid, pgi_pid_of(self)))) return PG_EINSIDE;
+    if (timeout <= 0) return pg_why(pid, exit);
+    if (self) pgi_end_if_killed(self);
     uint32_t node = pgi_pid_node(pid);
     pg_runtime *rt = pgi_hold_node(node); /* not the epoch: nobody holds that while he waits */
     if (!rt) return PG_ENOPROC;
     int status = self && self->phase != PGI_ENDING ? wait_as_process(rt, self, pid, timeout, exit)
                                                    : wait_as_stranger(rt, pid, timeout, exit);
     pgi_release_node(node);
-    if (self) end_if_killed(self); /* not before: who ends here does not come back to release the node */
+    if (self) pgi_end_if_killed(self); /* not before: who ends here does not come back to release the node */
     return status;
 }

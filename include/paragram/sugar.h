@@ -196,6 +196,11 @@ inline pg_value pg_v(const void *p)
     return pg_v_ptr(p);
 }
 
+inline pg_value pg_v(decltype(nullptr))
+{
+    return pg_v_nil();
+}
+
 /* A sequence that keeps its elements; what pg_tuple(), pg_list() and pg_dict() give.  It must outlive what is built
  * from it, as a temporary in the same expression does. */
 template <size_t N> struct pg_sequence {

@@ -86,8 +86,8 @@ typedef enum pg_status {
     PG_ESTOPPED = -7,     /* the runtime is stopping or has stopped */
     PG_EINSIDE = -8,      /* a process asked for what would wait for itself */
     PG_ELIMIT = -9,       /* the runtime has as many processes as its options allow */
-    PG_EENDED = -10,      /* the process is in its clean-ups, where it cannot block, register or receive any more; or it is
-                             an attached one that has ended */
+    PG_EENDED = -10,      /* the process is in its clean-ups, and cannot block or register any more; or it is an
+                             attached one that has ended */
     PG_EUNSUPPORTED = -11 /* this build or system cannot do that */
 } pg_status;
 
@@ -153,9 +153,9 @@ typedef struct pg_options {
  * *options->status.  Installs no signal handler (see report_overflow) and blocks all signals in its own threads. */
 PG_API pg_runtime *pg_start(const pg_options *options);
 
-/* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are named in the
- * log, and ended where they rest, receive, sleep or wait, which is waited for as long as it goes on; what is still running
- * half a second later is named too.  Attached processes end as well.
+/* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are named in
+ * the log, and ended where they rest, receive, sleep or wait, which is waited for as long as it goes on; what is still
+ * running half a second later is named too.  Attached processes end as well.
  * PG_OK: all has ended, its threads too, and `rt` is gone.  PG_ETIMEDOUT: some code of a process has not returned; no
  * new process starts, and the call may be repeated.  PG_EINSIDE: called from one of its processes; nothing has changed.
  * PG_EINVAL: `rt` is NULL.  PG_ESTOPPED: in the child of a fork, where a runtime has no threads and counts as stopped.
@@ -307,8 +307,8 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
  * PG_EPATTERN, PG_EINVAL, PG_ETOOMANY, PG_ENOMEM: no receiver was added, and a warning is logged.
  *     pg_receive(self, handler, "hello", PG_INT, PG_ETC)
  * The two messages of the runtime's own are matched as any other: (PG_EXIT) when the process is told to terminate, and
- * (PG_EXIT, PG_PID) when a linked one has ended.  So (PG_ANY, PG_ANY), or PG_ETC alone, receives exits too, and survives
- * them. */
+ * (PG_EXIT, PG_PID) when a linked one has ended.  So (PG_ANY, PG_ANY), or PG_ETC alone, receives exits too, and
+ * survives them. */
 PG_API int pg_receive_values(pg_process *self, pg_handler handler, size_t count, const pg_value *pattern);
 
 /* A static table of receivers, compiled when first used and shared by all processes that use it:

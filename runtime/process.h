@@ -158,8 +158,8 @@ PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
 
 /* ---- wait.c */
 
-/* When pg_stop() has lost its patience, this process ends here: wherever it would wait, or has been woken without a reason.
- * Not for attached ones. */
+/* When pg_stop() has lost its patience, this process ends here: wherever it would wait, or has been woken without a
+ * reason.  Not for attached ones. */
 void pgi_end_if_killed(pg_process *p);
 
 bool pgi_sleeper_commit(pgs_task *task);

@@ -455,8 +455,8 @@ static void name_running(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
     if (!p->attached) name_one(rt, p, pid, still_runs, n);
 }
 
-/* Waits until all have ended or the deadline has passed, which is put off to `patience` from now whenever some have; does f
- * to each process at growing intervals. */
+/* Waits until all have ended or the deadline has passed, which is put off to `patience` from now whenever some have;
+ * does f to each process at growing intervals. */
 static bool wait_for_all(pg_runtime *rt, int64_t deadline, int64_t patience,
                          void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
 {

@@ -26,8 +26,7 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 }
 
 /* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is. */
-static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid,
-                                                           pg_message *msg)
+static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *msg)
 {
     if (unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
     pgs_epoch_member *member = pgs_worker_member(w);

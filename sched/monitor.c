@@ -12,9 +12,9 @@
  *   PGS_HANDOVER_NS     the same if it computes, or only waits for a processor
  *   stuck_after         it is reported, once
  *
- * Blockers come in crowds, and each new worker may take the next of them: so for every two that sleep there is one worker
- * more than asked for, and the crowd is met in a few looks.  There is no limit below PGS_WORKERS_MAX, since blockers may
- * wait for one another.
+ * Blockers come in crowds, and each new worker may take the next of them: so for every two that sleep there is one
+ * worker more than asked for, and the crowd is met in a few looks.  There is no limit below PGS_WORKERS_MAX, since
+ * blockers may wait for one another.
  *
  * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its
  * queues still open to thieves.
@@ -43,8 +43,8 @@ static void rescue(pgs_sched *s, pgs_worker *w)
     if (hidden) pgs_ready(s, hidden);
 }
 
-/* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot be
- * read. */
+/* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot
+ * be read. */
 static bool sleeps_in_kernel(int tid)
 {
     char path[48], text[128];

@@ -112,8 +112,8 @@ void pgs_abandon(void) __attribute__((noreturn));
 /* The worker that the calling thread is, or NULL.  Never inlined: the answer changes across each block, and so does the
  * address that it is read from, which a compiler would compute once a function.
  *
- * Rejected: reading it in place by two instructions of assembler (a tenth of a message that is received by blocking): the
- * symbol that they name is lost when a whole program is optimised as one. */
+ * Rejected: reading it in place by two instructions of assembler (a tenth of a message that is received by blocking):
+ * the symbol that they name is lost when a whole program is optimised as one. */
 pgs_worker *pgs_worker_self(void);
 
 /* How a worker begins, so that what is asked for with each message is read without a call. */
@@ -124,8 +124,8 @@ typedef struct pgs_worker_face {
     _Atomic(pgs_task *) lifo; /* the task made ready last; taken by the monitor too, when the owner is stuck */
 } pgs_worker_face;
 
-/* pgs_ready() from a task's code on `worker`, a worker of the task's scheduler.  The second is its path for a task that is
- * bound to a thread, and for the one that leaves the LIFO slot. */
+/* pgs_ready_on(): pgs_ready() from a task's code on `worker`, a worker of the task's scheduler.  The other is its path
+ * for a task that is bound to a thread, and for the one that leaves the LIFO slot. */
 void pgs_ready_elsewhere(pgs_worker *worker, pgs_task *task);
 
 static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)

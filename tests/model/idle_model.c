@@ -54,6 +54,16 @@ int64_t pgs_deadline(int64_t timeout_ns)
     return timeout_ns;
 }
 
+void pgs_thread_begin(pgs_sched *s)
+{
+    (void)s;
+}
+
+void pgs_thread_end(pgs_sched *s)
+{
+    (void)s;
+}
+
 pgs_worker *pgs_worker_new(pgs_sched *s)
 {
     (void)s;

@@ -131,7 +131,8 @@ static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
 static void leave_the_world(pg_process *p, const pgi_end *end)
 {
     pg_runtime *rt = p->rt;
-    pgi_visit visit = pgi_visit_runtime(rt); /* without one, the runtime has stopped: nobody else is left */
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt); /* without one, the runtime has stopped: nobody else is left */
     pg_pid pid = pgi_pid_of(p);
     pg_exit_info info;
     describe(&info, pid, end);

@@ -70,7 +70,8 @@ static int draw_one(const pgi_slots *slots, pg_process *p, FILE *file, edge_list
 int pg_graph(pg_runtime *rt, FILE *file)
 {
     if (!rt || !file) return PG_EINVAL;
-    pgi_visit visit = pgi_visit_runtime(rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
     if (!visit.rt) return PG_ESTOPPED;
     edge_list edges = {0};
     int status = PG_OK;

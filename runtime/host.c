@@ -138,7 +138,8 @@ static void release_host(pgi_host *host)
     pg_process *p = host->process;
     pg_runtime *rt = host->rt;
     if (p->phase != PGI_ENDING) pgi_finish(p, &(pgi_end){.kind = PG_EXIT_NORMAL});
-    pgi_visit visit = pgi_visit_runtime(rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
     uint64_t pid = pgi_pid_of(p).id;
     cas_relaxed(&rt->main, &pid, 0);
     if (visit.rt) pgi_slot_return(&visit, p);

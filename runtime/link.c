@@ -197,7 +197,8 @@ int pg_link(pg_process *self, pg_pid pid)
     if (status != PG_OK) return status;
     pgi_link *link = pgi_link_new(self, NULL);
     if (!link) return PG_ENOMEM;
-    pgi_visit visit = pgi_visit_runtime(self->rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, self->rt);
     if (visit.rt) {
         pgi_look_begin(&visit);
         status = link_in(self, pid, link);
@@ -214,7 +215,8 @@ int pg_unlink(pg_process *self, pg_pid pid)
 {
     int status = check_pair(self, pid);
     if (status != PG_OK) return status;
-    pgi_visit visit = pgi_visit_runtime(self->rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, self->rt);
     pgi_look_begin(&visit);
     pg_process *other = visit.rt ? pgi_slot_find(&self->rt->slots, pid) : NULL;
     if (other) {

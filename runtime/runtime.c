@@ -368,7 +368,8 @@ pg_runtime *pg_start(const pg_options *options)
 /* The visit keeps the slots of those that end meanwhile from being used again; without one nobody is left to do so. */
 static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n), unsigned *n)
 {
-    pgi_visit visit = pgi_visit_runtime(rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
     uint32_t used = load_relaxed(&rt->slots.used);
     for (uint32_t i = 0; i < used; i++) {
         pg_process *p = &rt->slots.base[i];

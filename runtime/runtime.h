@@ -86,27 +86,26 @@ static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
     return local ? &local->cache : NULL;
 }
 
-/* Enters the runtime of a pid; to be left on the same thread, without blocking in between. */
-static inline pgi_visit pgi_visit_pid(pg_pid pid)
+/* Enters the runtime of a pid; to be left on the same thread, without blocking in between.  The visit is filled in where it
+ * lies: one that is returned is copied in halves that were not stored as such, and each copy waits for the store buffer. */
+static inline void pgi_visit_pid(pgi_visit *visit, pg_pid pid)
 {
-    pgi_visit visit = {.rt = NULL};
     uint32_t node = pgi_pid_node(pid);
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
-    if (likely(local && local->node == node)) {
-        visit.rt = local->rt;
-        visit.local = local;
-        visit.worker = w;
-        return visit;
+    if (unlikely(!local || local->node != node)) {
+        pgi_visit_guest(visit, node);
+        return;
     }
-    pgi_visit_guest(&visit, node);
-    return visit;
+    visit->rt = local->rt;
+    visit->local = local;
+    visit->worker = w;
 }
 
 /* The same for a runtime that is known to exist. */
-static inline pgi_visit pgi_visit_runtime(pg_runtime *rt)
+static inline void pgi_visit_runtime(pgi_visit *visit, pg_runtime *rt)
 {
-    return pgi_visit_pid(pgi_pid_make(rt->node, 0, 0));
+    pgi_visit_pid(visit, pgi_pid_make(rt->node, 0, 0));
 }
 
 static inline void pgi_leave(const pgi_visit *visit)

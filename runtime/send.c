@@ -13,7 +13,8 @@ static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
 /* To a process of another runtime than the caller's, or from a thread that is no worker. */
 static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 {
-    pgi_visit visit = pgi_visit_pid(pid);
+    pgi_visit visit;
+    pgi_visit_pid(&visit, pid);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     int status = PG_OK;
     if (!p) {
@@ -95,7 +96,8 @@ int pg_terminate_value(pg_pid pid, pg_value error)
 
 bool pg_is_alive(pg_pid pid)
 {
-    pgi_visit visit = pgi_visit_pid(pid);
+    pgi_visit visit;
+    pgi_visit_pid(&visit, pid);
     bool alive = visit.rt && pgi_slot_find(&visit.rt->slots, pid); /* compared only: no look is needed */
     pgi_leave(&visit);
     return alive;

@@ -202,7 +202,8 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
 static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
 {
     if (!self) return refused(PG_EINVAL);
-    pgi_visit visit = pgi_visit_runtime(self->rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, self->rt);
     if (!visit.rt) return refused(PG_ESTOPPED);
     pg_pid pid = spawn(&visit, linked ? self : NULL, target, options);
     pgi_leave(&visit);
@@ -222,7 +223,8 @@ pg_pid pg_spawn_link_with(pg_process *self, pg_target target, const pg_spawn_opt
 pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *options)
 {
     if (!rt) return refused(PG_EINVAL);
-    pgi_visit visit = pgi_visit_runtime(rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
     if (!visit.rt) return refused(PG_ESTOPPED);
     pg_pid pid = spawn(&visit, NULL, target, options);
     pgi_leave(&visit);
@@ -232,7 +234,8 @@ pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *opt
 /* A process for a host thread: it has no code of its own to begin with. */
 pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
 {
-    pgi_visit visit = pgi_visit_runtime(rt);
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
     if (!visit.rt) return NULL;
     parts of = {.kind = PG_THREAD, .args = &pgi_no_args, .attached = true};
     pg_process *p = NULL;

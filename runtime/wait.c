@@ -105,7 +105,8 @@ static int look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *
 int pg_why(pg_pid pid, pg_exit_info *exit)
 {
     pg_exit_info ignored;
-    pgi_visit visit = pgi_visit_pid(pid);
+    pgi_visit visit;
+    pgi_visit_pid(&visit, pid);
     int status = visit.rt ? look(visit.rt, pid, NULL, exit ? exit : &ignored) : PG_ENOPROC;
     pgi_leave(&visit);
     return status;

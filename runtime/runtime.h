@@ -86,9 +86,9 @@ static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
     return local ? &local->cache : NULL;
 }
 
-/* Enters the runtime of a pid; to be left on the same thread, without blocking in between.  The visit is filled in where
- * it lies: one that is returned is copied in halves that were not stored as such, and each copy waits for the store
- * buffer. */
+/* Enters the runtime of a pid; to be left on the same thread, without blocking in between.  The visit is filled in
+ * where it lies: one that is returned is copied in halves that were not stored as such, and each copy waits for the
+ * store buffer. */
 static inline void pgi_visit_pid(pgi_visit *visit, pg_pid pid)
 {
     uint32_t node = pgi_pid_node(pid);

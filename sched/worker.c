@@ -281,16 +281,17 @@ static void commit(pgs_worker *w, const pgs_after *after)
 static void arrive(void)
 {
     pgs_worker *w = pgs_worker_self();
-    pgs_after after = w->after;
-    w->after.what = PGS_AFTER_NOTHING;
-    switch (after.what) {
+    pgs_after *after = &w->after;
+    enum pgs_after_what what = after->what;
+    after->what = PGS_AFTER_NOTHING;
+    switch (what) {
     case PGS_AFTER_NOTHING: break;
     case PGS_AFTER_REMAKE:
-        pgs_fiber_remake(after.fiber, runner, NULL);
-        keep_fiber(w, after.fiber);
+        pgs_fiber_remake(after->fiber, runner, NULL);
+        keep_fiber(w, after->fiber);
         break;
-    case PGS_AFTER_KEEP: keep_fiber(w, after.fiber); break;
-    case PGS_AFTER_COMMIT: commit(w, &after); break;
+    case PGS_AFTER_KEEP: keep_fiber(w, after->fiber); break;
+    case PGS_AFTER_COMMIT: commit(w, after); break;
     }
 }
 

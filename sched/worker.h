@@ -37,7 +37,7 @@ enum {
 
 /* What the next fiber of a worker has to do for the one that was just left: only then is that one's context saved. */
 typedef struct pgs_after {
-    enum { PGS_AFTER_NOTHING, PGS_AFTER_KEEP, PGS_AFTER_REMAKE, PGS_AFTER_COMMIT } what;
+    enum pgs_after_what { PGS_AFTER_NOTHING, PGS_AFTER_KEEP, PGS_AFTER_REMAKE, PGS_AFTER_COMMIT } what;
     pgs_fiber *fiber; /* KEEP, REMAKE */
     pgs_task *task;   /* COMMIT */
     const pgs_wait *wait;

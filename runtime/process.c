@@ -221,28 +221,29 @@ static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
 }
 
 /* The worker may be another one after each handler: a handler may block. */
-void pgi_run(pgs_worker *w, pgs_task *task)
+pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
 {
     pg_process *p = pgi_of_task(task);
     if (unlikely(p->phase == PGI_NEW)) {
-        if (pgi_begin(p)) return;
-        w = pgs_worker_self();
+        if (pgi_begin(p)) return pgs_worker_self();
+        w = pgs_worker_still(w, task);
     }
     int64_t slice_end = 0;
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
     for (unsigned n = 0;; n++) {
         if (!node) {
             if (unlikely(n == 0 && load_relaxed(&p->rt->killing))) pgi_end_if_killed(p); /* why it runs, maybe */
-            if (likely(rest(p, pgi_cache_of(w)))) return;
+            if (likely(rest(p, pgi_cache_of(w)))) return w;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
         if (unlikely(slice_is_over(w, n, &slice_end))) break;
-        if (handle_next(p, node, pgi_cache_of(w))) return;
-        w = pgs_worker_self();
+        if (handle_next(p, node, pgi_cache_of(w))) return pgs_worker_self();
+        w = pgs_worker_still(w, task);
         node = pgs_mpsc_peek(&p->mailbox);
     }
     pgs_requeue(w, task);
+    return w;
 }
 
 /* -------------------------------------------------------------------------------------------------- about itself */

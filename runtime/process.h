@@ -119,7 +119,7 @@ void pgi_unlock(pg_process *p);
 /* ---- process.c */
 
 /* ops->run: a slice of a green process. */
-void pgi_run(pgs_worker *worker, pgs_task *task);
+pgs_worker *pgi_run(pgs_worker *worker, pgs_task *task);
 
 /* Runs the target.  True: the process has ended, and is gone. */
 bool pgi_begin(pg_process *p);

@@ -114,7 +114,7 @@ bool pgs_idle_park(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
     stop_searching(w);
-    store_relaxed(&w->running, NULL);
+    store_relaxed(&w->face.running, NULL);
     if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
     set_idle(s, w->number);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
@@ -182,7 +182,7 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     pgs_sched *s = w->face.sched;
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
-    store_relaxed(&w->running, NULL);
+    store_relaxed(&w->face.running, NULL);
     store_seq_cst(&w->retired, true); /* partner: pgs_idle_unretire_one; then the look into the queues */
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);

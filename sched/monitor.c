@@ -34,7 +34,7 @@ enum { PGS_LOOK_EVERY_NS = 2000000, PGS_HANDOVER_NS = 10000000 };
 static bool sleeps(pgs_sched *s, pgs_worker *w)
 {
     bool idle = load_relaxed(&s->idle[w->number / 64]) >> w->number % 64 & 1;
-    return idle || load_relaxed(&w->retired) || !load_relaxed(&w->running);
+    return idle || load_relaxed(&w->retired) || !load_relaxed(&w->face.running);
 }
 
 static void rescue(pgs_sched *s, pgs_worker *w)
@@ -67,7 +67,7 @@ typedef struct census {
 static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
 {
     uint64_t steps = load_relaxed(&w->steps);
-    pgs_task *task = load_relaxed(&w->running);
+    pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
     if (!asleep) store_relaxed(&w->slice_over, true); /* who moves, too: its turns may be long */
     if (steps != w->seen_steps || asleep) {

@@ -47,8 +47,8 @@ typedef struct pgs_task {
 /* What the scheduler needs from above. */
 typedef struct pgs_ops {
     /* Runs `task` on the stack of the caller.  The task must not be touched after it has come to rest or was
-     * requeued. */
-    void (*run)(pgs_worker *worker, pgs_task *task);
+     * requeued.  Returns the worker that the call has ended on. */
+    pgs_worker *(*run)(pgs_worker *worker, pgs_task *task);
     /* `task` has kept a worker for `ns` nanoseconds.  From the monitor's thread: the task may have moved on
      * meanwhile. */
     void (*stuck)(void *context, pgs_task *task, int64_t ns);
@@ -121,7 +121,8 @@ typedef struct pgs_worker_face {
     pgs_sched *sched;
     void *local; /* from ops->local_make */
     pgs_epoch_member *member;
-    _Atomic(pgs_task *) lifo; /* the task made ready last; taken by the monitor too, when the owner is stuck */
+    _Atomic(pgs_task *) lifo;    /* the task made ready last; taken by the monitor too, when the owner is stuck */
+    _Atomic(pgs_task *) running; /* NULL between tasks; written by the owner */
 } pgs_worker_face;
 
 /* pgs_ready_on(): pgs_ready() from a task's code on `worker`, a worker of the task's scheduler.  The other is its path
@@ -136,6 +137,19 @@ static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)
         if (!task) return;
     }
     pgs_ready_elsewhere(worker, task);
+}
+
+/* What it runs now, or NULL. */
+static inline pgs_task *pgs_worker_task(const pgs_worker *worker)
+{
+    return load_relaxed(&((pgs_worker_face *)(uintptr_t)worker)->running);
+}
+
+/* The worker that the caller, code of `task`, is on, where it was on `worker` some time before: a look instead of a call.
+ * A worker that a task has left does not have it as its running one before it has come back. */
+static inline pgs_worker *pgs_worker_still(pgs_worker *worker, const pgs_task *task)
+{
+    return likely(pgs_worker_task(worker) == task) ? worker : pgs_worker_self();
 }
 
 static inline void *pgs_worker_local(const pgs_worker *worker)
@@ -153,7 +167,6 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
     return ((const pgs_worker_face *)(const void *)worker)->sched;
 }
 
-pgs_task *pgs_worker_task(const pgs_worker *worker); /* what it runs now */
 
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);

@@ -211,7 +211,7 @@ static pgs_task *find_work(pgs_worker *w)
         if (unlikely(w->turns_left == 0)) pgs_idle_retire_if_surplus(w);
         pgs_task *task = take_own(w);
         if (!task) {
-            store_relaxed(&w->running, NULL);
+            store_relaxed(&w->face.running, NULL);
             if (pgs_idle_retire_if_surplus(w)) continue;
             if (pgs_wheel_expire(&w->wheel, pgs_now())) continue;
             task = search(w);
@@ -306,7 +306,7 @@ static void go(pgs_worker *w, pgs_fiber *to)
 static inline void begin(pgs_worker *w, pgs_task *task)
 {
     store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
-    store_relaxed(&w->running, task);
+    store_relaxed(&w->face.running, task);
     pgs_epoch_quiesce(&w->face.sched->epoch, &w->member);
 }
 
@@ -323,20 +323,18 @@ static void runner(void *unused)
 {
     (void)unused;
     arrive();
+    pgs_worker *w = pgs_worker_self();
     for (;;) {
-        pgs_worker *w = pgs_worker_self();
         pgs_task *task = w->handoff;
         w->handoff = NULL;
         if (!task) task = find_work(w);
-        if (!task) {
-            w->after = (pgs_after){.what = PGS_AFTER_KEEP, .fiber = w->fiber};
-            go(w, &w->native);
-        } else if (task->fiber) {
-            w->after = (pgs_after){.what = PGS_AFTER_KEEP, .fiber = w->fiber};
-            go(w, take_stack(w, task));
-        } else {
+        if (task && !task->fiber) {
             begin(w, task);
-            w->face.sched->ops.run(w, task);
+            w = w->face.sched->ops.run(w, task);
+        } else {
+            w->after = (pgs_after){.what = PGS_AFTER_KEEP, .fiber = w->fiber};
+            go(w, task ? take_stack(w, task) : &w->native);
+            w = pgs_worker_self();
         }
     }
 }
@@ -353,6 +351,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
     task->fiber = w->fiber;
     w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer};
     if (to) {
+        store_relaxed(&w->face.running, NULL); /* see pgs_worker_still */
         w->handoff = next;
     } else {
         to = take_stack(w, next);
@@ -425,11 +424,6 @@ void *pgs_worker_main(void *arg)
     pgs_thread_end(w->face.sched);
     current = NULL;
     return NULL;
-}
-
-pgs_task *pgs_worker_task(const pgs_worker *w)
-{
-    return load_relaxed(&((pgs_worker *)(uintptr_t)w)->running);
 }
 
 bool pgs_worker_progress(pgs_worker *w)

@@ -66,7 +66,6 @@ struct pgs_worker {
 
     /* Written by the owner, read by the monitor. */
     PGS_ALIGNED _Atomic(uint64_t) steps; /* grows with each task and each message */
-    _Atomic(pgs_task *) running;         /* NULL between tasks */
     _Atomic(int) tid;                    /* of its thread; 0 until that has begun */
 
     /* Written by the monitor, or by whoever wakes this worker. */

@@ -89,7 +89,7 @@ static void stop(void)
 static void run(pgs_worker *w, pgs_task *task)
 {
     job *j = container_of(task, job, task);
-    store_relaxed(&w->running, task);
+    store_relaxed(&w->face.running, task);
     if (j->kind == WAITS_FOR_NEXT) pgs_parker_park(&j->parker, PGS_NEVER);
     if (j > jobs && j[-1].kind == WAITS_FOR_NEXT) pgs_parker_unpark(&j[-1].parker);
     if (j->kind == WAITS_FOR_MONITOR) {
@@ -245,7 +245,7 @@ static void setup(int count)
         w->face.sched = &sched;
         w->number = i;
         w->searching = true;
-        store_relaxed(&w->running, NULL);
+        store_relaxed(&w->face.running, NULL);
         store_relaxed(&w->face.lifo, NULL);
         store_relaxed(&w->retired, false);
         store_relaxed(&w->wheel.next, PGS_NEVER);

@@ -39,11 +39,12 @@ static inline job *of_task(pgs_task *task)
     return container_of(task, job, task);
 }
 
-static inline void run(pgs_worker *w, pgs_task *task)
+static inline pgs_worker *run(pgs_worker *w, pgs_task *task)
 {
     CHECK(w == pgs_worker_self() && pgs_worker_task(w) == task && pgs_worker_sched(w) == sched);
     CHECK(pgs_worker_local(w) == &dummy_local);
     of_task(task)->run(of_task(task));
+    return pgs_worker_self();
 }
 
 static inline void stuck(void *context, pgs_task *task, int64_t ns)

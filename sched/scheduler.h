@@ -167,7 +167,6 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
     return ((const pgs_worker_face *)(const void *)worker)->sched;
 }
 
-
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);
 

@@ -145,8 +145,8 @@ static inline pgs_task *pgs_worker_task(const pgs_worker *worker)
     return load_relaxed(&((pgs_worker_face *)(uintptr_t)worker)->running);
 }
 
-/* The worker that the caller, code of `task`, is on, where it was on `worker` some time before: a look instead of a call.
- * A worker that a task has left does not have it as its running one before it has come back. */
+/* The worker that the caller, code of `task`, is on, where it was on `worker` some time before: a look instead of a
+ * call.  A worker that a task has left does not have it as its running one before it has come back. */
 static inline pgs_worker *pgs_worker_still(pgs_worker *worker, const pgs_task *task)
 {
     return likely(pgs_worker_task(worker) == task) ? worker : pgs_worker_self();

@@ -27,7 +27,7 @@ for source in examples/*.c examples/*.cc; do
     grep -qF "\`$source\`" README.md || { echo "README.md: does not name $source"; status=1; }
 done
 while read -r option; do
-    grep -q "$option" cmake/Options.cmake || { echo "README.md: there is no option $option"; status=1; }
+    grep -q "$option" tools/cmake/Options.cmake || { echo "README.md: there is no option $option"; status=1; }
 done < <(grep -oE 'PARAGRAM_[A-Z]+' README.md | sort -u)
 while read -r name; do
     grep -qw "$name" include/paragram.h include/paragram/*.h || { echo "README.md: the header has no $name"; status=1; }

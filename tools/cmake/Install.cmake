@@ -15,7 +15,7 @@ foreach(kind shared static)
     install(EXPORT paragram-${kind} NAMESPACE paragram:: DESTINATION ${package_dir})
 endforeach()
 
-configure_package_config_file(cmake/paragramConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/paragramConfig.cmake
+configure_package_config_file(tools/cmake/paragramConfig.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/paragramConfig.cmake
     INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/paragramConfigVersion.cmake
     COMPATIBILITY SameMinorVersion)
@@ -26,5 +26,5 @@ install(FILES ${CMAKE_CURRENT_BINARY_DIR}/paragramConfig.cmake ${CMAKE_CURRENT_B
 file(RELATIVE_PATH PARAGRAM_PC_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
 file(RELATIVE_PATH PARAGRAM_PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
 file(RELATIVE_PATH PARAGRAM_PC_INCLUDEDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
-configure_file(cmake/paragram.pc.in ${CMAKE_CURRENT_BINARY_DIR}/paragram.pc @ONLY)
+configure_file(tools/cmake/paragram.pc.in ${CMAKE_CURRENT_BINARY_DIR}/paragram.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/paragram.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -204,6 +204,8 @@ pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 {
     if (unlikely(is_full(rt))) return NULL;
     if (unlikely(cache->free_count == 0)) {
+        if (cache == &rt->foreign.slots)
+            seal(rt, cache); /* a worker's is sealed when it is idle; this one by nobody else */
         empty_bags(rt, cache);
         if (cache->free_count == 0) insist(rt, cache);
         if (cache->free_count == 0 && !refill(&rt->slots, cache)) return NULL;

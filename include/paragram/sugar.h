@@ -111,6 +111,8 @@
 
 #else /* C++ */
 
+/* What takes text is inlined by force: a literal's value is then known when the program is compiled, as it is in C. */
+
 inline pg_value pg_v(bool b)
 {
     return pg_v_bool(b);
@@ -167,7 +169,7 @@ inline pg_value pg_v(double d)
 {
     return pg_v_float(d);
 }
-inline pg_value pg_v(const char *s)
+PG_ALWAYS_INLINE inline pg_value pg_v(const char *s)
 {
     return pg_v_str(s);
 }
@@ -217,46 +219,47 @@ template <size_t N> inline pg_value pg_v(const pg_sequence<N> &sequence)
     return sequence;
 }
 
-template <class... A> inline pg_sequence<sizeof...(A)> pg_tuple(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_tuple(const A &...a)
 {
     return {pg_tuple_of, {pg_v(a)..., pg_v_nil()}};
 }
 
-template <class... A> inline pg_sequence<sizeof...(A)> pg_list(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_list(const A &...a)
 {
     return {pg_list_of, {pg_v(a)..., pg_v_nil()}};
 }
 
-template <class... A> inline pg_sequence<sizeof...(A)> pg_dict(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_dict(const A &...a)
 {
     return {pg_dict_of, {pg_v(a)..., pg_v_nil()}};
 }
 
-template <class... A> inline int pg_send(pg_pid pid, const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline int pg_send(pg_pid pid, const A &...a)
 {
-    const pg_value values[] = {pg_v(a)..., pg_v_nil()};
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_send_values(pid, sizeof...(A), values);
 }
 
-template <class... A> inline int pg_receive(pg_process *self, pg_handler handler, const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline int pg_receive(pg_process *self, pg_handler handler, const A &...a)
 {
-    const pg_value values[] = {pg_v(a)..., pg_v_nil()};
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_receive_values(self, handler, sizeof...(A), values);
 }
 
-template <class... A> inline int pg_on(pg_table *table, pg_handler handler, const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline int pg_on(pg_table *table, pg_handler handler, const A &...a)
 {
-    const pg_value values[] = {pg_v(a)..., pg_v_nil()};
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_on_values(table, handler, sizeof...(A), values);
 }
 
-template <class... A> inline int pg_recv_match(pg_process *self, const pg_message **msg, int64_t timeout, const A &...a)
+template <class... A>
+PG_ALWAYS_INLINE inline int pg_recv_match(pg_process *self, const pg_message **msg, int64_t timeout, const A &...a)
 {
-    const pg_value values[] = {pg_v(a)..., pg_v_nil()};
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_recv_match_values(self, msg, timeout, sizeof...(A), values);
 }
 
-template <class T> inline bool pg_matches(const pg_term *term, const T &value)
+template <class T> PG_ALWAYS_INLINE inline bool pg_matches(const pg_term *term, const T &value)
 {
     return pg_matches_value(term, pg_v(value));
 }
@@ -266,12 +269,13 @@ template <class T> [[noreturn]] inline void pg_fail_with(pg_process *self, const
     pg_fail_value(self, pg_v(value));
 }
 
-template <class T> inline int pg_terminate_with(pg_pid pid, const T &value)
+template <class T> PG_ALWAYS_INLINE inline int pg_terminate_with(pg_pid pid, const T &value)
 {
     return pg_terminate_value(pid, pg_v(value));
 }
 
-template <class T> inline const pg_term *pg_term_lookup(pg_process *self, const pg_term *term, const T &key)
+template <class T>
+PG_ALWAYS_INLINE inline const pg_term *pg_term_lookup(pg_process *self, const pg_term *term, const T &key)
 {
     return pg_term_lookup_value(self, term, pg_v(key));
 }

@@ -130,19 +130,32 @@ static inline pgs_task *take_newest(pgs_worker *w)
     return task_of(pgs_injector_pop(&w->fifo));
 }
 
+/* Some of those that came from outside: the oldest to be run, the others into the deque, to be taken in their order.  One
+ * at a time would be one for all the turns between two looks, while a thread outside makes a thousand of them ready. */
+static pgs_task *take_injected(pgs_worker *w)
+{
+    pgs_task *batch[PGS_INJECTED_BATCH];
+    unsigned n = 0;
+    while (n < PGS_INJECTED_BATCH) {
+        batch[n] = task_of(pgs_injector_pop(&w->face.sched->injector));
+        if (!batch[n]) break;
+        n++;
+    }
+    if (n == 0) return NULL;
+    while (n > 1) push_shared(w, batch[--n]);
+    return batch[0];
+}
+
 /* What would starve if only the newest were taken; and timers. */
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
     pgs_wheel_expire(&w->wheel, pgs_now());
     uint32_t round = w->looks++;
-    if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) {
-        pgs_task *task = pgs_deque_take_oldest(&w->deque);
-        if (task) return task;
-    }
-    pgs_injector *first = round % 2 ? &w->fifo : &w->face.sched->injector;
-    pgs_injector *second = round % 2 ? &w->face.sched->injector : &w->fifo;
-    pgs_task *task = task_of(pgs_injector_pop(first));
-    return task ? task : task_of(pgs_injector_pop(second));
+    pgs_task *task = NULL;
+    if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) task = pgs_deque_take_oldest(&w->deque);
+    if (!task && round % 2 == 0) task = take_injected(w);
+    if (!task) task = task_of(pgs_injector_pop(&w->fifo));
+    return task ? task : take_injected(w);
 }
 
 /* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough:
@@ -170,7 +183,7 @@ static inline pgs_task *take_own(pgs_worker *w)
 static pgs_task *steal(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    pgs_task *task = task_of(pgs_injector_pop(&s->injector));
+    pgs_task *task = take_injected(w);
     if (task) return task;
     unsigned n = load_relaxed(&s->workers), start = pgs_random_below(&w->random, n);
     for (unsigned i = 0; i < n; i++) {

@@ -47,28 +47,28 @@ static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t dead
     }
 }
 
-/* Takes `node`, which stands behind `before`, for the caller of a receive. */
-static pg_message *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
+/* `node` is the first behind the head, and becomes the head. */
+static pgs_mpsc_node *advance(pg_process *p, pgs_mpsc_node *node)
+{
+    pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
+    if (released) pgi_release(p, released);
+    return node;
+}
+
+/* Takes `node`, which stands behind `before`, as what is received.  Returns the node to go on from. */
+static pgs_mpsc_node *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
 {
     pg_message *msg = pgi_of_node(node);
     p->received = msg;
-    if (before == p->mailbox.head) {
-        pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
-        if (released) pgi_release(p, released);
-    } else {
-        msg->flags |= pgs_mpsc_unlink(before, node) ? PGI_LOOSE : PGI_CONSUMED;
-    }
-    return msg;
+    if (before == p->mailbox.head) return advance(p, node);
+    msg->flags |= pgs_mpsc_unlink(before, node) ? PGI_LOOSE : PGI_CONSUMED;
+    return before;
 }
 
 /* A consumed node in the middle, met again: it goes if it can.  Returns the node to go on from. */
 static pgs_mpsc_node *pass_consumed(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
 {
-    if (before == p->mailbox.head) {
-        pgs_mpsc_node *released = pgs_mpsc_advance(&p->mailbox, node);
-        if (released) pgi_release(p, released);
-        return node;
-    }
+    if (before == p->mailbox.head) return advance(p, node);
     if (!pgs_mpsc_unlink(before, node)) return node;
     pgi_release(p, node);
     return before;
@@ -139,9 +139,8 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
         }
         if (msg->kind != PGI_USER && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
         if (!pattern || pgi_pattern_match(pattern, msg)) {
-            bool first = last == p->mailbox.head;
-            *out = take(p, last, node);
-            if (first) last = p->mailbox.head;
+            last = take(p, last, node);
+            *out = p->received;
             status = PG_OK;
             break;
         }

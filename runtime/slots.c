@@ -78,6 +78,13 @@ static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
     *bag = (pgi_bag){0};
 }
 
+static void empty_oldest_bag(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    empty_bag(rt, cache, &cache->resting[cache->oldest]);
+    cache->oldest = (cache->oldest + 1) % PGI_BAGS;
+    cache->bags--;
+}
+
 static void seal(pg_runtime *rt, pgi_slot_cache *cache)
 {
     if (cache->filling.count == 0 || cache->bags == PGI_BAGS) return; /* a full ring: the bag grows */
@@ -90,14 +97,10 @@ static void empty_bags(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgs_epoch *epoch = pgs_sched_epoch(rt->sched);
     if (cache->bags > 0) pgs_epoch_try_advance(epoch);
-    while (cache->bags > 0 && pgs_epoch_passed(epoch, cache->resting[cache->oldest].stamp)) {
-        empty_bag(rt, cache, &cache->resting[cache->oldest]);
-        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
-        cache->bags--;
-    }
+    while (cache->bags > 0 && pgs_epoch_passed(epoch, cache->resting[cache->oldest].stamp)) empty_oldest_bag(rt, cache);
 }
 
-static void settle(pg_runtime *rt, pgi_slot_cache *cache)
+void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
 {
     seal(rt, cache);
     empty_bags(rt, cache);
@@ -220,14 +223,9 @@ void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
     p->next_free = cache->filling.first;
     cache->filling.first = p;
     if (likely(++cache->filling.count < PGI_BAG)) return;
-    settle(rt, cache);
+    pgi_slots_tidy(rt, cache);
     if (unlikely(cache->bags == PGI_BAGS)) insist(rt, cache);
     if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);
-}
-
-void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache)
-{
-    settle(rt, cache);
 }
 
 void pgi_slots_drop_mail(pg_runtime *rt)
@@ -238,10 +236,6 @@ void pgi_slots_drop_mail(pg_runtime *rt)
 
 void pgi_slots_drain(pg_runtime *rt, pgi_slot_cache *cache)
 {
-    while (cache->bags > 0) {
-        empty_bag(rt, cache, &cache->resting[cache->oldest]);
-        cache->oldest = (cache->oldest + 1) % PGI_BAGS;
-        cache->bags--;
-    }
+    while (cache->bags > 0) empty_oldest_bag(rt, cache);
     empty_bag(rt, cache, &cache->filling);
 }

@@ -116,10 +116,12 @@ static void test_oldest_first(void)
 /* ---------------------------------------------------------------------------------------------------- stuck ones */
 
 static _Atomic(bool) go_on;
+static _Atomic(int) sitting;
 
 static void sit(job *self)
 {
     (void)self;
+    add_relaxed(&sitting, 1);
     while (!load_acquire(&go_on)) usleep(500); /* partner: the test */
     finished();
 }
@@ -173,10 +175,12 @@ static void test_stuck(void)
     /* And stuck again: the retired are taken back. */
     int retired = load_relaxed(&sched->retired), before = load_relaxed(&done);
     store_relaxed(&go_on, false);
+    store_relaxed(&sitting, 0);
     for (unsigned i = 0; i < workers; i++) {
         sitters[i].run = sit;
         ready(&sitters[i]);
     }
+    until(&sitting, (int)workers);
     for (int i = 0; i < 100; i++) ready(&more[i]);
     until(&done, before + 100);
     CHECK(load_relaxed(&sched->retired) < retired);

@@ -15,6 +15,7 @@ option(PARAGRAM_WERROR "Treat warnings as errors." ${PROJECT_IS_TOP_LEVEL})
 option(PARAGRAM_BENCHMARKS "Build the benchmarks (needs Google Benchmark)." OFF)
 set(PARAGRAM_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread (use clang for thread).")
+option(PARAGRAM_FUZZ "Build the fuzz targets (needs clang)." OFF)
 set_property(CACHE PARAGRAM_FIBER PROPERTY STRINGS auto asm ucontext)
 set_property(CACHE PARAGRAM_ALLOCATOR PROPERTY STRINGS auto jemalloc malloc)
 
@@ -86,4 +87,11 @@ if(PARAGRAM_SANITIZE)
     target_compile_options(paragram_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${PARAGRAM_SANITIZE}
         -fno-sanitize-recover=all -fno-omit-frame-pointer>)
     target_link_options(paragram_flags INTERFACE -fsanitize=${PARAGRAM_SANITIZE})
+endif()
+# What a fuzzer steers by: counters in everything; its main() is in the fuzz targets only.
+if(PARAGRAM_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "PARAGRAM_FUZZ needs clang, not ${CMAKE_C_COMPILER_ID}")
+    endif()
+    target_compile_options(paragram_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
 endif()

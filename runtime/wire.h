@@ -1,0 +1,151 @@
+/* wire.h - what lies on the rings between the operating-system processes of a program: frames, and message blocks.
+ *
+ * Everything on a ring is a frame: a header of 32 bytes and a body, padded with zeros to a multiple of 16,
+ * contiguous, at a multiple of 16.  What comes from a peer is checked before it means anything, and only after it
+ * was copied into private memory, where the peer cannot change it any more: first the header, then the body.  Not
+ * one byte of what is refused has been used; what is accepted may be read by every function that reads messages.
+ *
+ * The wire form of a message is its block (message.h) with nothing left to choose: `node` and `flags` are zero,
+ * `units` is what the message takes and not what its block happened to have, and the data lie as message.c fills
+ * them in, depth first: the text or the elements of each term begin where those of the term before it, with all that
+ * lies beneath, have ended, and the message ends with the last of them.  Bytes behind a text are zero, the pairs of
+ * a dict ascend.  So two messages are alike when their bytes are, but for the zeros and NaNs that term.h calls
+ * equal; one pass checks a message, since no data can be reached by two ways; and nothing leaves that was not sent:
+ * the block of a message has bytes behind its end, and a dict that was written out of order has holes, that hold
+ * what the memory held before.  pgi_wire_prepare() gives a message this form, by copying the few that do not have
+ * it.
+ *
+ * Whether the bytes of a str are UTF-8 is not asked: a str may hold any bytes (value.h), and printing escapes
+ * them. */
+#ifndef PGI_WIRE_H
+#define PGI_WIRE_H
+
+#include "message.h"
+
+typedef struct pgi_frame {
+    uint32_t length; /* of the body, in bytes, without its padding */
+    uint8_t type;
+    uint8_t flags, spare[2]; /* zero but as told by the type */
+    uint64_t to, from;       /* pids */
+    uint64_t word;
+} pgi_frame;
+
+_Static_assert(sizeof(pgi_frame) == 32, "the body follows at a multiple of 16");
+
+/* The types.  Of `to`, `from`, `word` and the body a frame has those that are named behind its type, and the
+ * others are zero.  A pid that is named is not null, unless "or none" is said.  (exit, pid) is a message of kind
+ * PGI_DOWN. */
+enum {
+    PGI_F_MESSAGE = 1, /* to; body: a message of kind PGI_USER */
+    PGI_F_PART,        /* a piece of a message that is longer than a frame may be.  flags: the type of frame that the
+                          whole would have been, MESSAGE, TERMINATE or DOWN; to, from as that has them; word: bytes
+                          that are still to come after this piece, 0 in the last; body: a multiple of 16 bytes */
+    PGI_F_TERMINATE,   /* to; body: (exit), of kind PGI_TERMINATE */
+    PGI_F_DOWN,        /* to, from: the linked process that has ended; body: (exit, pid) */
+    PGI_F_LINK,        /* to, from */
+    PGI_F_UNLINK,      /* to, from */
+    PGI_F_SPAWN,       /* the first frame to a child; body: pgi_spawn_body */
+    PGI_F_ASK,         /* to, from: a pid of the node that asks, word: the number of the ask, flags: PGI_ASK_...;
+                          PGI_ASK_SPAWN: to, or none; body: pgi_spawn_body */
+    PGI_F_ANSWER,      /* to, from or none, word: the number of the ask; body: (exit, pid), or nothing */
+    PGI_F_CANCEL,      /* to or none, from, word: the number of the ask */
+    PGI_F_STOP,        /* nothing */
+    PGI_F_NODE_DOWN,   /* from: a pid of the node; body: (exit, pid) */
+    PGI_F_ENDED,       /* from: the first process of the child, which has ended; body: (exit, pid) */
+    PGI_F_GOODBYE,     /* word */
+    PGI_F_LOG,         /* flags: the pg_log_level; body: the text, at least one byte */
+    PGI_F_TYPES
+};
+
+/* What is asked. */
+enum { PGI_ASK_WHY = 1, PGI_ASK_WAIT, PGI_ASK_SPAWN };
+
+/* A frame that is well-formed so far, but not all of whose bytes can be read. */
+enum { PGI_WIRE_PART = 1 };
+
+/* The bytes of a body with its padding, and those that the whole frame takes of a ring. */
+static inline size_t pgi_frame_padded(size_t length)
+{
+    return (length + 15) & ~(size_t)15;
+}
+
+static inline size_t pgi_frame_bytes(const pgi_frame *frame)
+{
+    return sizeof *frame + pgi_frame_padded(frame->length);
+}
+
+/* Judges a header, which was copied from a ring of `capacity` bytes; `readable` bytes of it, from the header's
+ * first on, may be read.  PG_OK: the type is known, the frame has the fields of its type and no others, and its
+ * bytes are there.  PG_EINVAL: not so.  PGI_WIRE_PART: all of it but the last.  A peer publishes whole frames, so
+ * whoever reads a ring takes that for PG_EINVAL too; it is told apart for those who read a stream.  The body is not
+ * looked at.  From any thread. */
+int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity);
+
+/* Judges the wire form of a message: `bytes` at `block`, in private memory, aligned to 16.  `kind` is the one
+ * that is wanted: PGI_USER, of any values; PGI_TERMINATE, (exit); PGI_DOWN, (exit, pid).  PG_OK, or PG_EINVAL:
+ * another kind, not the form told above, or a ptr, which means nothing elsewhere.  Reads no byte behind `bytes`,
+ * each at most once for every level of dicts that it is a key in; recursion is bounded by PG_DEPTH_MAX.  From any
+ * thread. */
+int pgi_wire_check(const void *block, size_t bytes, uint8_t kind);
+
+/* Makes a block from pgi_block_alloc() that has passed pgi_wire_check() a message to be freed by
+ * pgi_message_free(). */
+static inline pg_message *pgi_wire_adopt(void *block)
+{
+    pg_message *message = block;
+    message->units = (uint32_t)pgi_block_units(message->units);
+    return message;
+}
+
+/* Whether a message of this program may be sent to another operating-system process: there is no ptr in it. */
+bool pgi_wire_may_cross(const pg_message *message);
+
+/* Brings a message that the caller owns into its wire form, all but the header: where that takes a copy, *message
+ * is the copy afterwards, and the original has been freed.  `*bytes` are those to be sent, header included.  PG_OK;
+ * PG_EINVAL: there is a ptr in it; PG_ENOMEM; *message is what it was, unless PG_OK.  `cache` is the calling
+ * thread's own, or NULL. */
+int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
+
+/* Writes `length` bytes of the wire form of a prepared message, from the byte at `offset` on, to `to`, which may be
+ * memory that a peer writes to: nothing is read from it.  `bytes` as pgi_wire_prepare() said. */
+void pgi_wire_write(const pg_message *message, size_t bytes, size_t offset, void *to, size_t length);
+
+/* The body of PGI_F_SPAWN and PGI_ASK_SPAWN.  Behind it lie the name with its NUL, padded with zeros to a multiple of
+ * 16, and the arguments, the wire form of a message of kind PGI_USER. */
+typedef struct pgi_spawn_body {
+    uint64_t target;      /* where the code is, or 0 */
+    uint64_t parent;      /* the pid that spawns */
+    uint64_t main;        /* the pid of the main process */
+    uint64_t table;       /* where the table of receivers is, or 0 */
+    uint32_t name_length; /* without the NUL; 0: no name */
+    uint32_t args_bytes;  /* 0: no arguments */
+} pgi_spawn_body;
+
+_Static_assert(sizeof(pgi_spawn_body) == 40, "the name follows without a gap");
+
+/* The bytes of such a body; neither length may exceed UINT32_MAX. */
+size_t pgi_wire_spawn_size(size_t name_length, size_t args_bytes);
+
+/* Writes it to `to`, all pgi_wire_spawn_size() bytes, reading nothing there.  `head` says how long the name is and how
+ * long the arguments, which were prepared; `name` may be NULL where it is empty, `args` where there are none. */
+void pgi_wire_spawn_write(void *to, const pgi_spawn_body *head, const char *name, const pg_message *args);
+
+/* Judges `bytes` at `body`, in private memory, aligned to 16.  PG_OK, or PG_EINVAL: the parts do not make up the
+ * body, the name has a NUL in it, or the arguments are no message.  Addresses and pids are not judged: a peer's
+ * spawn asks for code that runs in its own kind of place. */
+int pgi_wire_spawn_check(const void *body, size_t bytes);
+
+/* The name, "" where there is none, and the arguments, NULL where there are none, of a body that has been judged; they
+ * lie in it. */
+static inline const char *pgi_wire_spawn_name(const pgi_spawn_body *body)
+{
+    return (const char *)(body + 1);
+}
+
+static inline const pg_message *pgi_wire_spawn_args(const pgi_spawn_body *body)
+{
+    size_t at = pgi_frame_padded(sizeof *body + body->name_length + 1);
+    return body->args_bytes != 0 ? (const pg_message *)(const void *)((const char *)body + at) : NULL;
+}
+
+#endif

@@ -102,21 +102,30 @@ static void report(const pg_process *p, size_t size, const char *see)
     }
 }
 
-static void look_at(const void *address)
+const pg_process *pgi_overflow_of(const void *address, size_t *size)
 {
     pgs_worker *w = pgs_worker_self();
     if (!w) {
         uintptr_t at = (uintptr_t)address;
         const pg_process *p = pgi_host_current();
-        if (p && at < own.low && at >= own.low - own.guard) report(p, own.size, "ulimit -s");
-        return;
+        *size = own.size;
+        return p && at < own.low && at >= own.low - own.guard ? p : NULL;
     }
     pgs_task *task = pgs_worker_task(w);
     pgs_stack_pool *pool = pgs_sched_stacks(pgs_worker_sched(w));
     pgs_stack_place place;
-    if (!task || !pgs_stack_pool_find(pool, address, &place) || !place.in_guard) return;
-    const pg_process *p = pgi_of_task(task);
-    if (p->rt->options.report_overflow) report(p, pool->slot_size, "pg_options.stack_size");
+    if (!task || !pgs_stack_pool_find(pool, address, &place) || !place.in_guard) return NULL;
+    *size = pool->slot_size;
+    return pgi_of_task(task);
+}
+
+static void look_at(const void *address)
+{
+    size_t size;
+    const pg_process *p = pgi_overflow_of(address, &size);
+    if (p && p->rt->options.report_overflow) {
+        report(p, size, pgs_worker_self() ? "pg_options.stack_size" : "ulimit -s");
+    }
 }
 
 /* Leaves the signal to whoever had it before.  After the return a fault happens again, a sent signal does not. */

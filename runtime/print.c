@@ -84,14 +84,15 @@ static void print_escaped(pgi_print *p, unsigned char c)
 }
 
 /* What can be shown as it is goes out in runs, so that a long string is cheap. */
-static void print_quoted(pgi_print *p, const char *data, size_t length, bool utf8)
+static void print_escaping(pgi_print *p, const char *data, size_t length, bool utf8, bool quoted)
 {
     const unsigned char *s = (const unsigned char *)data;
     size_t start = 0, i = 0;
-    pgi_print_bytes(p, "\"", 1);
+    if (p->brief && length > p->size) length = p->size;
     while (i < length) {
         size_t part = utf8 || s[i] < 0x80 ? utf8_length(s + i, length - i) : 0;
-        if (part > 1 || (part == 1 && s[i] >= ' ' && s[i] != 0x7f && s[i] != '"' && s[i] != '\\')) {
+        bool special = s[i] < ' ' || s[i] == 0x7f || (quoted && (s[i] == '"' || s[i] == '\\'));
+        if (part > 1 || (part == 1 && !special)) {
             i += part;
             continue;
         }
@@ -100,7 +101,18 @@ static void print_quoted(pgi_print *p, const char *data, size_t length, bool utf
         start = ++i;
     }
     pgi_print_bytes(p, data + start, length - start);
+}
+
+static void print_quoted(pgi_print *p, const char *data, size_t length, bool utf8)
+{
     pgi_print_bytes(p, "\"", 1);
+    print_escaping(p, data, length, utf8, true);
+    pgi_print_bytes(p, "\"", 1);
+}
+
+void pgi_print_clean(pgi_print *p, const char *data, size_t length)
+{
+    print_escaping(p, data, length, true, false);
 }
 
 /* ----------------------------------------------------------------------------------------------------- scalars */
@@ -200,6 +212,7 @@ static void print_exit(pgi_print *p, const pg_term *parts, unsigned depth)
 {
     size_t length;
     const char *text = pgi_term_text(&parts[1], &length);
+    if (p->brief && length > p->size) length = p->size;
     bool has_error = pgi_term_type(&parts[2]) != PG_T_NIL && !pgi_term_equal(&parts[1], &parts[2]);
     pgi_print_format(p, "exit(%s", pgi_exit_kind_name((int)parts[0].body));
     if (length != 0 || has_error) pgi_print_text(p, ": ");
@@ -220,7 +233,7 @@ static void print_exit(pgi_print *p, const pg_term *parts, unsigned depth)
 static void print_elements(pgi_print *p, unsigned type, size_t count, const pg_term *elements, unsigned depth)
 {
     pgi_print_text(p, opening(type));
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !(p->brief && p->length >= p->size); i++) {
         pgi_print_text(p, separator(type, i));
         print_term(p, &elements[i], depth);
     }

@@ -16,14 +16,17 @@ typedef struct pgi_print {
     size_t size;   /* of buffer; may be 0 */
     size_t length; /* that the text has in full, so far */
     bool stopped;  /* a value was nested too deeply: nothing more is written of it */
+    bool brief;    /* what does not fit is not even looked at, nor counted in full: a bounded number of steps, whatever
+                      the message has become */
 } pgi_print;
 
 /* A printer into `size` bytes at `buffer`, which may be NULL where `size` is 0.  After each of the calls below the
  * buffer holds a terminated string; `length` may exceed what it holds. */
 void pgi_print_init(pgi_print *p, char *buffer, size_t size);
 
-void pgi_print_bytes(pgi_print *p, const char *data, size_t length);          /* as they are */
-void pgi_print_text(pgi_print *p, const char *text);                          /* as it is */
+void pgi_print_bytes(pgi_print *p, const char *data, size_t length); /* as they are */
+void pgi_print_text(pgi_print *p, const char *text);                 /* as it is */
+void pgi_print_clean(pgi_print *p, const char *data, size_t length); /* escaped as a string is, without its quotes */
 void pgi_print_format(pgi_print *p, const char *format, ...) PG_FORMAT(2, 3); /* each call at most 511 bytes */
 
 void pgi_print_message(pgi_print *p, const pg_message *message);

@@ -24,6 +24,10 @@
 /* Prints one line that says what was violated and where, and aborts. */
 PGS_COLD PGS_NORETURN void pgs_panic(const char *file, int line, const char *format, ...) PGS_PRINTF(3, 4);
 
+/* Unless NULL, told the line before the program aborts.  In the middle of anything: async-signal-safe.  Set while there
+ * is one thread only. */
+extern void (*pgs_on_panic)(const char *line);
+
 /* Always on: a broken invariant stops the program where it broke. */
 #define pgs_assert(x) (likely(x) ? (void)0 : pgs_panic(__FILE__, __LINE__, "assertion failed: %s", #x))
 

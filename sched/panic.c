@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+void (*pgs_on_panic)(const char *line);
+
 /* How much of a buffer of `size` bytes snprintf filled when it returned `length`: texts that do not fit are cut. */
 static size_t filled(int length, size_t size)
 {
@@ -28,6 +30,7 @@ void pgs_panic(const char *file, int line, const char *format, ...)
     va_start(arguments, format);
     used += filled(vsnprintf(text + used, room - used, format, arguments), room - used);
     va_end(arguments);
+    if (pgs_on_panic) pgs_on_panic(text);
     text[used++] = '\n';
     ssize_t written = write(STDERR_FILENO, text, used);
     (void)written; /* Nobody is left to be told. */

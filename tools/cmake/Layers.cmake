@@ -24,10 +24,11 @@ function(paragram_layers suffix backend)
     endif()
     target_compile_definitions(paragram_internals${suffix} INTERFACE
         $<$<BOOL:${PARAGRAM_MAY_JEMALLOC}>:PGI_JEMALLOC=1>
+        $<$<BOOL:${PARAGRAM_HAS_SECCOMP}>:PGI_SECCOMP=1>
         $<$<STREQUAL:${backend},ucontext>:PGS_FIBER_UCONTEXT=1>)
 
     foreach(layer paragram_sched${suffix} paragram_runtime${suffix})
-        target_link_libraries(${layer} PRIVATE paragram_flags PkgConfig::URCU Threads::Threads)
+        target_link_libraries(${layer} PRIVATE paragram_flags ${PARAGRAM_PACKAGES} Threads::Threads)
         target_compile_definitions(${layer} PRIVATE
             $<TARGET_PROPERTY:paragram_internals${suffix},INTERFACE_COMPILE_DEFINITIONS>)
         set_target_properties(${layer} PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
@@ -39,7 +40,7 @@ function(paragram_library name kind suffix)
     add_library(${name} ${kind} $<TARGET_OBJECTS:paragram_sched${suffix}> $<TARGET_OBJECTS:paragram_runtime${suffix}>)
     target_include_directories(${name} INTERFACE
         $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
-    target_link_libraries(${name} PRIVATE PkgConfig::URCU Threads::Threads)
+    target_link_libraries(${name} PRIVATE ${PARAGRAM_PACKAGES} Threads::Threads)
     if(kind STREQUAL "STATIC")
         target_link_libraries(${name} INTERFACE ${PARAGRAM_JEMALLOC_LINK})
     endif()

@@ -5,6 +5,8 @@ set(PARAGRAM_FIBER auto CACHE STRING
     "How fibers switch: asm (x86-64, aarch64), ucontext (any processor), or auto: asm where there is one.")
 set(PARAGRAM_ALLOCATOR auto CACHE STRING
     "What programs get with the static library: jemalloc, malloc, or auto: jemalloc when found (sanitizers: malloc).")
+set(PARAGRAM_SECCOMP auto CACHE STRING
+    "The sandbox that filters system calls, by libseccomp: ON, OFF, or auto: ON when found.")
 option(PARAGRAM_INSTALL "Make `cmake --install` install the headers, both libraries and the package files."
     ${PROJECT_IS_TOP_LEVEL})
 
@@ -17,6 +19,7 @@ set(PARAGRAM_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread (use clang for thread).")
 option(PARAGRAM_FUZZ "Build the fuzz targets (needs clang)." OFF)
 set_property(CACHE PARAGRAM_FIBER PROPERTY STRINGS auto asm ucontext)
+set_property(CACHE PARAGRAM_SECCOMP PROPERTY STRINGS auto ON OFF)
 set_property(CACHE PARAGRAM_ALLOCATOR PROPERTY STRINGS auto jemalloc malloc)
 
 # Languages: C17 with the GNU extensions; the tests compile the public header as C++17 too.
@@ -34,6 +37,20 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu-bp liburcu-cds)
 set(PARAGRAM_PC_REQUIRES "liburcu-bp liburcu-cds")
+set(PARAGRAM_PACKAGES PkgConfig::URCU)
+
+# libseccomp for the sandbox of processes of kind PG_OS.  Without it a spawn that asks for that is refused.
+set(PARAGRAM_HAS_SECCOMP OFF)
+if(PARAGRAM_SECCOMP STREQUAL "auto")
+    pkg_check_modules(SECCOMP IMPORTED_TARGET libseccomp>=2.5)
+elseif(PARAGRAM_SECCOMP)
+    pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
+endif()
+if(PARAGRAM_SECCOMP AND SECCOMP_FOUND)
+    set(PARAGRAM_HAS_SECCOMP ON)
+    string(APPEND PARAGRAM_PC_REQUIRES " libseccomp")
+    list(APPEND PARAGRAM_PACKAGES PkgConfig::SECCOMP)
+endif()
 
 # The allocator. The libraries refer to jemalloc weakly, unless malloc was chosen: they use it in programs that have it.
 # A program that links the static library gets it by PARAGRAM_JEMALLOC_LINK, one word, so that nobody takes its parts

@@ -15,6 +15,12 @@
  * Waking costs what a thousand messages cost, so at most one worker is on its way at a time: whoever takes `searching`
  * from 0 to 1 may wake one, and that one counts as searching from then on.
  *
+ * A worker that parks while there are sources sleeps in epoll_wait, if nobody else does (poller.h).  When it comes
+ * back it runs what the events made ready, and leaves the watch free: to wake another one for it would cost each
+ * event a second core, while most tasks are done, and their worker back, before the next event.  Who is busy for
+ * longer looks at the sources now and then; and after PGS_LOOK_EVERY_NS the monitor wakes a parked worker to watch.
+ * A waker takes the one that watches last.
+ *
  * Invariants:
  *   1. A bit in `idle` is set by its worker and cleared by exactly one: by the waker, who owes an unpark and has
  *      counted the worker as searching, or by the worker itself.
@@ -46,13 +52,13 @@ static bool anyone_idle(pgs_sched *s)
     return false;
 }
 
-/* Unparks some parked worker, which counts as searching from then on. */
-static bool wake_some(pgs_sched *s)
+/* Unparks some parked worker but the one numbered `spared`, which counts as searching from then on. */
+static bool wake_any_but(pgs_sched *s, unsigned spared)
 {
     unsigned words = load_relaxed(&s->workers) / 64 + 1;
     for (unsigned i = 0; i < words && i < PGS_IDLE_WORDS; i++) {
-        uint64_t bits;
-        while ((bits = load_relaxed(&s->idle[i])) != 0) {
+        uint64_t bits, but = spared / 64 == i ? (uint64_t)1 << spared % 64 : 0;
+        while ((bits = load_relaxed(&s->idle[i]) & ~but) != 0) {
             unsigned number = i * 64 + (unsigned)__builtin_ctzll(bits);
             if (!clear_idle(s, number)) continue;
             pgs_parker_unpark(&pgs_worker_at(s, number)->parker);
@@ -62,6 +68,14 @@ static bool wake_some(pgs_sched *s)
     return false;
 }
 
+/* The one that watches the sources only if there is no other. */
+static bool wake_some(pgs_sched *s)
+{
+    uint32_t watch = load_relaxed(&s->poller.watch);
+    if (likely(watch == PGS_WATCH_FREE || watch == PGS_WATCH_MONITOR)) return wake_any_but(s, PGS_WORKERS_MAX);
+    return wake_any_but(s, watch - 1) || wake_any_but(s, PGS_WORKERS_MAX);
+}
+
 void pgs_idle_wake_one(pgs_sched *s)
 {
     do {
@@ -69,9 +83,10 @@ void pgs_idle_wake_one(pgs_sched *s)
         if (!cas_seq_cst(&s->searching, &nobody, 1)) return; /* partner: stop_searching */
         if (wake_some(s)) return;
         sub_seq_cst(&s->searching, 1);
-        /* While this stood as a searcher, a worker may have parked, and a submitter relied on this: look again.
-         * Partners: set_idle in pgs_idle_park, and the push before the look at `searching` in pgs_ready. */
-    } while (anyone_idle(s) && pgs_idle_any_work(s));
+        /* While this stood as a searcher, a worker may have parked, and a submitter or whoever added a source relied on
+         * this: look again.  Partners: set_idle in pgs_idle_park, and the push before the look at `searching` in
+         * pgs_ready. */
+    } while (anyone_idle(s) && (pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller)));
 }
 
 /* True: this was the last one that searched. */
@@ -110,6 +125,24 @@ static void go_online(pgs_worker *w)
     wake_monitor(w->face.sched);
 }
 
+/* Sleeps in epoll_wait if sources want a watcher, else in the futex.  True: with the worker's token. */
+static bool sleep_until(pgs_worker *w, int64_t deadline, bool *watches)
+{
+    pgs_poller *poller = &w->face.sched->poller;
+    *watches = pgs_poller_take(poller, w->number + 1);
+    if (!*watches) return pgs_parker_park(&w->parker, deadline);
+    if (!pgs_parker_poll_begin(&w->parker, poller->kick)) return true;
+    pgs_poller_harvest(poller, deadline);
+    return pgs_parker_poll_end(&w->parker);
+}
+
+/* The worker is awake, and tasks that it makes ready are its own. */
+static void end_watch(pgs_sched *s)
+{
+    if (!load_acquire(&s->stopping)) pgs_poller_fire(&s->poller); /* partner: pgs_sched_stop */
+    pgs_poller_give_back(&s->poller);
+}
+
 bool pgs_idle_park(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
@@ -129,13 +162,30 @@ bool pgs_idle_park(pgs_worker *w)
         return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
     }
     pgs_epoch_member_offline(&s->epoch, &w->member);
-    bool token = pgs_parker_park(&w->parker, pgs_wheel_next(&w->wheel));
+    bool watches, token = sleep_until(w, pgs_wheel_next(&w->wheel), &watches);
     if (!clear_idle(s, w->number)) {
         if (!token) pgs_parker_park(&w->parker, PGS_NEVER); /* as above */
         w->searching = true;
     }
     go_online(w);
+    if (watches) end_watch(s);
     return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
+}
+
+/* ----------------------------------------------------------------------------------------------------- sources */
+
+int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)
+{
+    int error = pgs_poller_add(&s->poller, source, events);
+    if (error) return error;
+    fence_seq_cst(); /* partner: the fence in pgs_idle_park; the source is counted before the look at who sleeps */
+    if (pgs_poller_is_unwatched(&s->poller)) pgs_idle_wake_one(s);
+    return 0;
+}
+
+void pgs_source_remove(pgs_sched *s, pgs_source *source)
+{
+    pgs_poller_remove(&s->poller, source);
 }
 
 /* ---------------------------------------------------------------------------------------------------- retiring */

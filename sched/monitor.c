@@ -21,7 +21,10 @@
  *
  * The monitor looks while anybody runs, and parks with the last worker, so that an idle runtime is really idle; the
  * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque
- * while somebody sleeps. */
+ * while somebody sleeps.
+ *
+ * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
+ * has come from watching for a look: see idle.c. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,6 +91,14 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     found->stuck += asleep_in_kernel || stuck_for >= PGS_HANDOVER_NS;
 }
 
+static void look_at_sources(pgs_sched *s, int64_t now)
+{
+    if (likely(!pgs_poller_is_unwatched(&s->poller))) return;
+    bool for_long = now - load_relaxed(&s->poller.slept_at) >= PGS_LOOK_EVERY_NS;
+    pgs_poller_look(&s->poller, PGS_WATCH_MONITOR);
+    if (for_long && load_relaxed(&s->idle_count) > 0) pgs_idle_wake_one(s);
+}
+
 /* Keeps as many workers moving as were asked for, and some for a crowd of blockers. */
 static void balance(pgs_sched *s, const census *found)
 {
@@ -114,7 +125,8 @@ static bool everyone_sleeps(pgs_sched *s)
 static bool monitor_may_park(pgs_sched *s)
 {
     store_seq_cst(&s->monitor_parked, true); /* partner: wake_monitor in idle.c, after idle_count */
-    if (everyone_sleeps(s) && !pgs_idle_any_work(s)) return true;
+    bool watched = !pgs_poller_is_unwatched(&s->poller);
+    if (watched && everyone_sleeps(s) && !pgs_idle_any_work(s)) return true;
     store_relaxed(&s->monitor_parked, false);
     return false;
 }
@@ -139,6 +151,7 @@ void *pgs_monitor_main(void *arg)
         census found = {0};
         unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
         for (unsigned i = 0; i < n; i++) look_at(s, pgs_worker_at(s, i), now, &found);
+        look_at_sources(s, now);
         balance(s, &found);
     }
     pgs_thread_end(s);

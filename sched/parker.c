@@ -1,4 +1,4 @@
-/* parker.c - park and unpark on a private futex; parker.h has the states and invariants. */
+/* parker.c - park and unpark on a private futex, or by a kick; parker.h has the states and invariants. */
 #include "parker.h"
 
 #include <errno.h>
@@ -7,6 +7,7 @@
 
 #define futex_wait model_futex_wait
 #define futex_wake model_futex_wake
+#define write_kick(kick) model_epoll_post(MODEL_EPOLL_KICK)
 
 #else
 
@@ -34,6 +35,13 @@ static int futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_
 static void futex_wake(_Atomic(uint32_t) *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0);
+}
+
+static void write_kick(int kick)
+{
+    uint64_t one = 1;
+    ssize_t written = write(kick, &one, sizeof one);
+    if (unlikely(written != (ssize_t)sizeof one)) pgs_panic(__FILE__, __LINE__, "a kick failed: error %d", errno);
 }
 
 #endif
@@ -68,9 +76,14 @@ bool pgs_parker_unpark(pgs_parker *p)
 {
     /* Release: partner the acquires of park.  An exchange, not a store: the release sequence of an earlier unpark goes
      * on through it. */
-    if (xchg_release(&p->state, PGS_PARKER_NOTIFIED) != PGS_PARKER_PARKED) return false;
+    uint32_t before = xchg_release(&p->state, PGS_PARKER_NOTIFIED);
+    if (before < PGS_PARKER_PARKED) return false;
     int saved = errno;
-    futex_wake(&p->state);
+    if (before == PGS_PARKER_PARKED) {
+        futex_wake(&p->state);
+    } else {
+        write_kick((int)(before - PGS_PARKER_POLLING));
+    }
     errno = saved;
     return true;
 }

@@ -6,18 +6,26 @@
  *        EMPTY --park--> PARKED --unpark, with a futex wake--> NOTIFIED --park returns true--> EMPTY
  *          |               |
  *          |               `--park, time is up: returns false--> EMPTY
- *          `--unpark, no system call--> NOTIFIED
+ *          |--unpark, no system call--> NOTIFIED
+ *          `--poll_begin--> POLLING --unpark, with a write to the kick--> NOTIFIED --poll_end returns true--> EMPTY
+ *                              `--poll_end returns false--> EMPTY
+ *
+ * POLLING is for an owner that sleeps in epoll_wait instead of in here (poller.h): its state names an eventfd, the
+ * kick, that is among what it waits for.
  *
  * Invariants:
- *   1. PARKED only between the owner's entry into park() and its return.
+ *   1. PARKED only between the owner's entry into park() and its return; POLLING only from poll_begin() to poll_end().
  *   2. A token put by unpark() is consumed by exactly one park() that returns true; the timeout of a park takes the
  *      state by an exchange, so that a token that arrives in the same moment is returned and not lost.
- *   3. What was done before unpark() is visible after the park() that consumed its token.
+ *      poll_end() does likewise.
+ *   3. What was done before unpark() is visible after the park() or poll_end() that consumed its token.
+ *   4. Who finds POLLING writes to the kick, perhaps when the owner has gone on: a kick means nothing by itself.
  *
- * Who may call with whom: unpark with everything; park and try_take by the owner only.
+ * Who may call with whom: unpark with everything; all others by the owner only.
  *
- * Rejected: eventfd (a system call for each unpark, whether or not anybody sleeps); a condition variable (a lock, and
- * two lines touched for one word of news). */
+ * Rejected: eventfd in each case (a system call for each unpark, whether or not anybody sleeps); a condition variable
+ * (a lock, and two lines touched for one word of news); the kick in a field beside the state (who unparks would have
+ * to read it behind the exchange, when the owner may have changed it). */
 #ifndef PGS_PARKER_H
 #define PGS_PARKER_H
 
@@ -25,7 +33,12 @@
 #include "base.h"
 #include "clock.h"
 
-enum pgs_parker_state { PGS_PARKER_EMPTY, PGS_PARKER_PARKED, PGS_PARKER_NOTIFIED };
+enum pgs_parker_state {
+    PGS_PARKER_EMPTY,
+    PGS_PARKER_NOTIFIED,
+    PGS_PARKER_PARKED, /* and all beyond: to be woken */
+    PGS_PARKER_POLLING /* plus the number of the kick's descriptor */
+};
 
 typedef struct pgs_parker {
     _Atomic(uint32_t) state;
@@ -46,6 +59,24 @@ static inline bool pgs_parker_try_take(pgs_parker *p)
 {
     uint32_t expected = PGS_PARKER_NOTIFIED;
     return cas_acquire(&p->state, &expected, PGS_PARKER_EMPTY); /* partner: the exchange in unpark */
+}
+
+/* From now until poll_end() an unpark writes 8 bytes to the eventfd `kick`; false: there was a token, which is
+ * consumed, and poll_end() is not to be called.  Owner only. */
+static inline bool pgs_parker_poll_begin(pgs_parker *p, int kick)
+{
+    uint32_t expected = PGS_PARKER_EMPTY;
+    /* Acquire here and below: partner the exchange in unpark. */
+    if (cas_acquire(&p->state, &expected, PGS_PARKER_POLLING + (uint32_t)kick)) return true;
+    pgs_assert(expected == PGS_PARKER_NOTIFIED);
+    xchg_acquire(&p->state, PGS_PARKER_EMPTY);
+    return false;
+}
+
+/* Consumes a token if there is one.  Owner only. */
+static inline bool pgs_parker_poll_end(pgs_parker *p)
+{
+    return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED; /* partner: the exchange in unpark */
 }
 
 /* Puts a token; wakes the owner if it is asleep, and only then makes a system call.  True: it was asleep.  Any thread.

@@ -42,6 +42,7 @@ static void wait_for_threads(pgs_sched *s)
 
 static void free_sched(pgs_sched *s)
 {
+    pgs_poller_destroy(&s->poller);
     pgs_stack_pool_destroy(&s->stacks);
     free(s);
 }
@@ -71,7 +72,11 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
     pgs_parker_init(&s->starter);
     pgs_injector_init(&s->injector);
     pgs_epoch_init(&s->epoch);
-    int error = pgs_stack_pool_init(&s->stacks, config->stack_size, config->stacks);
+    int error = pgs_poller_init(&s->poller);
+    if (!error) {
+        error = pgs_stack_pool_init(&s->stacks, config->stack_size, config->stacks);
+        if (error) pgs_poller_destroy(&s->poller);
+    }
     if (error) {
         free(s);
         return error;

@@ -34,6 +34,7 @@
 #include "fiber.h"
 #include "mpsc.h"
 #include "parker.h"
+#include "poller.h"
 
 typedef struct pgs_sched pgs_sched;
 typedef struct pgs_worker pgs_worker;
@@ -76,8 +77,8 @@ enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
  * first of them runs, and meaningless on failure.  0, -ENOMEM, -EAGAIN (threads), -EINVAL. */
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops);
 
-/* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more.  Not from a
- * worker. */
+/* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more: sources have
+ * been removed, or are silent.  Not from a worker. */
 void pgs_sched_stop(pgs_sched *sched);
 
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
@@ -169,6 +170,25 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
 
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);
+
+/* Sources: descriptors whose events make tasks ready.  The caller sets fd and fire, and keeps both the structure and
+ * the descriptor until it has removed the source; close it only after that.
+ *
+ * fire(source, events) is called on a worker between two tasks, or on the monitor's thread, one source at a time.  It
+ * may claim tasks and call pgs_ready(); it must not block, add or remove a source (which panics), or use what grace
+ * periods protect.  It may be called for nothing.  While a worker is parked it is called at once, or within some 2 ms
+ * when that worker has still to be woken to watch; while all are busy, after 100 us and the turn that runs then, or
+ * at the monitor's next look, within 2 ms.
+ *
+ * events: as of epoll_ctl(2), with EPOLLET: the next event of a source may come before its task has run, and without
+ * EPOLLET it comes again and again until the descriptor has been read.  The counter of an eventfd need not be read.
+ *
+ * pgs_source_add: 0; -ENOMEM, or what opening the epoll instance (the first time) or epoll_ctl failed with: -EMFILE,
+ * -EPERM (not a descriptor that can be waited for), -EEXIST, ...  Nothing has been added then.  An event that is there
+ * already fires.  After pgs_source_remove has returned fire does not run, and is never called again; it waits for a
+ * call that is under way.  Both: any thread; they leave errno alone. */
+int pgs_source_add(pgs_sched *sched, pgs_source *source, uint32_t events);
+void pgs_source_remove(pgs_sched *sched, pgs_source *source);
 
 /* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other
  * threads are guests. */

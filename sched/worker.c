@@ -146,10 +146,13 @@ static pgs_task *take_injected(pgs_worker *w)
     return batch[0];
 }
 
-/* What would starve if only the newest were taken; and timers. */
+/* What would starve if only the newest were taken; timers; and sources. */
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
-    pgs_wheel_expire(&w->wheel, pgs_now());
+    int64_t now = pgs_now();
+    pgs_wheel_expire(&w->wheel, now);
+    pgs_poller *poller = &w->face.sched->poller;
+    if (pgs_poller_is_due(poller, now)) pgs_poller_look(poller, w->number + 1);
     uint32_t round = w->looks++;
     pgs_task *task = NULL;
     if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) task = pgs_deque_take_oldest(&w->deque);
@@ -209,7 +212,10 @@ static pgs_task *search(pgs_worker *w)
     }
     for (unsigned round = 0; round < PGS_SEARCH_ROUNDS; round++) {
         pgs_epoch_quiesce(&s->epoch, &w->member);
-        pgs_task *task = steal(w);
+        bool look = round % PGS_SOURCES_EVERY == 0 && unlikely(pgs_poller_is_unwatched(&s->poller));
+        pgs_task *task = look && pgs_poller_look(&s->poller, w->number + 1) ? take_newest(w) : NULL;
+        if (task) return task;
+        task = steal(w);
         if (task) return task;
         cpu_relax();
     }

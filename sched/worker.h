@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "deque.h"
 #include "injector.h"
+#include "poller.h"
 #include "scheduler.h"
 #include "timer.h"
 
@@ -32,6 +33,7 @@ enum {
     PGS_INJECTED_BATCH = 16, /* tasks taken from the injector at once */
     PGS_SPARE_FIBERS = 32,   /* kept by a worker in front of the stack pool */
     PGS_SEARCH_ROUNDS = 200, /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
+    PGS_SOURCES_EVERY = 20,  /* of these rounds between looks at the sources */
     PGS_DEQUE_INITIAL = 256,
     PGS_IDLE_WORDS = PGS_WORKERS_MAX / 64
 };
@@ -112,6 +114,7 @@ struct pgs_sched {
 
     pgs_injector injector;
     pgs_epoch epoch;
+    pgs_poller poller;
 };
 
 /* scheduler.c: what each thread calls first and last. */

@@ -97,6 +97,7 @@ static struct {
     int by;
 } freed[MAX_FREED];
 static int freed_count;
+static uint32_t epoll_ready; /* MODEL_EPOLL_... that nobody has harvested */
 
 /* Failure */
 
@@ -495,6 +496,15 @@ void model_spin(void)
     decide();
 }
 
+uint64_t model_moves_of_others(void)
+{
+    uint64_t moves = 0;
+    for (int t = 0; t < thread_count; t++) {
+        if (t != current) moves += threads[t].clock.at[t];
+    }
+    return moves;
+}
+
 int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns)
 {
     struct thread *th = begin(word);
@@ -522,6 +532,39 @@ void model_futex_wake(_Atomic(uint32_t) *word)
             return;
         }
     }
+}
+
+void model_epoll_post(uint32_t events)
+{
+    struct thread *th = begin(&epoll_ready);
+    if (!th) model_fail("an event outside of threads");
+    drain(current);
+    epoll_ready |= events;
+    version++;
+    trace(current, "post", &epoll_ready, epoll_ready);
+    clock_join(&place_of(&epoll_ready)->release, &th->clock);
+    for (int t = 0; t < thread_count; t++) {
+        if (threads[t].status == SLEEPING && threads[t].futex == &epoll_ready) threads[t].status = RUNNING;
+    }
+}
+
+uint32_t model_epoll_wait(int64_t deadline_ns)
+{
+    struct thread *th = begin(&epoll_ready);
+    if (!th) model_fail("a sleep outside of threads");
+    drain(current);
+    if (!epoll_ready && deadline_ns > 0) {
+        trace(current, "sleep", &epoll_ready, 0);
+        th->status = SLEEPING;
+        th->futex = &epoll_ready;
+        th->has_deadline = deadline_ns != INT64_MAX;
+        decide();
+    }
+    uint32_t harvest = epoll_ready;
+    epoll_ready = 0;
+    trace(current, "harvest", &epoll_ready, harvest);
+    take_in(th, place_of(&epoll_ready), MODEL_ACQUIRE);
+    return harvest;
 }
 
 /* Executions */
@@ -556,6 +599,7 @@ static void execute(void)
     preemptions_left = c->preemptions;
     delays_left = c->delays;
     spurious_left = c->spurious;
+    epoll_ready = 0;
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
         th->status = RUNNING;

@@ -48,6 +48,10 @@ PGS_NORETURN void model_fail(const char *format, ...) PGS_PRINTF(1, 2);
 
 #define MODEL_CHECK(x) ((x) ? (void)0 : model_fail("%s:%d: not true: %s", __FILE__, __LINE__, #x))
 
+/* Operations of all threads but the calling one, so far: one who looks around in a loop spins only if there have been
+ * none since the loop began. */
+uint64_t model_moves_of_others(void);
+
 /* The calling thread reads or writes plain memory, named by its address. */
 void model_read(const void *address);
 void model_write(const void *address);

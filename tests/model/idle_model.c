@@ -5,6 +5,8 @@
  * ones too.  What is copied here is small: a worker's loop (find_work in worker.c), the foreign half of pgs_ready, and
  * the end (stop_threads in scheduler.c), which comes when the last job is done.
  *
+ * The poller is its header, with an epoll instance of the explorer's: an event is a bit, which fire turns into a job.
+ *
  * Invariants checked:
  *   1. No job stays in a queue while workers are parked and no waker is under way: a lost wake-up is a deadlock, since
  *      the end does not come.  A job may wait inside for another, so a worker that only will be free one day does not
@@ -12,7 +14,9 @@
  *   2. Each unpark that is owed is delivered: whoever waits for it would wait for ever.
  *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
  *      bits.
- *   4. The monitor does not stay parked while a worker works. */
+ *   4. The monitor does not stay parked while a worker works.
+ *   5. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
+ *      source that has just been added: the job would not be done. */
 #include "explorer.h"
 #include "worker.h"
 
@@ -34,8 +38,18 @@ static int undone;
 static bool timer_armed;
 static _Atomic(uint32_t) submitting[SUBMITTERS]; /* inside a push: until it ends no pop succeeds */
 static _Atomic(pgs_parker *) wants_monitor;
+static int event_job; /* the job that an event makes ready */
 
-/* ------------------------------------------------------------------- what the sources need, and no case comes to */
+static void submit(int submitter, job *j)
+{
+    store_relaxed(&submitting[submitter], 1);
+    pgs_injector_push(&sched.injector, &j->task.link);
+    store_relaxed(&submitting[submitter], 0);
+    fence_seq_cst(); /* as in pgs_ready */
+    pgs_idle_hint(&sched);
+}
+
+/* --------------------------------------------------------------------------------------------- what is not included */
 
 unsigned pgs_wheel_expire_due(pgs_wheel *w, int64_t now)
 {
@@ -44,9 +58,44 @@ unsigned pgs_wheel_expire_due(pgs_wheel *w, int64_t now)
     return 0;
 }
 
+/* Nobody has come from watching for long, so that the monitor may do all that it ever does. */
 int64_t pgs_now(void)
 {
+    return 1000000000;
+}
+
+int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
+{
+    (void)source;
+    (void)events;
+    add_seq_cst(&p->sources, 1);
     return 0;
+}
+
+void pgs_poller_remove(pgs_poller *p, pgs_source *source)
+{
+    (void)p;
+    (void)source;
+}
+
+void pgs_poller_harvest(pgs_poller *p, int64_t deadline)
+{
+    MODEL_CHECK(load_relaxed(&p->watch) != PGS_WATCH_FREE);
+    p->found = (model_epoll_wait(deadline) & MODEL_EPOLL_EVENT) != 0;
+}
+
+/* A worker pushes to its own deque, the monitor to the injector. */
+void pgs_poller_fire(pgs_poller *p)
+{
+    if (p->found == 0) return;
+    p->found = 0;
+    uint32_t watch = load_relaxed(&p->watch);
+    if (watch == PGS_WATCH_MONITOR) {
+        submit(1, &jobs[event_job]);
+        return;
+    }
+    pgs_deque_push(&workers[watch - 1].deque, &jobs[event_job].task);
+    pgs_idle_hint(&sched);
 }
 
 int64_t pgs_deadline(int64_t timeout_ns)
@@ -166,15 +215,6 @@ static void worker_1(void)
 
 /* ------------------------------------------------------------------------------------------------------- the others */
 
-static void submit(int submitter, job *j)
-{
-    store_relaxed(&submitting[submitter], 1);
-    pgs_injector_push(&sched.injector, &j->task.link);
-    store_relaxed(&submitting[submitter], 0);
-    fence_seq_cst(); /* as in pgs_ready */
-    pgs_idle_hint(&sched);
-}
-
 static void submit_first(void)
 {
     submit(0, &jobs[0]);
@@ -201,18 +241,31 @@ static void late_waker(void)
 static void monitor(void)
 {
     while (!load_acquire(&sched.stopping)) {
+        uint64_t moves = model_moves_of_others(); /* what comes during a look is seen by the next one */
         if (everyone_sleeps(&sched) && monitor_may_park(&sched)) {
             pgs_parker_park(&sched.monitor_parker, PGS_NEVER);
             store_relaxed(&sched.monitor_parked, false);
             continue;
         }
+        look_at_sources(&sched, pgs_now());
         pgs_parker *waits = xchg_seq_cst(&wants_monitor, NULL);
         if (waits) {
             pgs_parker_unpark(waits);
             return;
         }
-        cpu_relax();
+        if (model_moves_of_others() == moves) cpu_relax();
     }
+}
+
+static void device(void)
+{
+    model_epoll_post(MODEL_EPOLL_EVENT);
+}
+
+static void device_is_added(void)
+{
+    pgs_source_add(&sched, NULL, 0);
+    device();
 }
 
 /* The monitor takes a worker back, if one has retired by then. */
@@ -236,6 +289,9 @@ static void setup(int count)
     store_relaxed(&sched.retired, 0);
     store_relaxed(&sched.idle[0], 0);
     store_relaxed(&sched.monitor_parked, false);
+    store_relaxed(&sched.poller.sources, 0);
+    store_relaxed(&sched.poller.watch, PGS_WATCH_FREE);
+    sched.poller.found = 0;
     store_relaxed(&wants_monitor, NULL);
     pgs_parker_init(&sched.monitor_parker);
     pgs_injector_init(&sched.injector);
@@ -306,6 +362,60 @@ static void with_surplus(void)
     store_relaxed(&sched.surplus, 1);
 }
 
+/* The first job is a submitter's, or the event's itself; the second, if there is one, is the event's. */
+static void with_sources(int count)
+{
+    setup(count);
+    event_job = count - 1;
+    store_relaxed(&sched.poller.sources, 1);
+}
+
+static void event(void)
+{
+    with_sources(1);
+}
+
+static void event_and_job(void)
+{
+    with_sources(2);
+}
+
+/* The worker that found the event is busy until the other one has done the submitter's job. */
+static void event_waits(void)
+{
+    with_sources(2);
+    event_job = 0;
+    jobs[0].kind = WAITS_FOR_NEXT;
+}
+
+/* The other one has to come to watch, since the job's worker waits for the event. */
+static void job_waits(void)
+{
+    with_sources(2);
+    jobs[0].kind = WAITS_FOR_NEXT;
+}
+
+static void alone_with_sources(void)
+{
+    alone();
+    event_job = 0;
+    store_relaxed(&sched.poller.sources, 1);
+}
+
+static void source_comes(void)
+{
+    alone();
+    event_job = 0;
+}
+
+static void surplus_with_sources(void)
+{
+    with_surplus();
+    undone = 1;
+    event_job = 0;
+    store_relaxed(&sched.poller.sources, 1);
+}
+
 static void check(void)
 {
     int bits = __builtin_popcountll(load_relaxed(&sched.idle[0])), searching = 0;
@@ -323,6 +433,44 @@ int main(void)
         {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
         {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},
         {"idle: the monitor goes to sleep", with_monitor, {worker_0, submit_first, monitor}, check, 2, 1, 0},
+        {"idle: an event", event, {worker_0, worker_1, device}, check, 2, 1, 0},
+        {"idle: an event and a job", event_and_job, {worker_0, worker_1, device, submit_first}, check, 1, 0, 0},
+        {"idle: the event's job waits for another",
+         event_waits,
+         {worker_0, worker_1, device, submit_second},
+         check,
+         1,
+         0,
+         0},
+        {"idle: one worker, an event and a late waker",
+         alone_with_sources,
+         {worker_0, device, late_waker},
+         check,
+         3,
+         1,
+         0},
+        {"idle: one worker, an event and the monitor", alone_with_sources, {worker_0, device, monitor}, check, 2, 1, 0},
+        {"idle: a source is added, and a late waker",
+         source_comes,
+         {worker_0, device_is_added, late_waker},
+         check,
+         3,
+         1,
+         0},
+        {"idle: one too many, and an event",
+         surplus_with_sources,
+         {worker_0, worker_1, device, monitor},
+         check,
+         1,
+         0,
+         0},
+        {"idle: a job waits for the event's",
+         job_waits,
+         {worker_0, worker_1, submit_first, device, monitor},
+         check,
+         0,
+         0,
+         0},
         {"idle: one too many, and needed again",
          with_surplus,
          {worker_0, worker_1, submit_and_unretire},

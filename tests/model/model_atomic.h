@@ -28,6 +28,13 @@ bool model_fence_heavy(void);
 int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns);
 void model_futex_wake(_Atomic(uint32_t) *word);
 
+/* An epoll instance, with edge-triggered events: what parker.c writes its kicks to, and a model of poller.c sleeps in.
+ * Post: any thread.  Wait: harvests what was posted, or sleeps until something is, the time is up, or for nothing; a
+ * deadline of 0 does not sleep. */
+enum { MODEL_EPOLL_KICK = 1, MODEL_EPOLL_EVENT = 2 };
+void model_epoll_post(uint32_t events);
+uint32_t model_epoll_wait(int64_t deadline_ns);
+
 /* The comma takes the _Atomic off the type. */
 #define MODEL_TYPE(p) __typeof__((void)0, *(p))
 #define MODEL_LOAD(p, order) ((MODEL_TYPE(p))model_load((p), sizeof *(p), (order)))

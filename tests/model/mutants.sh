@@ -83,12 +83,16 @@ mutant injector injector.c dies '/^static pgs_link \*pop_locked/,/^}/s/load_acqu
 
 # parker
 mutant parker parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/'
-mutant parker parker.c dies 's/!= PGS_PARKER_PARKED) return false/!= PGS_PARKER_NOTIFIED) return false/'
+mutant parker parker.c dies 's/if (before < PGS_PARKER_PARKED) return false/if (before <= PGS_PARKER_PARKED) return false/'
 mutant parker parker.c dies '/rc == ETIMEDOUT/,/break/s/token = xchg_acquire.*/store_relaxed(\&p->state, PGS_PARKER_EMPTY);/'
 mutant parker parker.c dies '/rc == ETIMEDOUT/,/break/s/token = xchg_acquire.*/token = false;/'
 mutant parker parker.c dies 's/if (token) break;/break;/'
 mutant parker parker.c dies 's/return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED;/return true;/'
 mutant parker parker.h dies 's/return cas_acquire(/return cas_relaxed(/'
+mutant parker parker.c dies 's/write_kick((int)(before - PGS_PARKER_POLLING));/(void)0;/'
+mutant parker parker.h dies '/pgs_parker_poll_begin/,/^}/s/    xchg_acquire(&p->state, PGS_PARKER_EMPTY);.*//'
+mutant parker parker.h dies '/pgs_parker_poll_end/,/^}/s/xchg_acquire(/xchg_relaxed(/'
+mutant parker parker.h dies '/pgs_parker_poll_end/,/^}/s/return xchg_acq.*/store_relaxed(\&p->state, PGS_PARKER_EMPTY); return false;/'
 
 # epoch
 mutant epoch epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'
@@ -139,14 +143,22 @@ mutant ring ring.h dies 's/ \&\& xchg_relaxed(&w->shared->reader_sleeps, 0);/;/'
 mutant ring ring.h dies 's/return xchg_relaxed(&r->shared->writer_waits, 0) != 0;/return true;/'
 
 # idle
-mutant idle idle.c dies 's/} while (anyone_idle(s) && pgs_idle_any_work(s));/} while (0);/'
+mutant idle idle.c dies 's/} while (anyone_idle(s) && (pgs_idle_any_work(s) ||/} while (anyone_idle(s) \&\& (0 ||/'
+mutant idle idle.c dies 's/(pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller))/pgs_idle_any_work(s)/'
 mutant idle idle.c dies 's/add_seq_cst(&s->searching, 1); .. again.*/return !load_acquire(\&s->stopping);/'
 mutant idle idle.c dies '/w->searching = true;/,/return/s/wake_monitor(s);//'
 mutant idle idle.c dies '/go_online(pgs_worker/,/^}/s/wake_monitor(w->face.sched);//'
 mutant idle idle.c dies '/pgs_idle_park/,/^}/s/if (pgs_idle_any_work(s) || load/if (load/'
 mutant idle idle.c dies '/pgs_idle_found_work/,/^}/s/if (stop_searching(w).*/stop_searching(w);/'
 mutant idle idle.c dies '/retire_if_surplus/,/^}/s/if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);//'
-mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (everyone_sleeps(s) && !pgs_idle_any_work(s)) return true/return true/'
+mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (watched && everyone_sleeps(s) && !pgs_idle_any_work(s)) return true/return true/'
+mutant idle monitor.c dies '/monitor_may_park/,/^}/s/if (watched && /if (/'
+mutant idle idle.c dies '/^int pgs_source_add/,/^}/s/if (pgs_poller_is.*//'
+mutant idle idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//'
+mutant idle idle.c dies 's/if (watches) end_watch(s);/if (watches) pgs_poller_give_back(\&s->poller);/'
+mutant idle idle.c dies '/^static void end_watch/,/^}/s/pgs_poller_give_back(&s->poller);//'
+mutant idle poller.h dies '/pgs_poller_look/,/^}/s/pgs_poller_give_back(p);//'
+mutant idle poller.h dies '/pgs_poller_take/,/^}/s/return load_relaxed.*/store_relaxed(\&p->watch, who); return true;/'
 # Behind a locked instruction; on x86 that is the fence.
 mutant idle idle.c lives '/pgs_idle_park/,/^}/s/fence_seq_cst();//'
 

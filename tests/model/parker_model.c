@@ -1,4 +1,5 @@
-/* parker_model.c - sched/parker.h and parker.c under the explorer, the futex and its timeouts being choices.
+/* parker_model.c - sched/parker.h and parker.c under the explorer, the futex, the epoll instance and their timeouts
+ * being choices.
  *
  * Invariants checked:
  *   1. No token is lost: an owner that parks for ever until it has seen all news does see it (else: deadlock).
@@ -108,6 +109,34 @@ static void worker(void)
     }
 }
 
+/* Now it sleeps in one way, now in the other; a kick for an earlier sleep may end a later one. */
+static void owner_in_turns(void)
+{
+    for (int turn = 0; !load_relaxed(&news[0]) || !load_relaxed(&news[1]); turn++) {
+        if (turn % 2) {
+            MODEL_CHECK(pgs_parker_park(&parker, PGS_NEVER));
+        } else if (pgs_parker_poll_begin(&parker, 5)) {
+            model_epoll_wait(PGS_NEVER);
+            pgs_parker_poll_end(&parker);
+        }
+        MODEL_CHECK(load_relaxed(&parker.state) < PGS_PARKER_PARKED);
+    }
+}
+
+static void owner_polls(void)
+{
+    bool token = false;
+    for (int64_t deadline = 1000; !token; deadline = PGS_NEVER) {
+        token = true;
+        if (pgs_parker_poll_begin(&parker, 5)) {
+            model_epoll_wait(deadline);
+            token = pgs_parker_poll_end(&parker);
+        }
+    }
+    tokens++;
+    model_read(&data);
+}
+
 int main(void)
 {
     static const struct model_case cases[] = {
@@ -115,6 +144,14 @@ int main(void)
         {"parker: deadlines, two unparks", setup, {owner_with_deadline, unparker_twice}, finish_tokens, 5, 1, 1},
         {"parker: one token, a timeout, and what it carries", setup, {owner_reads, unparker_once}, finish_one, 5, 1, 2},
         {"parker: going to sleep against news", setup, {worker, producer}, NULL, 4, 2, 1},
+        {"parker: futex and epoll in turns, two unparkers",
+         setup,
+         {owner_in_turns, unparker_a, unparker_b},
+         NULL,
+         4,
+         2,
+         1},
+        {"parker: in epoll, one token and what it carries", setup, {owner_polls, unparker_once}, finish_one, 5, 1, 2},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;

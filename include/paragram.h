@@ -56,7 +56,21 @@
  *               pg_spawn(self, target, .name = "x", ...), pg_spawn_link    pg_spawn_with, pg_spawn_link_with
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
- *             What C values become is told in paragram/value.h. */
+ *             What C values become is told in paragram/value.h.
+ *
+ * OPERATING-SYSTEM PROCESSES
+ *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
+ *   waited for, terminated, by its pid, from wherever that is known; it may spawn processes of all kinds.  What it does
+ *   to its memory, or the kernel to it, is its own affair: those linked get an exit of kind PG_EXIT_CRASHED that says
+ *   how it died, and where.  What it had sent before still arrives.
+ *   It begins with the program's memory as it was at pg_start() or pg_zygote_early(), not as it is now; its arguments
+ *   and messages are copied.  So local pointers cannot be sent to it, and targets, handlers and tables have to be from
+ *   the program or libraries that were loaded by then.  It has the program's stdout and stderr, and no other
+ *   descriptor.  It lives until all processes in it have ended; then stdout and stderr are flushed, and what was
+ *   registered with atexit() is not done.  When the program ends, however that happens, all of them are killed.
+ *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  More
+ *   than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are dropped.
+ *   pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox forbids. */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H
 
@@ -77,18 +91,19 @@ extern "C" {
 
 typedef enum pg_status {
     PG_OK = 0,
-    PG_ENOPROC = -1,      /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
-    PG_EINVAL = -2,       /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
-    PG_ENOMEM = -3,       /* memory, stacks or threads could not be had; nothing has changed */
-    PG_ETIMEDOUT = -4,    /* the time has passed */
-    PG_ETOOMANY = -5,     /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
-    PG_EPATTERN = -6,     /* not a pattern: "etc" is not last, or stands in a dict */
-    PG_ESTOPPED = -7,     /* the runtime is stopping or has stopped */
-    PG_EINSIDE = -8,      /* a process asked for what would wait for itself */
-    PG_ELIMIT = -9,       /* the runtime has as many processes as its options allow */
-    PG_EENDED = -10,      /* the process is in its clean-ups, and cannot block or register any more; or it is an
+    PG_ENOPROC = -1,       /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
+    PG_EINVAL = -2,        /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
+    PG_ENOMEM = -3,        /* memory, stacks or threads could not be had; nothing has changed */
+    PG_ETIMEDOUT = -4,     /* the time has passed */
+    PG_ETOOMANY = -5,      /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
+    PG_EPATTERN = -6,      /* not a pattern: "etc" is not last, or stands in a dict */
+    PG_ESTOPPED = -7,      /* the runtime is stopping or has stopped */
+    PG_EINSIDE = -8,       /* a process asked for what would wait for itself */
+    PG_ELIMIT = -9,        /* the runtime has as many processes as its options allow */
+    PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
-    PG_EUNSUPPORTED = -11 /* this build or system cannot do that */
+    PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
+    PG_EFULL = -12         /* too much is on its way already to a process in another operating-system process */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -108,7 +123,7 @@ typedef enum pg_kind {
     PG_KIND_DEFAULT, /* the runtime's default, PG_GREEN unless its options say otherwise */
     PG_GREEN,        /* scheduled with all others over a few threads: the cheapest; should not block the thread */
     PG_THREAD,       /* a thread of its own: for blocking calls and for libraries that are bound to a thread */
-    PG_OS            /* an operating-system process of its own: PG_EUNSUPPORTED in this version */
+    PG_OS /* an operating-system process of its own, isolated by the kernel: see OPERATING-SYSTEM PROCESSES */
 } pg_kind;
 
 /* ---------------------------------------------------------------------------------------------------- runtimes */
@@ -141,6 +156,8 @@ typedef struct pg_options {
      * chains to the host's own handler.  For PG_GREEN and PG_THREAD; the stack of an attached host thread is the host's
      * affair.  False: none is installed. */
     bool report_overflow;
+    /* Start no zygote: processes of kind PG_OS are refused, and the start does not fork. */
+    bool no_os;
     /* Where lines of the log go, from any thread; NULL: to stderr. */
     void (*log)(void *context, pg_log_level level, const char *line);
     void *log_context;
@@ -178,7 +195,14 @@ PG_API void pg_detach(pg_process *self);
  * (PG_ETIMEDOUT).  PG_ESTOPPED: its runtime has stopped.  PG_EINVAL: `self` is not attached, or the call is nested. */
 PG_API int pg_serve(pg_process *self, int64_t timeout);
 
-/* The pid of the first attached process; a null pid when there is none. */
+/* Forks the zygote now, for all runtimes of the program, from which processes of kind PG_OS are forked later.  pg_start()
+ * does so by itself, but only in a program of one thread: to be called first thing in main() by programs that start
+ * threads before, and by those that load much data, which then need not be copied into each of them.  PG_OK;
+ * PG_EUNSUPPORTED: there are threads already; PG_ENOMEM. */
+PG_API int pg_zygote_early(void);
+
+/* The pid of the first attached process; a null pid when there is none.  In a process of kind PG_OS that of the program
+ * that it came from. */
 PG_API pg_pid pg_main(const pg_runtime *rt);
 
 typedef struct pg_stats {
@@ -200,11 +224,29 @@ PG_API int pg_graph(pg_runtime *rt, FILE *file);
 
 /* --------------------------------------------------------------------------------------------------- processes */
 
+/* What a process of kind PG_OS may use up; 0: no limit but the program's own. */
+typedef struct pg_limits {
+    uint64_t address_space; /* bytes, beyond what its runtime reserves at its start */
+    unsigned cpu_seconds;   /* processor time of all its threads together */
+    unsigned open_files;    /* descriptors, some ten of its runtime's own included */
+} pg_limits;
+
+/* What it may ask of the system.  What it spawns is confined as it is, or more. */
+typedef enum pg_sandbox {
+    PG_SANDBOX_NONE,          /* what the program may */
+    PG_SANDBOX_NO_PRIVILEGES, /* none that exec could give; no core; not to be traced by others of the user */
+    PG_SANDBOX_COMPUTE        /* memory, threads, time, messages and open descriptors; no files, sockets, processes: any
+                                 other system call is its end.  PG_EUNSUPPORTED without seccomp */
+} pg_sandbox;
+
 typedef struct pg_spawn_options {
     const char *name; /* for people: in exits, logs, graphs; copied; need not be unique; NULL: none */
     pg_value args;    /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
     pg_kind kind;     /* 0: the runtime's default */
     pg_table *table;  /* receivers to begin with: see pg_table; NULL: none */
+    /* For PG_OS: */
+    pg_limits limits;
+    pg_sandbox sandbox;
 } pg_spawn_options;
 
 /* Starts a process that runs `target(its self)`, not linked, or linked to `self`.  `target` may be NULL where a table
@@ -245,7 +287,8 @@ PG_API pg_ref pg_make_ref(void);
 /* Sends a message of `count` values, at most PG_VALUES_MAX, all of them copied.  Messages from one sender arrive in the
  * order sent.  Any process may be sent to, of any runtime, oneself too.
  * PG_OK: it is in the mailbox.  It may still be dropped, counted in pg_stats.dropped, if the receiver ends first.
- * PG_ENOPROC, PG_ETOOMANY, PG_EINVAL (a value is none, or a pattern), PG_ENOMEM: nothing was sent.
+ * PG_ENOPROC, PG_ETOOMANY, PG_EINVAL (a value is none, or a pattern; or a local pointer, to another operating-system
+ * process), PG_EFULL, PG_ENOMEM: nothing was sent.
  *     pg_send(pid, "hello", 123, other_pid) */
 PG_API int pg_send_values(pg_pid pid, size_t count, const pg_value *values);
 
@@ -369,6 +412,7 @@ typedef enum pg_exit_kind {
     PG_EXIT_UNHANDLED_MESSAGE, /* a message came that no receiver matches */
     PG_EXIT_UNHANDLED_EXIT,    /* a linked process ended, and no receiver matches (exit, pid) */
     PG_EXIT_KILLED,            /* ended by pg_stop() where it slept or waited */
+    PG_EXIT_CRASHED,           /* its operating-system process died with it: by a signal, by exit(), by a sandbox */
     PG_EXIT_UNKNOWN            /* it ended abnormally or not, too long ago to be remembered */
 } pg_exit_kind;
 

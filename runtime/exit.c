@@ -155,6 +155,7 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     uint64_t dropped = free_what_it_owns(p, pgi_visit_cache(&visit));
     if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);
     if (visit.rt && !p->attached) pgi_slot_return(&visit, p); /* an attached one keeps it until pg_detach() */
+    if (unlikely(rt->child != NULL)) pgi_child_ended(rt, &info);
     if (unlikely(load_relaxed(&rt->stopping))) pgs_parker_unpark(&rt->stopper);
     pgi_leave(&visit);
 }

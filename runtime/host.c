@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "crash.h"
 #include "overflow.h"
 #include "runtime.h"
 
@@ -69,6 +70,7 @@ static void *thread_main(void *arg)
     pgi_host *host = arg;
     pg_runtime *rt = host->rt;
     pgi_memory_thread_begin();
+    if (rt->child) pgi_crash_thread_begin(true);
     if (rt->options.report_overflow) pgi_overflow_thread_begin(true);
     running = host->process;
     host->serving = true;
@@ -77,6 +79,7 @@ static void *thread_main(void *arg)
     }
     running = NULL;
     if (rt->options.report_overflow) pgi_overflow_thread_end();
+    if (rt->child) pgi_crash_thread_end();
     pgi_threads_join(rt, false); /* those before this one: at most one thread waits to be joined */
     pthread_mutex_lock(&rt->threads.lock);
     host->next = rt->threads.ended;

@@ -7,6 +7,7 @@
  * Rejected: one lock for all links of a runtime (every spawn_link and every end would meet there). */
 #include "link.h"
 
+#include "far.h"
 #include "runtime.h"
 
 pgi_link *pgi_link_new(pg_process *a, pg_process *b)
@@ -15,6 +16,8 @@ pgi_link *pgi_link_new(pg_process *a, pg_process *b)
     if (!link) return NULL;
     link->side[0] = (struct pgi_link_side){.process = a};
     link->side[1] = (struct pgi_link_side){.process = b};
+    link->far = (pg_pid){0};
+    link->gone = false;
     store_relaxed(&link->references, 2);
     return link;
 }
@@ -67,35 +70,47 @@ static void take_out(pgi_link *link, pg_process *p)
     }
 }
 
-/* The link between two processes whose locks are held, or NULL: both lists at once, as far as the shorter one goes. */
-static pgi_link *find(pg_process *a, pg_process *b)
+/* Whether a link in the list of one process is its link with the other. */
+static bool leads_to(pgi_link *link, const pg_process *from, const pg_process *to, pg_pid far)
+{
+    return other_end(link, from) == to && pg_same(link->far, far) && !link->gone;
+}
+
+/* Both lists at once, as far as the shorter one goes. */
+pgi_link *pgi_link_find(pg_process *a, pg_process *b, pg_pid far)
 {
     pgi_link *in_a = a->links, *in_b = b->links;
     while (in_a && in_b) {
-        if (other_end(in_a, a) == b) return in_a;
-        if (other_end(in_b, b) == a) return in_b;
+        if (leads_to(in_a, a, b, far)) return in_a;
+        if (leads_to(in_b, b, a, far)) return in_b;
         in_a = side_of(in_a, a)->next;
         in_b = side_of(in_b, b)->next;
     }
     return NULL;
 }
 
-static void lock_two(pg_process *a, pg_process *b)
+void pgi_lock_two(pg_process *a, pg_process *b)
 {
     pgi_lock(a < b ? a : b);
     pgi_lock(a < b ? b : a);
 }
 
-static void unlock_two(pg_process *a, pg_process *b)
+void pgi_unlock_two(pg_process *a, pg_process *b)
 {
     pgi_unlock(a);
     pgi_unlock(b);
 }
 
+void pgi_link_take_out(pgi_link *link)
+{
+    take_out(link, link->side[0].process);
+    take_out(link, link->side[1].process);
+}
+
 void pgi_link_undo(pgi_link *link)
 {
     pg_process *a = link->side[0].process, *b = link->side[1].process;
-    lock_two(a, b);
+    pgi_lock_two(a, b);
     int gone = 0;
     if (!a->dying) {
         take_out(link, a);
@@ -104,7 +119,7 @@ void pgi_link_undo(pgi_link *link)
     take_out(link, b); /* the child that never was: nobody else could end it */
     b->dying = true;
     gone++;
-    unlock_two(a, b);
+    pgi_unlock_two(a, b);
     while (gone-- > 0) drop(link);
 }
 
@@ -130,6 +145,35 @@ static void push_signal(pg_process *to, pg_message *msg)
     if (pgs_mpsc_push(&to->mailbox, &msg->node)) pgs_ready(to->rt->sched, &to->sleeper.task);
 }
 
+pgi_link *pgi_links_detach(pg_process *bridge, uint32_t node)
+{
+    pgi_link *detached = NULL;
+    pgi_lock(bridge);
+    for (pgi_link *link = bridge->links, *next; link; link = next) {
+        next = link->side[1].next;
+        if (pgi_pid_node(link->far) != node) continue;
+        take_out(link, bridge);
+        link->gone = true;
+        link->side[1].next = detached;
+        detached = link;
+    }
+    pgi_unlock(bridge);
+    return detached;
+}
+
+/* `pid` has ended, one end of the link; the other one hears of it, whose side it is taken out of. */
+static void tell_other_end(pgi_link *link, pg_process *other, pg_pid pid, const pgi_end *end)
+{
+    if (likely(link->far.id == 0)) {
+        push_signal(other, make_signal(pgi_cache_here(other->rt), link, pid, end));
+    } else if (other == link->side[0].process) {
+        push_signal(other, make_signal(pgi_cache_here(other->rt), link, link->far, end));
+    } else {
+        pgi_tell_far(other, link->far, pid, end);
+        drop(link);
+    }
+}
+
 size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end *end)
 {
     size_t told = 0;
@@ -137,11 +181,11 @@ size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end 
         next = side_of(link, p)->next;
         pg_process *other = other_end(link, p);
         pgi_lock(other);
-        bool listens = !other->dying;
+        bool listens = !other->dying && !(unlikely(link->gone) && other == link->side[1].process);
         if (listens) take_out(link, other);
         pgi_unlock(other);
         if (listens) {
-            push_signal(other, make_signal(pgi_cache_here(p->rt), link, pid, end));
+            tell_other_end(link, other, pid, end);
             told++;
         }
         drop(link);
@@ -170,14 +214,14 @@ static int link_in(pg_process *self, pg_pid pid, pgi_link *link)
         return tell_at_once(self, pid);
     }
     link->side[1].process = other;
-    lock_two(self, other);
+    pgi_lock_two(self, other);
     bool ended = other->dying || load_relaxed(&other->id) != pid.id;
-    bool insert = !ended && !find(self, other);
+    bool insert = !ended && !pgi_link_find(self, other, (pg_pid){0});
     if (insert) {
         pgi_link_insert(link, self);
         pgi_link_insert(link, other);
     }
-    unlock_two(self, other);
+    pgi_unlock_two(self, other);
     if (!insert) pgi_link_free(link);
     return ended ? tell_at_once(self, pid) : PG_OK;
 }
@@ -187,14 +231,26 @@ static int check_pair(pg_process *self, pg_pid pid)
     if (!self) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
     if (pgi_pid_node(pid) == 0) return PG_ENOPROC;
-    if (pgi_pid_node(pid) != self->rt->node || pg_same(pid, pgi_pid_of(self))) return PG_EINVAL;
-    return PG_OK;
+    return pg_same(pid, pgi_pid_of(self)) ? PG_EINVAL : PG_OK;
+}
+
+/* Whether a process is on another node; PG_EINVAL: in another runtime of this program. */
+static int is_far(const pg_process *self, pg_pid pid, bool *far)
+{
+    *far = pgi_pid_node(pid) != self->rt->node;
+    pg_runtime *other = *far ? pgi_hold_node(pgi_pid_node(pid)) : NULL;
+    if (!other) return PG_OK;
+    pgi_release_node(pgi_pid_node(pid));
+    return PG_EINVAL;
 }
 
 int pg_link(pg_process *self, pg_pid pid)
 {
+    bool far;
     int status = check_pair(self, pid);
+    if (status == PG_OK) status = is_far(self, pid, &far);
     if (status != PG_OK) return status;
+    if (far) return pgi_link_far(self, pid);
     pgi_link *link = pgi_link_new(self, NULL);
     if (!link) return PG_ENOMEM;
     pgi_visit visit;
@@ -213,20 +269,23 @@ int pg_link(pg_process *self, pg_pid pid)
 
 int pg_unlink(pg_process *self, pg_pid pid)
 {
+    bool far;
     int status = check_pair(self, pid);
+    if (status == PG_OK) status = is_far(self, pid, &far);
     if (status != PG_OK) return status;
+    if (far) return pgi_unlink_far(self, pid);
     pgi_visit visit;
     pgi_visit_runtime(&visit, self->rt);
     pgi_look_begin(&visit);
     pg_process *other = visit.rt ? pgi_slot_find(&self->rt->slots, pid) : NULL;
     if (other) {
-        lock_two(self, other);
-        pgi_link *link = other->dying ? NULL : find(self, other);
+        pgi_lock_two(self, other);
+        pgi_link *link = other->dying ? NULL : pgi_link_find(self, other, (pg_pid){0});
         if (link) {
             take_out(link, self);
             take_out(link, other);
         }
-        unlock_two(self, other);
+        pgi_unlock_two(self, other);
         if (link) pgi_link_free(link);
     }
     pgi_look_end(&visit);
@@ -261,6 +320,10 @@ size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info)
     size_t told = 0;
     for (pgi_watcher *w = p->watchers, *next; w; w = next, told++) {
         next = w->next;
+        if (unlikely(!w->sleeper)) {
+            pgi_watcher_tell_far(w, info);
+            continue;
+        }
         w->listed = false;
         w->info->kind = info->kind;
         w->info->pid = info->pid;

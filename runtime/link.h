@@ -20,6 +20,8 @@ struct pgi_link {
         pgi_link *next, *prev;
     } side[2];
     _Atomic(uint32_t) references;
+    bool gone;  /* taken out of the list of side[1], a bridge, since the far node is gone; under its lock */
+    pg_pid far; /* the end beyond the bridge that is side[1]; null: both are here */
 };
 
 /* Makes a link that is in no list yet; NULL when memory is short. */
@@ -32,6 +34,18 @@ void pgi_link_insert(pgi_link *link, pg_process *p);
 /* Takes both ends out again, whichever are still in: a spawn that has failed. */
 void pgi_link_undo(pgi_link *link);
 
+/* The link between two processes whose locks are held, or NULL; where `b` is a bridge, with the process beyond it. */
+pgi_link *pgi_link_find(pg_process *a, pg_process *b, pg_pid far);
+
+/* Takes a link, which that has found, out of both lists; it is the caller's to free. */
+void pgi_link_take_out(pgi_link *link);
+
+void pgi_lock_two(pg_process *a, pg_process *b);
+void pgi_unlock_two(pg_process *a, pg_process *b);
+
+/* Takes the links with processes of a node out of the list of a bridge, for pgi_links_tell(). */
+pgi_link *pgi_links_detach(pg_process *bridge, uint32_t node);
+
 /* Tells the other ends of a detached list that `p` has ended.  Returns how many were told.  The caller visits. */
 size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end *end);
 
@@ -39,11 +53,15 @@ size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end 
  * waiter. */
 struct pgi_watcher {
     pgi_watcher *next, *prev;
-    pgi_sleeper *sleeper;
-    pgs_sched *sched;   /* of the sleeper */
-    pg_exit_info *info; /* to be filled in; never NULL */
+    pgi_sleeper *sleeper; /* NULL: he waits on another node (far.c) */
+    pgs_sched *sched;     /* of the sleeper */
+    pg_exit_info *info;   /* to be filled in; never NULL */
     bool listed;
 };
+
+/* wait.c: how a process of `rt` has ended, in *info: PG_OK; PG_ENOPROC: there never was one.  PG_ETIMEDOUT: it lives, and
+ * the watcher, unless it is NULL, is in its list. */
+int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *info);
 
 void pgi_watcher_insert(pg_process *p, pgi_watcher *watcher);
 void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher);

@@ -32,4 +32,10 @@ static inline uint32_t pgi_pid_index(pg_pid pid)
     return (uint32_t)pid.id & PGI_INDEX_MAX;
 }
 
+/* A pid that names nobody, and says why: what a spawn that failed returns. */
+static inline pg_pid pgi_refused(int status)
+{
+    return (pg_pid){(uint64_t)-status};
+}
+
 #endif

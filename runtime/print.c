@@ -201,7 +201,8 @@ static const char *separator(unsigned type, size_t index)
 
 const char *pgi_exit_kind_name(int kind)
 {
-    static const char *const names[] = {"normal", "failed", "unhandled message", "unhandled exit", "killed", "unknown"};
+    static const char *const names[] = {"normal",  "failed", "unhandled message", "unhandled exit", "killed",
+                                        "crashed", "unknown"};
     return kind >= 0 && (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
 

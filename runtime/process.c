@@ -224,7 +224,8 @@ static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
 pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
 {
     pg_process *p = pgi_of_task(task);
-    if (unlikely(p->phase == PGI_NEW)) {
+    if (unlikely(p->phase != PGI_RUNNING)) {
+        if (p->phase == PGI_SERVICE) return p->serve(w, p);
         if (pgi_begin(p)) return pgs_worker_self();
         w = pgs_worker_still(w, task);
     }
@@ -272,7 +273,9 @@ const char *pg_name(const pg_process *self)
 
 pg_kind pg_kind_of(const pg_process *self)
 {
-    return self ? (pg_kind)self->kind : PG_KIND_DEFAULT;
+    if (!self) return PG_KIND_DEFAULT;
+    bool root = self->rt->child && pg_same(pgi_pid_of(self), self->rt->child->root);
+    return root ? PG_OS : (pg_kind)self->kind;
 }
 
 pg_runtime *pg_runtime_of(const pg_process *self)

@@ -36,6 +36,9 @@ typedef struct pgi_watcher pgi_watcher;
 typedef struct pgi_defer pgi_defer;
 typedef struct pgi_host pgi_host;
 
+/* A slice of a service; returns as pgi_run(). */
+typedef pgs_worker *(*pgi_service)(pgs_worker *worker, pg_process *service);
+
 /* What can be waited on besides the mailbox.  A plain host thread that waits has one of these and no process. */
 typedef enum pgi_token { PGI_AWAKE, PGI_WAITING, PGI_WOKEN } pgi_token;
 
@@ -53,7 +56,12 @@ typedef struct pgi_end {
     bool no_news;     /* abnormal, yet nothing that an operator should see */
 } pgi_end;
 
-enum pgi_phase { PGI_NEW, PGI_RUNNING, PGI_ENDING };
+enum pgi_phase {
+    PGI_NEW,
+    PGI_RUNNING,
+    PGI_ENDING,
+    PGI_SERVICE /* no process at all: a bridge, which is run and has a mailbox like one */
+};
 
 /* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
 enum {
@@ -70,6 +78,7 @@ struct pg_process {
     const pgi_receivers *receivers; /* NULL: none */
     union {
         pg_target target;   /* until it has begun */
+        pgi_service serve;  /* of a service */
         pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
     };
     pg_message *args;          /* until the target has returned */

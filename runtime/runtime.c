@@ -16,39 +16,17 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "crash.h"
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
 
-enum { NODES = 1 << PGI_NODE_BITS, DEFAULT_PROCESSES = 1 << 22 };
+enum { DEFAULT_PROCESSES = 1 << 22 };
 
 static const int64_t default_stuck_after = PG_MS(100);
 static const int64_t kill_patience = PG_MS(500);
 
-/* ------------------------------------------------------------------------------------------------------- nodes */
-
-static struct node {
-    _Atomic(pg_runtime *) rt;
-    _Atomic(uint32_t) visitors;
-    uint32_t next_generation; /* under nodes_lock */
-} nodes[NODES];
-
-static pthread_mutex_t nodes_lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t last_node; /* under nodes_lock */
-
-pg_runtime *pgi_hold_node(uint32_t node)
-{
-    if (node == 0) return NULL;
-    add_seq_cst(&nodes[node].visitors, 1); /* before the load; partner: unpublish, which stores and then counts */
-    pg_runtime *rt = load_seq_cst(&nodes[node].rt);
-    if (!rt) pgi_release_node(node);
-    return rt;
-}
-
-void pgi_release_node(uint32_t node)
-{
-    sub_release(&nodes[node].visitors, 1); /* partner: the acquire in unpublish */
-}
+/* ------------------------------------------------------------------------------------------------------ visits */
 
 void pgi_visit_guest(pgi_visit *visit, uint32_t node)
 {
@@ -67,40 +45,13 @@ void pgi_leave_guest(const pgi_visit *visit)
 /* In the child of a fork there is none of a runtime's threads: it has stopped there, and everything says so. */
 static void after_fork(void)
 {
-    for (uint32_t node = 1; node < NODES; node++) {
-        pg_runtime *rt = xchg_relaxed(&nodes[node].rt, NULL);
-        store_relaxed(&nodes[node].visitors, 0);
-        if (rt) store_relaxed(&rt->stopped, true);
-    }
+    pg_runtime *rt;
+    while ((rt = pgi_node_forget_one()) != NULL) store_relaxed(&rt->stopped, true);
 }
 
 static void watch_forks(void)
 {
     pthread_atfork(NULL, NULL, after_fork);
-}
-
-/* A number that no runtime has, and generations that none before it has used; 0: there is none. */
-static uint32_t reserve_node(uint32_t *first_generation)
-{
-    uint32_t found = 0;
-    pthread_mutex_lock(&nodes_lock);
-    for (uint32_t i = 1; i < NODES && !found; i++) {
-        uint32_t node = 1 + (last_node + i - 1) % (NODES - 1);
-        /* A runtime that is being made or unmade has the mark of a generation that is out of range. */
-        if (load_relaxed(&nodes[node].rt) || nodes[node].next_generation >= PGI_GENERATION_MAX) continue;
-        found = last_node = node;
-        *first_generation = nodes[node].next_generation;
-        nodes[node].next_generation = PGI_GENERATION_MAX;
-    }
-    pthread_mutex_unlock(&nodes_lock);
-    return found;
-}
-
-static void free_node(uint32_t node, uint32_t next_generation)
-{
-    pthread_mutex_lock(&nodes_lock);
-    nodes[node].next_generation = next_generation;
-    pthread_mutex_unlock(&nodes_lock);
 }
 
 /* ------------------------------------------------------------------------------------------------------ counters */
@@ -168,7 +119,7 @@ static totals sum(pg_runtime *rt)
 uint64_t pgi_alive(pg_runtime *rt)
 {
     totals t = sum(rt);
-    return t.spawned - t.ended;
+    return t.spawned - t.ended + load_acquire(&rt->os.alive); /* partner: pgi_os_closed */
 }
 
 int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
@@ -176,12 +127,13 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
     if (!rt || !stats) return PG_EINVAL;
     pg_runtime *mutable = (pg_runtime *)(uintptr_t)rt;
     totals t = sum(mutable);
-    *stats = (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached),
-                        .spawned = t.spawned + load_relaxed(&mutable->attached_ever),
-                        .dropped = t.dropped,
-                        .stuck = load_relaxed(&mutable->stuck),
-                        .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
-                        .workers = pgs_sched_workers(rt->sched)};
+    *stats =
+        (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached) + load_relaxed(&mutable->os.alive),
+                   .spawned = t.spawned + load_relaxed(&mutable->attached_ever),
+                   .dropped = t.dropped,
+                   .stuck = load_relaxed(&mutable->stuck),
+                   .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
+                   .workers = pgs_sched_workers(rt->sched)};
     return PG_OK;
 }
 
@@ -246,12 +198,16 @@ static void local_idle(void *context, void *memory)
 static void thread_begin(void *context)
 {
     pgi_memory_thread_begin();
-    if (((pg_runtime *)context)->options.report_overflow) pgi_overflow_thread_begin(false);
+    const pg_runtime *rt = context;
+    if (rt->child) pgi_crash_thread_begin(false);
+    if (rt->options.report_overflow) pgi_overflow_thread_begin(false);
 }
 
 static void thread_end(void *context)
 {
-    if (((pg_runtime *)context)->options.report_overflow) pgi_overflow_thread_end();
+    const pg_runtime *rt = context;
+    if (rt->options.report_overflow) pgi_overflow_thread_end();
+    if (rt->child) pgi_crash_thread_end();
 }
 
 /* ------------------------------------------------------------------------------------------------------------ start */
@@ -261,7 +217,7 @@ static int complete(pg_options *o)
     if (o->workers == 0) o->workers = pgs_cpus();
     if (o->workers > PGS_WORKERS_TARGET_MAX) return PG_EINVAL;
     if (o->kind == PG_KIND_DEFAULT) o->kind = PG_GREEN;
-    if (o->kind != PG_GREEN && o->kind != PG_THREAD) return o->kind == PG_OS ? PG_EUNSUPPORTED : PG_EINVAL;
+    if (o->kind != PG_GREEN && o->kind != PG_THREAD && o->kind != PG_OS) return PG_EINVAL;
     if (o->max_processes == 0) o->max_processes = DEFAULT_PROCESSES;
     if (o->max_processes > PGI_INDEX_MAX - PGI_RESERVE) return PG_EINVAL;
     if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
@@ -307,12 +263,10 @@ static void free_structure(pg_runtime *rt)
     pgi_free_aligned(rt, sizeof *rt, _Alignof(pg_runtime));
 }
 
-static int start_parts(pg_runtime *rt)
+static int start_parts(pg_runtime *rt, uint32_t first_generation, uint32_t last_generation)
 {
-    uint32_t first_generation = 0;
-    rt->node = reserve_node(&first_generation);
-    if (rt->node == 0) return PG_ELIMIT;
-    int status = pgi_slots_init(&rt->slots, rt->options.max_processes + PGI_RESERVE, rt->node, first_generation);
+    uint32_t slots = rt->options.max_processes + PGI_RESERVE;
+    int status = pgi_slots_init(&rt->slots, slots, rt->node, first_generation, last_generation);
     if (status == PG_OK) {
         status = pgi_receiver_store_init(&rt->receivers);
         if (status == PG_OK) {
@@ -327,8 +281,20 @@ static int start_parts(pg_runtime *rt)
         }
         pgi_slots_destroy(&rt->slots);
     }
-    free_node(rt->node, first_generation);
     return status;
+}
+
+static pg_runtime *make_structure(const pg_options *options)
+{
+    pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
+    if (!rt) return NULL;
+    rt->options = *options;
+    store_relaxed(&rt->references, 1);
+    init_locks(rt);
+    rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */
+    if (rt->exits) return rt;
+    free_structure(rt);
+    return NULL;
 }
 
 static pg_runtime *start(const pg_options *options, int *status)
@@ -336,30 +302,58 @@ static pg_runtime *start(const pg_options *options, int *status)
     pg_options complete_options = options ? *options : (pg_options){0};
     *status = complete(&complete_options);
     if (*status != PG_OK) return NULL;
-    *status = PG_ENOMEM;
-    pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
+    *status = pgi_node_is_child() ? PG_EUNSUPPORTED : PG_ENOMEM; /* the numbers of nodes are the hub's to give */
+    pg_runtime *rt = *status == PG_ENOMEM ? make_structure(&complete_options) : NULL;
     if (!rt) return NULL;
-    rt->options = complete_options;
-    store_relaxed(&rt->references, 1);
-    init_locks(rt);
-    rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */
-    *status = rt->exits ? start_parts(rt) : PG_ENOMEM;
+    uint32_t first_generation = 0;
+    rt->node = pgi_node_reserve(1, &first_generation);
+    *status = rt->node == 0 ? PG_ELIMIT : PG_OK;
+    if (*status == PG_OK) {
+        pgi_os_start(rt); /* before the first thread */
+        *status = start_parts(rt, first_generation, PGI_GENERATION_MAX);
+        if (*status != PG_OK) {
+            pgi_os_stop(rt);
+            pgi_node_free(rt->node, first_generation);
+        }
+    }
     if (*status != PG_OK) {
         free_structure(rt);
         return NULL;
     }
     if (rt->options.report_overflow) pgi_overflow_ask();
-    store_seq_cst(&nodes[rt->node].rt, rt); /* partner: pgi_hold_node */
+    pgi_node_publish(rt->node, rt);
     return rt;
 }
 
+static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
+
 pg_runtime *pg_start(const pg_options *options)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int status;
-    pthread_once(&once, watch_forks);
+    pthread_once(&forks_are_watched, watch_forks);
     pg_runtime *rt = start(options, &status);
     if (options && options->status) *options->status = status;
+    return rt;
+}
+
+int pg_zygote_early(void)
+{
+    pthread_once(&forks_are_watched, watch_forks);
+    return pgi_zygote_acquire(true);
+}
+
+pg_runtime *pgi_start_child(const pg_options *options, uint32_t node, uint32_t first_generation, pgi_child *child,
+                            uint64_t main)
+{
+    pg_options complete_options = *options;
+    pg_runtime *rt = complete(&complete_options) == PG_OK ? make_structure(&complete_options) : NULL;
+    if (!rt) return NULL;
+    rt->node = node;
+    rt->child = child;
+    store_relaxed(&rt->main, main);
+    pgi_os_start(rt);
+    if (start_parts(rt, first_generation, first_generation + PGI_GENERATION_WINDOW) != PG_OK) return NULL;
+    pgi_node_publish(node, rt);
     return rt;
 }
 
@@ -413,9 +407,8 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 /* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process. */
 static void unpublish(pg_runtime *rt)
 {
-    store_seq_cst(&nodes[rt->node].rt, NULL); /* partner: pgi_hold_node */
-    /* After the store; partners: pgi_hold_node, pgi_release_node. */
-    while (load_seq_cst(&nodes[rt->node].visitors) > 0) {
+    pgi_node_unpublish(rt->node);
+    while (pgi_node_is_held(rt->node)) {
         unsigned n = 0;
         each_process(rt, dismiss_watchers, &n);
         nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
@@ -492,8 +485,10 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
+    pgi_os_tell_stop(rt);
     if (wait_for_all(rt, deadline, 0, tell, &n)) return true;
     store_seq_cst(&rt->killing, true); /* partner: pgi_end_if_killed */
+    pgi_os_kill_all(rt);
     n = 0;
     bool ended = wait_for_all(rt, 0, kill_patience, kill_waiting, &n);
     name_rest(rt, is_killed, n);
@@ -502,6 +497,13 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
     each_process(rt, name_running, &n);
     name_rest(rt, still_runs, n);
     return false;
+}
+
+void pgi_end_all(pg_runtime *rt)
+{
+    unsigned n = 0;
+    store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
+    each_process(rt, tell, &n);
 }
 
 int pg_stop(pg_runtime *rt, int64_t timeout)
@@ -519,6 +521,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     unpublish(rt);
     pgi_threads_join(rt, true);
     pgs_sched_stop(rt->sched);
+    pgi_os_stop(rt);
     pgi_slots_drain(rt, &rt->foreign.slots); /* now: idle workers hand slots over to it */
     pgi_cache_drain(&rt->foreign.cache);
     if (rt->options.report_overflow) pgi_overflow_release();
@@ -543,7 +546,7 @@ void pgi_runtime_drop(pg_runtime *rt)
     if (sub_acq_rel(&rt->references, 1) != 1) return;
     pgi_slots_drop_mail(rt); /* attached hosts that detached after the stop have told one another */
     free_names(rt);
-    free_node(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
+    pgi_node_free(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
     free_structure(rt);

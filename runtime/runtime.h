@@ -1,14 +1,16 @@
 /* runtime.h - a runtime: what its processes share, and how other threads reach it.
  *
- * Runtimes are found by the node number in a pid, through one table for the whole program: the only global state of the
- * library beside thread-locals, since a pid is a bare value.  A thread that is not a worker of a runtime is a guest
- * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
+ * Runtimes are found by the node number in a pid (node.h).  A thread that is not a worker of a runtime is a guest there:
+ * it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
 #ifndef PGI_RUNTIME_H
 #define PGI_RUNTIME_H
 
 #include <pthread.h>
 
+#include "child.h"
 #include "host.h"
+#include "node.h"
+#include "os.h"
 #include "process.h"
 #include "slots.h"
 
@@ -49,6 +51,8 @@ struct pg_runtime {
     pgi_local foreign; /* of all threads that are no workers, under the lock */
 
     pgi_threads threads; /* of kind PG_THREAD */
+    pgi_os os;           /* of kind PG_OS */
+    pgi_child *child;    /* NULL: this is no child of another program's runtime */
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;
@@ -132,20 +136,32 @@ static inline void pgi_look_end(const pgi_visit *visit)
     if (likely(visit->worker)) pgs_epoch_member_leave(pgs_worker_member(visit->worker));
 }
 
-/* Keeps the runtime of this number from going away, without being in its epoch: for waiting.  NULL: it is gone. */
-pg_runtime *pgi_hold_node(uint32_t node);
-void pgi_release_node(uint32_t node);
-
 /* spawn.c: gives back the slot of a process that has ended, and counts it; makes the process of an attached host, or
  * returns NULL. */
 void pgi_slot_return(const pgi_visit *visit, pg_process *p);
 pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name);
 
+/* The same for the first process of a child, of index 0; `args` is consumed, and may be NULL.  PG_OK or an error. */
+int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args);
+
+/* send.c: sends a message, which is consumed, to a process of whatever runtime or node. */
+int pgi_send(pg_pid pid, pg_message *msg);
+
+/* runtime.c: pg_start() of a child, as the node that the hub has chosen; NULL: it could not. */
+pg_runtime *pgi_start_child(const pg_options *options, uint32_t node, uint32_t first_generation, pgi_child *child,
+                            uint64_t main);
+
+/* Nothing is spawned any more, and every process is sent a terminate. */
+void pgi_end_all(pg_runtime *rt);
+
+/* ref.c: refs of this operating-system process are those of a node. */
+void pgi_ref_begin(uint32_t node, uint32_t generation);
+
 /* Counters: by the visitor. */
 void pgi_count_spawned(const pgi_visit *visit);
 void pgi_count_ended(const pgi_visit *visit);
 void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n);
-uint64_t pgi_alive(pg_runtime *rt); /* without the attached */
+uint64_t pgi_alive(pg_runtime *rt); /* without the attached, with operating-system processes */
 
 static inline pg_pid pgi_pid_of(const pg_process *p)
 {

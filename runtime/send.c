@@ -2,6 +2,7 @@
  *
  * The message is built first, outside the epoch, and the process is found after that: whatever the copying takes, a
  * slot is looked at for a few instructions only. */
+#include "far.h"
 #include "runtime.h"
 
 static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
@@ -15,6 +16,7 @@ static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
 {
     pgi_visit visit;
     pgi_visit_pid(&visit, pid);
+    if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     int status = PG_OK;
     if (!p) {
@@ -40,7 +42,7 @@ static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_lo
     return PG_OK;
 }
 
-static __attribute__((noinline)) int send(pg_pid pid, pg_message *msg)
+__attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
 {
     pgs_worker *w = pgs_worker_self();
     return w ? send_from(w, pgs_worker_local(w), pid, msg) : send_as_guest(pid, msg);
@@ -51,7 +53,7 @@ static __attribute__((noinline)) int send_any(pg_pid pid, size_t count, const pg
 {
     pg_message *msg;
     int status = pgi_message_build(pgi_cache_here(NULL), count, values, &msg);
-    return status == PG_OK ? send(pid, msg) : status;
+    return status == PG_OK ? pgi_send(pid, msg) : status;
 }
 
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
@@ -72,7 +74,7 @@ int pg_forward(pg_pid pid, const pg_message *msg)
     int status = pgi_message_copy(pgi_cache_here(NULL), msg, &copy);
     if (status != PG_OK) return status;
     copy->kind = PGI_USER; /* an exit that is passed on is news, and no longer a signal */
-    return send(pid, copy);
+    return pgi_send(pid, copy);
 }
 
 static int terminate(pg_pid pid, pg_exit_kind kind, pg_value error)
@@ -81,7 +83,7 @@ static int terminate(pg_pid pid, pg_exit_kind kind, pg_value error)
     char text[PGI_TEXT_MAX] = "";
     if (kind != PG_EXIT_NORMAL) pgi_error_text(text, error);
     int status = pgi_message_build_exit(pgi_cache_here(NULL), kind, text, error, (pg_pid){0}, PGI_TERMINATE, &msg);
-    return status == PG_OK ? send(pid, msg) : status;
+    return status == PG_OK ? pgi_send(pid, msg) : status;
 }
 
 int pg_terminate(pg_pid pid)
@@ -99,6 +101,7 @@ bool pg_is_alive(pg_pid pid)
     pgi_visit visit;
     pgi_visit_pid(&visit, pid);
     bool alive = visit.rt && pgi_slot_find(&visit.rt->slots, pid); /* compared only: no look is needed */
+    bool far = !visit.rt && pgi_pid_node(pid) != 0;
     pgi_leave(&visit);
-    return alive;
+    return far ? pg_why(pid, NULL) == PG_ETIMEDOUT : alive;
 }

@@ -10,7 +10,7 @@
 
 #include "runtime.h"
 
-int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation)
+int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation, uint32_t last_generation)
 {
     slots->bytes = ((size_t)max * sizeof(pg_process) + 4095) & ~(size_t)4095;
     void *base = mmap(NULL, slots->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -19,6 +19,7 @@ int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first
     slots->max = max;
     slots->node = node;
     slots->first_generation = first_generation;
+    slots->last_generation = last_generation;
     slots->free = NULL;
     store_relaxed(&slots->used, 0);
     pthread_mutex_init(&slots->lock, NULL);
@@ -73,7 +74,7 @@ static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
     for (pg_process *p = bag->first, *next; p; p = next) {
         next = p->next_free;
         drop_mail(rt, p);
-        if (likely(pgi_slot_generation(p) < PGI_GENERATION_MAX)) keep(cache, p);
+        if (likely(pgi_slot_generation(p) < rt->slots.last_generation)) keep(cache, p);
     }
     *bag = (pgi_bag){0};
 }
@@ -189,6 +190,16 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
     store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
     pthread_mutex_unlock(&slots->lock);
     return cache->free_count > 0;
+}
+
+pg_process *pgi_slot_first(pgi_slots *slots)
+{
+    pg_process *p = slots->base;
+    store_relaxed(&p->generation, slots->first_generation + 1);
+    pgs_mpsc_init(&p->mailbox, false);
+    show_roots(slots, 0, 1);
+    store_relaxed(&slots->used, 1);
+    return p;
 }
 
 /* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period.  A guest

@@ -46,15 +46,15 @@ typedef struct pgi_slots {
     size_t bytes;
     uint32_t max;
     uint32_t node;
-    uint32_t first_generation;
-    _Atomic(uint32_t) used; /* slots from here on were never handed out */
+    uint32_t first_generation, last_generation; /* of those that its processes may have */
+    _Atomic(uint32_t) used;                     /* slots from here on were never handed out */
 
     pthread_mutex_t lock;
     pg_process *free; /* under the lock */
 } pgi_slots;
 
 /* Reserves address space for `max` processes.  PG_OK or PG_ENOMEM. */
-int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation);
+int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation, uint32_t last_generation);
 void pgi_slots_destroy(pgi_slots *slots);
 
 /* The highest generation in use: for whoever gets the node number next.  When nobody uses the table any more. */
@@ -63,6 +63,9 @@ uint32_t pgi_slots_highest_generation(const pgi_slots *slots);
 /* A slot, its generation advanced, all else as its last owner left it; NULL: as many as allowed are in use.  The caller
  * is the cache's one user, and in no look (runtime.h): it may ask for a grace period. */
 pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache);
+
+/* The slot of index 0, its generation advanced.  Before any other is taken. */
+pg_process *pgi_slot_first(pgi_slots *slots);
 
 /* Gives the slot of a process back, whose id is 0 by now. */
 void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p);

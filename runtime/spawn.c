@@ -1,16 +1,13 @@
 /* spawn.c - how a process begins: slot, arguments, link; then its pid is published, and it is made ready. */
+#include "child.h"
 #include "link.h"
+#include "os.h"
 #include "runtime.h"
-
-static pg_pid refused(int status)
-{
-    return (pg_pid){(uint64_t)-status};
-}
 
 int pg_pid_status(pg_pid pid)
 {
     if (pgi_pid_node(pid) != 0) return PG_OK;
-    return pid.id == 0 || pid.id > (uint64_t)-PG_EUNSUPPORTED ? PG_ENOPROC : -(int)pid.id;
+    return pid.id == 0 || pid.id > (uint64_t)-PG_EFULL ? PG_ENOPROC : -(int)pid.id;
 }
 
 /* What a spawn gathers before it takes a slot; all of it is the process's afterwards. */
@@ -40,10 +37,14 @@ static int copy_name(const char *name, char **out)
     return PG_OK;
 }
 
+static pg_kind kind_of(const pg_runtime *rt, const pg_spawn_options *o)
+{
+    return o && o->kind ? o->kind : rt->options.kind;
+}
+
 static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_spawn_options *o, parts *out)
 {
-    *out = (parts){.kind = o && o->kind ? o->kind : rt->options.kind, .args = &pgi_no_args};
-    if (out->kind == PG_OS) return PG_EUNSUPPORTED;
+    *out = (parts){.kind = kind_of(rt, o), .args = &pgi_no_args};
     if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
     if (!target && !(o && o->table)) return PG_EINVAL;
     if (!o) return PG_OK;
@@ -145,7 +146,7 @@ static pg_pid unspawn(const pgi_visit *visit, pg_process *p, pgi_link *link, int
     parts of = {.args = p->args, .receivers = p->receivers}; /* the name stays with the slot */
     drop_parts(pgi_visit_cache(visit), &of);
     pgi_slot_return(visit, p);
-    return refused(status);
+    return pgi_refused(status);
 }
 
 static pg_pid publish(const pgi_visit *visit, pg_process *p, pgi_link *link)
@@ -168,21 +169,21 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
 {
     pg_runtime *rt = visit->rt;
     pgi_cache *cache = pgi_visit_cache(visit);
-    if (unlikely(load_relaxed(&rt->stopping))) return refused(PG_ESTOPPED);
+    if (unlikely(load_relaxed(&rt->stopping))) return pgi_refused(PG_ESTOPPED);
     parts of;
     int status = gather(rt, cache, target, options, &of);
-    if (unlikely(status != PG_OK)) return refused(status);
+    if (unlikely(status != PG_OK)) return pgi_refused(status);
 
     pgi_link *link = NULL;
     if (parent && !(link = pgi_link_new(parent, NULL))) {
         drop_parts(cache, &of);
-        return refused(PG_ENOMEM);
+        return pgi_refused(PG_ENOMEM);
     }
     pg_process *p = take_slot(rt, visit->local);
     if (unlikely(!p)) {
         if (link) pgi_link_free(link);
         drop_parts(cache, &of);
-        return refused(PG_ELIMIT);
+        return pgi_refused(PG_ELIMIT);
     }
     init_process(rt, p, target, &of);
     pgi_count_spawned(visit);
@@ -199,12 +200,38 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
     return publish(visit, p, link);
 }
 
+/* In an operating-system process of its own: the hub starts it. */
+static pg_pid spawn_far(pg_runtime *rt, pg_target target, const pg_spawn_options *o)
+{
+    pg_message *args = NULL;
+    if (!target && !(o && o->table)) return pgi_refused(PG_EINVAL);
+    if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
+    int status = o ? pgi_message_build_args(NULL, o->args, &args) : PG_OK;
+    if (status != PG_OK) return pgi_refused(status);
+    if (args && args->count == 0) {
+        pgi_message_free(NULL, args);
+        args = NULL;
+    }
+    return rt->child ? pgi_child_spawn(rt, target, o, args) : pgi_os_spawn(rt, target, o, args);
+}
+
+static pg_pid spawn_far_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
+{
+    pg_pid pid = spawn_far(self->rt, target, options);
+    if (!linked || pg_pid_status(pid) != PG_OK) return pid;
+    int status = pg_link(self, pid);
+    if (status == PG_OK) return pid;
+    pg_terminate(pid);
+    return pgi_refused(status);
+}
+
 static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
 {
-    if (!self) return refused(PG_EINVAL);
+    if (!self) return pgi_refused(PG_EINVAL);
+    if (unlikely(kind_of(self->rt, options) == PG_OS)) return spawn_far_from(self, linked, target, options);
     pgi_visit visit;
     pgi_visit_runtime(&visit, self->rt);
-    if (!visit.rt) return refused(PG_ESTOPPED);
+    if (!visit.rt) return pgi_refused(PG_ESTOPPED);
     pg_pid pid = spawn(&visit, linked ? self : NULL, target, options);
     pgi_leave(&visit);
     return pid;
@@ -222,13 +249,31 @@ pg_pid pg_spawn_link_with(pg_process *self, pg_target target, const pg_spawn_opt
 
 pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *options)
 {
-    if (!rt) return refused(PG_EINVAL);
+    if (!rt) return pgi_refused(PG_EINVAL);
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
-    if (!visit.rt) return refused(PG_ESTOPPED);
-    pg_pid pid = spawn(&visit, NULL, target, options);
+    if (!visit.rt) return pgi_refused(PG_ESTOPPED);
+    bool far = kind_of(rt, options) == PG_OS;
+    pg_pid pid = far ? (pg_pid){0} : spawn(&visit, NULL, target, options);
     pgi_leave(&visit);
-    return pid;
+    return far ? spawn_far(rt, target, options) : pid;
+}
+
+int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args)
+{
+    parts of = {.kind = PG_GREEN, .args = args ? args : &pgi_no_args};
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
+    int status = table ? pgi_table_use(&rt->receivers, table, &of.receivers) : PG_OK;
+    if (status == PG_OK) status = copy_name(name[0] ? name : NULL, &of.name);
+    if (status == PG_OK) {
+        pg_process *p = pgi_slot_first(&rt->slots);
+        init_process(rt, p, target, &of);
+        pgi_count_spawned(&visit);
+        publish(&visit, p, NULL);
+    }
+    pgi_leave(&visit);
+    return status;
 }
 
 /* A process for a host thread: it has no code of its own to begin with. */

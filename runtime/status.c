@@ -18,6 +18,7 @@ const char *pg_strerror(int status)
     case PG_ELIMIT: return "as many processes as the runtime's options allow; see max_processes";
     case PG_EENDED: return "this process has ended, or is ending";
     case PG_EUNSUPPORTED: return "not supported by this build or system";
+    case PG_EFULL: return "too much is on its way to that process already; try again later";
     default: return "unknown status";
     }
 }

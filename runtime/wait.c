@@ -8,6 +8,7 @@
  * These waits are no receives: a message that arrives, a terminate too, stays in the mailbox until its turn. */
 #include <errno.h>
 
+#include "far.h"
 #include "link.h"
 #include "runtime.h"
 
@@ -86,8 +87,7 @@ static int look_back(pg_runtime *rt, const pg_process *p, pg_pid pid, pg_exit_in
     return PG_OK;
 }
 
-/* PG_ETIMEDOUT: it lives, and the watcher, if there is one, is in its list. */
-static int look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *info)
+int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *info)
 {
     pg_process *p = pgi_slot_of(&rt->slots, pid);
     if (!p) return PG_ENOPROC;
@@ -107,9 +107,10 @@ int pg_why(pg_pid pid, pg_exit_info *exit)
     pg_exit_info ignored;
     pgi_visit visit;
     pgi_visit_pid(&visit, pid);
-    int status = visit.rt ? look(visit.rt, pid, NULL, exit ? exit : &ignored) : PG_ENOPROC;
+    bool far = !visit.rt && pgi_pid_node(pid) != 0;
+    int status = visit.rt ? pgi_look(visit.rt, pid, NULL, exit ? exit : &ignored) : PG_ENOPROC;
     pgi_leave(&visit);
-    return status;
+    return far ? pgi_wait_far(pid, 0, exit ? exit : &ignored) : status;
 }
 
 /* Waits with a watcher in the list of `pid`, on the token of `sleeper`. */
@@ -118,7 +119,7 @@ static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *slee
 {
     pgi_watcher watcher = {.sleeper = sleeper, .sched = sched, .info = exit};
     store_relaxed(&sleeper->token, PGI_AWAKE);
-    int status = look(rt, pid, &watcher, exit);
+    int status = pgi_look(rt, pid, &watcher, exit);
     if (status != PG_ETIMEDOUT) return status;
     pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
     int error = pgs_block(sched, &sleeper->task, &wait);
@@ -152,7 +153,11 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
     if (self) pgi_end_if_killed(self);
     uint32_t node = pgi_pid_node(pid);
     pg_runtime *rt = pgi_hold_node(node); /* not the epoch: nobody holds that while he waits */
-    if (!rt) return PG_ENOPROC;
+    if (!rt) {
+        int status = node == 0 ? PG_ENOPROC : pgi_wait_far(pid, timeout, exit);
+        if (self) pgi_end_if_killed(self);
+        return status;
+    }
     int status = self && self->phase != PGI_ENDING ? wait_as_process(rt, self, pid, timeout, exit)
                                                    : wait_as_stranger(rt, pid, timeout, exit);
     pgi_release_node(node);

@@ -35,15 +35,15 @@ enum { LEAST_BLOCK = sizeof(pg_message), LEAST_SPAWN = (sizeof(pgi_spawn_body) +
 
 static const rule rules[PGI_F_TYPES] = {
     [PGI_F_MESSAGE] = {GIVEN, ZERO, ZERO, BLOCK, 0, 0},
-    [PGI_F_PART] = {GIVEN, FREE, FREE, BLOCK, PGI_F_MESSAGE, PGI_F_DOWN},
+    [PGI_F_PART] = {FREE, FREE, FREE, BLOCK, PGI_F_MESSAGE, PGI_F_ASK},
     [PGI_F_TERMINATE] = {GIVEN, ZERO, ZERO, BLOCK, 0, 0},
     [PGI_F_DOWN] = {GIVEN, GIVEN, ZERO, BLOCK, 0, 0},
     [PGI_F_LINK] = {GIVEN, GIVEN, ZERO, NOTHING, 0, 0},
     [PGI_F_UNLINK] = {GIVEN, GIVEN, ZERO, NOTHING, 0, 0},
     [PGI_F_SPAWN] = {ZERO, ZERO, ZERO, SPAWN, 0, 0},
-    [PGI_F_ASK] = {GIVEN, GIVEN, FREE, NOTHING, PGI_ASK_WHY, PGI_ASK_WAIT},
-    [PGI_F_ANSWER] = {GIVEN, FREE, FREE, MAYBE, 0, 0},
-    [PGI_F_CANCEL] = {FREE, GIVEN, FREE, NOTHING, 0, 0},
+    [PGI_F_ASK] = {GIVEN, GIVEN, ZERO, NOTHING, PGI_ASK_WHY, PGI_ASK_WAIT},
+    [PGI_F_ANSWER] = {GIVEN, FREE, ZERO, MAYBE, 0, 0},
+    [PGI_F_CANCEL] = {GIVEN, GIVEN, ZERO, NOTHING, 0, 0},
     [PGI_F_STOP] = {ZERO, ZERO, ZERO, NOTHING, 0, 0},
     [PGI_F_NODE_DOWN] = {ZERO, GIVEN, ZERO, BLOCK, 0, 0},
     [PGI_F_ENDED] = {ZERO, GIVEN, ZERO, BLOCK, 0, 0},
@@ -51,7 +51,7 @@ static const rule rules[PGI_F_TYPES] = {
     [PGI_F_LOG] = {ZERO, ZERO, ZERO, TEXT, PG_LOG_FAILED, PG_LOG_WARNING},
 };
 
-static const rule ask_to_spawn = {FREE, GIVEN, FREE, SPAWN, PGI_ASK_SPAWN, PGI_ASK_SPAWN};
+static const rule ask_to_spawn = {GIVEN, GIVEN, ZERO, SPAWN, PGI_ASK_SPAWN, PGI_ASK_SPAWN};
 
 static inline bool field_fits(uint64_t field, unsigned wanted)
 {
@@ -75,8 +75,11 @@ static inline bool length_fits(size_t length, unsigned body)
 static bool part_fits(const pgi_frame *frame)
 {
     const uint64_t longest = (uint64_t)PGI_UNITS_MAX * PGI_UNIT;
-    if (frame->flags != PGI_F_MESSAGE && frame->flags != PGI_F_TERMINATE && frame->flags != PGI_F_DOWN) return false;
-    if (!field_fits(frame->from, rules[frame->flags].from)) return false;
+    bool spawn = frame->flags == PGI_F_SPAWN || frame->flags == PGI_F_ASK;
+    bool message = frame->flags == PGI_F_MESSAGE || frame->flags == PGI_F_TERMINATE || frame->flags == PGI_F_DOWN;
+    const rule *whole = frame->flags == PGI_F_ASK ? &ask_to_spawn : &rules[frame->flags];
+    if (!spawn && !message) return false;
+    if (!field_fits(frame->to, whole->to) || !field_fits(frame->from, whole->from)) return false;
     return frame->word % 16 == 0 && frame->word <= longest - frame->length;
 }
 

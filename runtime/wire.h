@@ -21,6 +21,7 @@
 #define PGI_WIRE_H
 
 #include "message.h"
+#include "sandbox.h"
 
 typedef struct pgi_frame {
     uint32_t length; /* of the body, in bytes, without its padding */
@@ -37,18 +38,20 @@ _Static_assert(sizeof(pgi_frame) == 32, "the body follows at a multiple of 16");
  * PGI_DOWN. */
 enum {
     PGI_F_MESSAGE = 1, /* to; body: a message of kind PGI_USER */
-    PGI_F_PART,        /* a piece of a message that is longer than a frame may be.  flags: the type of frame that the
-                          whole would have been, MESSAGE, TERMINATE or DOWN; to, from as that has them; word: bytes
-                          that are still to come after this piece, 0 in the last; body: a multiple of 16 bytes */
+    PGI_F_PART,        /* a piece of a body that is longer than a frame may be.  flags: the type of frame that the
+                          whole would have been, MESSAGE, TERMINATE, DOWN, SPAWN, or ASK for PGI_ASK_SPAWN; to, from as
+                          that has them; word: bytes that are still to come after this piece, 0 in the last; body: a
+                          multiple of 16 bytes */
     PGI_F_TERMINATE,   /* to; body: (exit), of kind PGI_TERMINATE */
     PGI_F_DOWN,        /* to, from: the linked process that has ended; body: (exit, pid) */
     PGI_F_LINK,        /* to, from */
     PGI_F_UNLINK,      /* to, from */
     PGI_F_SPAWN,       /* the first frame to a child; body: pgi_spawn_body */
-    PGI_F_ASK,         /* to, from: a pid of the node that asks, word: the number of the ask, flags: PGI_ASK_...;
-                          PGI_ASK_SPAWN: to, or none; body: pgi_spawn_body */
-    PGI_F_ANSWER,      /* to, from or none, word: the number of the ask; body: (exit, pid), or nothing */
-    PGI_F_CANCEL,      /* to or none, from, word: the number of the ask */
+    PGI_F_ASK,         /* to, from: the address of the question: the node that asks, and a number of its own in the
+                          other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub; body: pgi_spawn_body */
+    PGI_F_ANSWER,      /* to: the address of the question; from: a pid, or the status of pgi_refused(); body: (exit,
+                          pid), or nothing */
+    PGI_F_CANCEL,      /* to, from: as in the question */
     PGI_F_STOP,        /* nothing */
     PGI_F_NODE_DOWN,   /* from: a pid of the node; body: (exit, pid) */
     PGI_F_ENDED,       /* from: the first process of the child, which has ended; body: (exit, pid) */
@@ -113,15 +116,14 @@ void pgi_wire_write(const pg_message *message, size_t bytes, size_t offset, void
 /* The body of PGI_F_SPAWN and PGI_ASK_SPAWN.  Behind it lie the name with its NUL, padded with zeros to a multiple of
  * 16, and the arguments, the wire form of a message of kind PGI_USER. */
 typedef struct pgi_spawn_body {
-    uint64_t target;      /* where the code is, or 0 */
-    uint64_t parent;      /* the pid that spawns */
-    uint64_t main;        /* the pid of the main process */
-    uint64_t table;       /* where the table of receivers is, or 0 */
+    uint64_t target; /* addresses in the program: the code, */
+    uint64_t table;  /* and what defines the table of receivers; 0: none */
+    pgi_isolation isolation;
     uint32_t name_length; /* without the NUL; 0: no name */
     uint32_t args_bytes;  /* 0: no arguments */
 } pgi_spawn_body;
 
-_Static_assert(sizeof(pgi_spawn_body) == 40, "the name follows without a gap");
+_Static_assert(sizeof(pgi_spawn_body) == 48, "the name follows without a gap");
 
 /* The bytes of such a body; neither length may exceed UINT32_MAX. */
 size_t pgi_wire_spawn_size(size_t name_length, size_t args_bytes);

@@ -190,6 +190,10 @@ bool pgs_worker_progress(pgs_worker *worker);
 int pgs_source_add(pgs_sched *sched, pgs_source *source, uint32_t events);
 void pgs_source_remove(pgs_sched *sched, pgs_source *source);
 
+/* Whether nothing else waits to be run by this worker or for any: a task may as well look around for a while.  By the
+ * worker. */
+bool pgs_worker_alone(pgs_worker *worker);
+
 /* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other
  * threads are guests. */
 pgs_epoch *pgs_sched_epoch(pgs_sched *sched);

@@ -1,0 +1,441 @@
+/* bridge.c - see bridge.h: posting letters, writing and reading frames, opening and closing.  What frames mean is said
+ * in far.c.
+ *
+ * A body that is longer than PIECE is written as frames of type PGI_F_PART and a last one of its own type, so that it
+ * may be of any length and the ring never has to hold it.  The reader puts it together.
+ *
+ * Invariants:
+ *   1. Frames are written in the order of their letters, and all frames of one letter one after the other.
+ *   2. Before the task rests, the ring that it reads has its announcement of sleep, and so has the ring that it writes
+ *      if a letter is left; so the next frame, or room, or letter makes it ready again.
+ *   3. An OPEN or BROKEN bridge becomes DEAD once, by pgi_bridge_bury(), and FREE by its task, after the last frame.
+ *
+ * Rejected: writing into the ring from the sender's code (two senders would meet at a lock, and one that loses its
+ * processor would hold up the others).  A ring for each pair of children: 200 of them would need 40,000. */
+#include "bridge.h"
+
+#include <sched.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "far.h"
+#include "os.h"
+#include "runtime.h"
+
+enum {
+    LETTER_UNITS = (sizeof(pgi_letter) + PGI_UNIT - 1) / PGI_UNIT,
+    FRAMES_A_SLICE = 256,
+    SPINS = 1000 /* looks at an empty ring before sleep, where nothing else is to be done: some microseconds */
+};
+
+static uint64_t piece(const pgi_bridge *b)
+{
+    return (b->rings.writer.mask + 1) / 4;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- posting */
+
+static void free_body(pgi_letter *letter)
+{
+    if (!letter->body) return;
+    if (letter->is_message) {
+        pgi_message_free(pgi_cache_here(NULL), letter->body);
+    } else {
+        pgi_free(letter->body, letter->length);
+    }
+    letter->body = NULL;
+}
+
+static void free_letter(pgs_mpsc_node *node)
+{
+    if (node) pgi_block_free(pgi_cache_here(NULL), container_of(node, pgi_letter, node), LETTER_UNITS);
+}
+
+int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
+{
+    pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
+    if (unlikely(!letter)) {
+        pgi_letter lost = *frame;
+        free_body(&lost);
+        return PG_ENOMEM;
+    }
+    *letter = *frame;
+    add_relaxed(&bridge->queued, sizeof *letter + letter->length);
+    if (pgs_mpsc_push(&bridge->process.mailbox, &letter->node))
+        pgs_ready(bridge->process.rt->sched, &bridge->process.sleeper.task);
+    return PG_OK;
+}
+
+int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body)
+{
+    size_t length = 0;
+    if (body) {
+        int status = pgi_wire_prepare(pgi_cache_here(NULL), &body, &length);
+        if (unlikely(status != PG_OK)) {
+            pgi_message_free(pgi_cache_here(NULL), body);
+            return status;
+        }
+    }
+    return pgi_post_frame(bridge, &(pgi_letter){.type = type,
+                                                .to = to.id,
+                                                .from = from.id,
+                                                .word = word,
+                                                .body = body,
+                                                .length = length,
+                                                .is_message = true});
+}
+
+void pgi_bridge_wake(pgi_bridge *bridge)
+{
+    store_relaxed(&bridge->news, true); /* before the claim, for a task that is about to rest; see pgs_mpsc_claim */
+    if (pgs_mpsc_claim(&bridge->process.mailbox)) pgs_ready(bridge->process.rt->sched, &bridge->process.sleeper.task);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- writing */
+
+static void ring_bell(int bell)
+{
+    uint64_t one = 1;
+    ssize_t written = write(bell, &one, sizeof one);
+    (void)written; /* full: it has been rung and not heard, which is as good */
+}
+
+/* Writes the next frame of a letter.  False: there is no room now. */
+static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
+{
+    uint64_t left = letter->length - b->written;
+    uint64_t length = left <= piece(b) ? left : piece(b);
+    bool part = letter->length > piece(b);
+    size_t size = sizeof(pgi_frame) + pgi_frame_padded(length);
+    unsigned char *at = pgs_ring_reserve(&b->rings.writer, size);
+    if (!at) return false;
+    *(pgi_frame *)(void *)at = (pgi_frame){.length = (uint32_t)length,
+                                           .type = part ? PGI_F_PART : letter->type,
+                                           .flags = part ? letter->type : letter->flags,
+                                           .to = letter->to,
+                                           .from = letter->from,
+                                           .word = part ? left - length : letter->word};
+    if (length > 0) {
+        unsigned char *body = at + sizeof(pgi_frame);
+        if (letter->is_message) {
+            pgi_wire_write(letter->body, letter->length, b->written, body, length);
+        } else {
+            memcpy(body, (const char *)letter->body + b->written, length);
+        }
+        memset(body + length, 0, pgi_frame_padded(length) - length);
+    }
+    pgs_ring_commit(&b->rings.writer, size);
+    b->written += length;
+    return true;
+}
+
+/* The next letter, behind the last one that was written: NULL: there is none. */
+static pgi_letter *next_letter(pgi_bridge *b)
+{
+    pgs_mpsc_node *node = pgs_mpsc_peek(&b->process.mailbox);
+    return node ? container_of(node, pgi_letter, node) : NULL;
+}
+
+static void finish_letter(pgi_bridge *b, pgi_letter *letter)
+{
+    sub_relaxed(&b->queued, sizeof *letter + letter->length);
+    free_body(letter);
+    b->written = 0;
+    b->process.scan = NULL;
+    free_letter(pgs_mpsc_advance(&b->process.mailbox, &letter->node));
+}
+
+/* Returns the frames written; the first letter stays where there is no room for all of it. */
+static unsigned write_letters(pgi_bridge *b)
+{
+    unsigned frames = 0;
+    pgi_letter *letter;
+    while (frames < FRAMES_A_SLICE && (letter = next_letter(b)) != NULL) {
+        do {
+            if (!write_frame(b, letter)) goto full;
+            frames++;
+        } while (b->written < letter->length);
+        finish_letter(b, letter);
+    }
+full:
+    if (frames > 0 && pgs_ring_reader_sleeps(&b->rings.writer)) ring_bell(b->bell_out);
+    return frames;
+}
+
+/* Nobody reads them any more. */
+static void drop_letters(pgi_bridge *b)
+{
+    pgi_letter *letter;
+    while ((letter = next_letter(b)) != NULL) {
+        pgi_far_refuse(b->process.rt, letter->type, letter->flags, (pg_pid){letter->to}, (pg_pid){letter->from});
+        finish_letter(b, letter);
+    }
+}
+
+/* ---------------------------------------------------------------------------------------------------------- reading */
+
+static void drop_parts(pgi_bridge *b)
+{
+    if (b->parts) pgi_block_free(NULL, b->parts, b->parts_size / PGI_UNIT);
+    b->parts = NULL;
+    b->parts_length = b->parts_size = 0;
+}
+
+/* Makes room for the next piece.  Memory is had as pieces come, so that a false promise costs nothing. */
+static bool grow_parts(pgi_bridge *b, uint64_t needed, uint64_t whole)
+{
+    if (needed <= b->parts_size) return true;
+    uint64_t size = 4 * b->parts_size > needed ? 4 * b->parts_size : needed;
+    if (size > whole) size = whole;
+    size_t units = pgi_frame_padded(size) / PGI_UNIT;
+    unsigned char *larger = pgi_block_alloc(NULL, units);
+    if (!larger) return false;
+    if (b->parts) memcpy(larger, b->parts, b->parts_length);
+    uint64_t length = b->parts_length;
+    drop_parts(b);
+    b->parts = larger;
+    b->parts_length = length;
+    b->parts_size = units * PGI_UNIT;
+    return true;
+}
+
+/* A piece of a long body.  NULL: it is well and more is to come, or it is not and the bridge is broken. */
+static void *add_part(pgi_bridge *b, const pgi_frame *frame, const void *body, uint64_t *whole)
+{
+    *whole = b->parts_length + frame->length + frame->word;
+    if (frame->word > (uint64_t)PGI_UNITS_MAX * PGI_UNIT || *whole > (uint64_t)PGI_UNITS_MAX * PGI_UNIT) {
+        pgi_bridge_break(b, "a message that is too long");
+        return NULL;
+    }
+    if (!grow_parts(b, b->parts_length + frame->length, *whole)) {
+        pgi_bridge_break(b, "memory is short for a message");
+        return NULL;
+    }
+    memcpy(b->parts + b->parts_length, body, frame->length);
+    b->parts_length += frame->length;
+    if (frame->word > 0) return NULL;
+    void *block = b->parts;
+    b->parts = NULL;
+    b->parts_length = b->parts_size = 0;
+    return block;
+}
+
+/* Copies the body of a frame, and acts on it. */
+static void read_frame(pgi_bridge *b, const pgi_frame *frame, const void *body)
+{
+    pgi_frame whole = *frame;
+    uint64_t length = frame->length;
+    void *block = NULL;
+    if (frame->type == PGI_F_PART) {
+        block = add_part(b, frame, body, &length);
+        if (!block) return;
+        whole.type = frame->flags;
+        whole.flags = whole.type == PGI_F_ASK ? PGI_ASK_SPAWN : 0; /* the one with a body */
+    } else if (b->parts) {
+        pgi_bridge_break(b, "half a message");
+        return;
+    } else if (length > 0) {
+        block = pgi_block_alloc(pgi_cache_here(NULL), pgi_frame_padded(length) / PGI_UNIT);
+        if (!block) {
+            pgi_bridge_break(b, "memory is short for a message");
+            return;
+        }
+        memcpy(block, body, length);
+    }
+    if (!pgi_far_deliver(b, &whole, block, length)) pgi_bridge_break(b, "a malformed frame");
+}
+
+/* Returns the frames read. */
+static unsigned read_frames(pgi_bridge *b)
+{
+    unsigned frames = 0;
+    size_t ready;
+    const char *at = pgs_ring_peek(&b->rings.reader, &ready);
+    size_t done = 0;
+    while (frames < FRAMES_A_SLICE && at && done < ready) {
+        pgi_frame frame;
+        if (ready - done < sizeof frame) {
+            pgi_bridge_break(b, "half a frame");
+            return frames;
+        }
+        memcpy(&frame, at + done, sizeof frame); /* once: it may change under our eyes */
+        if (pgi_frame_check(&frame, ready - done, b->rings.reader.mask + 1) != PG_OK) {
+            pgi_bridge_break(b, "a malformed frame");
+            return frames;
+        }
+        read_frame(b, &frame, at + done + sizeof frame);
+        if (b->rings.reader.broken) return frames;
+        done += pgi_frame_bytes(&frame);
+        frames++;
+    }
+    if (done > 0) {
+        pgs_ring_release(&b->rings.reader, done);
+        if (pgs_ring_writer_wake(&b->rings.reader)) ring_bell(b->bell_out);
+    }
+    if (pgs_ring_is_broken(&b->rings)) pgi_bridge_break(b, "an index that cannot be");
+    return frames;
+}
+
+/* ------------------------------------------------------------------------------------------------------ the task */
+
+/* Looks at the ring for a moment longer, if this worker has nothing else to do: who answers at once is not worth a
+ * sleep and a wake. */
+static bool more_comes(pgi_bridge *b, pgs_worker *w)
+{
+    for (unsigned i = 0; i < SPINS && pgs_worker_alone(w); i++) {
+        if (pgs_ring_reader_look(&b->rings.reader) > 0) return true;
+        if (!pgs_mpsc_is_empty_hint(&b->process.mailbox)) return true;
+        cpu_relax();
+    }
+    return false;
+}
+
+/* Announces sleep where something may come.  False: something has come. */
+static bool announce(pgi_bridge *b, const pgi_letter *left)
+{
+    if (!pgs_ring_reader_sleep(&b->rings.reader)) return false;
+    if (!left) return true;
+    uint64_t length = left->length - b->written;
+    size_t wanted = sizeof(pgi_frame) + pgi_frame_padded(length <= piece(b) ? length : piece(b));
+    size_t half = (size_t)(b->rings.writer.mask + 1) / 2;
+    return pgs_ring_writer_sleep(&b->rings.writer, wanted > half ? wanted : half);
+}
+
+/* After a rest that was successful: takes the task back if there has come news that did not find it at rest.  True: it
+ * is the caller's again. */
+static bool takes_back(pgi_bridge *b)
+{
+    return load_relaxed(&b->news) && pgs_mpsc_claim(&b->process.mailbox);
+}
+
+/* Goes to rest; with letters in the mailbox, behind the last of them, as a selective receive does. */
+static bool rest(pgi_bridge *b, const pgi_letter *left)
+{
+    pgs_mpsc *mailbox = &b->process.mailbox;
+    if (!left) {
+        pgs_mpsc_node *released;
+        if (!pgs_mpsc_rest(mailbox, &released)) return false;
+        free_letter(released);
+        return true;
+    }
+    pgs_mpsc_node *last = b->process.scan ? b->process.scan : mailbox->head, *next;
+    while ((next = pgs_mpsc_next(last)) != NULL) last = next;
+    b->process.scan = last;
+    return pgs_mpsc_sleep(mailbox, last);
+}
+
+static void close_bridge(pgi_bridge *b)
+{
+    pgi_node_bridge(b->node, NULL);
+    while (pgi_node_is_held(b->node)) sched_yield(); /* somebody is posting: a moment */
+    pgs_source_remove(b->process.rt->sched, &b->source);
+    pgi_os_closed(b); /* tells everybody, and gives the number back */
+    drop_letters(b);
+    drop_parts(b);
+    pgs_ring_pair_unmap(&b->rings);
+    close(b->bell_in);
+    close(b->bell_out);
+    store_release(&b->state, PGI_BRIDGE_FREE); /* partner: take_bridge in os.c */
+    pgi_os_gone(b->process.rt);
+}
+
+/* False: it is at rest. */
+static bool work(pgi_bridge *b, pgs_worker *w)
+{
+    store_relaxed(&b->news, false);
+    fence_seq_cst(); /* before the looks at the state and the rings; partner: the claim in pgi_bridge_wake */
+    uint32_t state = load_acquire(&b->state); /* partner: pgi_bridge_bury */
+    if (unlikely(load_relaxed(&b->lost)) && state == PGI_BRIDGE_OPEN) pgi_bridge_break(b, "memory is short");
+    if (state == PGI_BRIDGE_DEAD) {
+        while (!pgs_ring_is_broken(&b->rings) && read_frames(b) > 0) continue;
+        close_bridge(b);
+        state = PGI_BRIDGE_FREE;
+    }
+    if (state != PGI_BRIDGE_OPEN) {
+        drop_letters(b);
+        return !rest(b, NULL) || takes_back(b);
+    }
+    unsigned moved = write_letters(b);
+    moved += read_frames(b);
+    if (load_relaxed(&b->state) != PGI_BRIDGE_OPEN) return true;
+    if (moved > 0) return true;
+    const pgi_letter *left = next_letter(b);
+    if (!left) {
+        pgs_parker *idle = load_acquire(&b->idle); /* partner: child.c */
+        if (idle) pgs_parker_unpark(idle);
+        if (more_comes(b, w)) return true;
+    }
+    return !announce(b, left) || !rest(b, left) || takes_back(b);
+}
+
+static pgs_worker *serve(pgs_worker *w, pg_process *p)
+{
+    pgi_bridge *b = pgi_bridge_of(p);
+    for (unsigned n = 0; n < 16; n++) {
+        if (!work(b, w)) return w;
+        if (pgs_worker_progress(w)) break;
+    }
+    pgs_requeue(w, &p->sleeper.task);
+    return w;
+}
+
+static void bell_rings(pgs_source *source, uint32_t events)
+{
+    (void)events;
+    pgi_bridge_wake(container_of(source, pgi_bridge, source));
+}
+
+/* ----------------------------------------------------------------------------------------------- opening and closing */
+
+static void init_process(pg_process *p, pg_runtime *rt)
+{
+    if (p->rt) return; /* used before: the mailbox goes on */
+    pgs_mpsc_init(&p->mailbox, true);
+    pgs_parker_init(&p->sleeper.parker);
+    p->rt = rt;
+    p->args = &pgi_no_args;
+    p->kind = PG_GREEN;
+    p->phase = PGI_SERVICE;
+    p->serve = serve;
+}
+
+int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_out, bool is_uplink)
+{
+    bridge->source = (pgs_source){.fd = bell_in, .fire = bell_rings};
+    bridge->bell_in = bell_in;
+    bridge->bell_out = bell_out;
+    bridge->is_uplink = is_uplink;
+    bridge->last_generation = 0;
+    bridge->broken = NULL;
+    store_relaxed(&bridge->ended, 0);
+    init_process(&bridge->process, rt);
+    if (pgs_source_add(rt->sched, &bridge->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
+    store_release(&bridge->state, PGI_BRIDGE_OPEN); /* partner: work */
+    pgi_bridge_wake(bridge);
+    return PG_OK;
+}
+
+void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death)
+{
+    bridge->death = *death;
+    store_release(&bridge->state, PGI_BRIDGE_DEAD); /* partner: work */
+    pgi_bridge_wake(bridge);
+}
+
+void pgi_bridge_break(pgi_bridge *bridge, const char *how)
+{
+    uint32_t open = PGI_BRIDGE_OPEN;
+    bridge->rings.reader.broken = true; /* of one that has died, too, the rest is not read */
+    if (!bridge->broken) bridge->broken = how;
+    if (cas_acq_rel(&bridge->state, &open, PGI_BRIDGE_BROKEN)) pgi_os_kill(bridge); /* partner: pgi_bridge_bury */
+}
+
+void pgi_bridge_destroy(pgi_bridge *bridge)
+{
+    pgs_mpsc_node *node;
+    while ((node = pgs_mpsc_detach(&bridge->process.mailbox)) != NULL) {
+        free_body(container_of(node, pgi_letter, node));
+        free_letter(node);
+    }
+    drop_parts(bridge);
+}

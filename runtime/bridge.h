@@ -1,0 +1,108 @@
+/* bridge.h - the connection of two operating-system processes: letters out, frames in.
+ *
+ * Processes of kind PG_OS are children of one program, the hub, and each is connected with the hub alone, by a bridge
+ * on either side: two rings in shared memory (sched/ring.h), and for each way an eventfd, a doorbell that is rung when
+ * the other side sleeps.  What goes from one child to another is passed on by the hub.  The hub's bridge of a child
+ * stands under the child's node number, a child's uplink under all numbers but its own (node.h).
+ *
+ * A bridge is a task like any process, with a mailbox of its own: of letters, which are frames that wait to be written.
+ * Whoever has something for the other side posts a letter.  The task writes letters, reads frames, and delivers what is
+ * in them; so both rings have one user at a time on this side, and nobody who sends ever waits for the other side.  It
+ * rests when both ways are idle, and the next letter or the doorbell makes it ready.
+ *
+ * Links between processes of two nodes are links of either process with the bridge (link.h), which carry the pid of
+ * the far one.
+ *
+ * What a child sends is not trusted: frames are copied, then checked (wire.h), and a child may speak of its own
+ * processes' ends only.  One that breaks the protocol is killed, and its processes end with that reason. */
+#ifndef PGI_BRIDGE_H
+#define PGI_BRIDGE_H
+
+#include "node.h"
+#include "process.h"
+#include "sandbox.h"
+#include "sched/poller.h"
+#include "sched/ring.h"
+#include "wire.h"
+#include "zygote.h"
+
+/* Bytes of letters that wait in one bridge: beyond that pg_send() refuses more messages. */
+#define PGI_BRIDGE_LIMIT (UINT64_C(256) << 20)
+
+/* A frame that waits to be written. */
+typedef struct pgi_letter {
+    pgs_mpsc_node node;
+    void *body; /* its own: a message, or `length` bytes; NULL: none */
+    uint64_t length;
+    uint64_t to, from, word;
+    uint8_t type, flags;
+    bool is_message;
+} pgi_letter;
+
+typedef enum pgi_bridge_state {
+    PGI_BRIDGE_FREE,   /* not in use */
+    PGI_BRIDGE_TAKEN,  /* being opened */
+    PGI_BRIDGE_OPEN,   /* the other side may live */
+    PGI_BRIDGE_BROKEN, /* the other side broke the protocol: nothing is read or written, its death is awaited */
+    PGI_BRIDGE_DEAD    /* it has died: what it had sent is read, then the bridge is free */
+} pgi_bridge_state;
+
+struct pgi_bridge {
+    pg_process process; /* first: what the scheduler runs, and links and letters know */
+    _Atomic(uint32_t) state;
+    _Atomic(bool) news;         /* to be looked at, told by pgi_bridge_wake() */
+    _Atomic(uint64_t) queued;   /* bytes of letters not yet written */
+    _Atomic(uint64_t) ended;    /* the pid of the child's first process, once that has ended */
+    _Atomic(pgs_parker *) idle; /* to be unparked when all letters are written; NULL: nobody asks */
+
+    /* Constant while it is in use. */
+    bool is_uplink;
+    uint32_t node;             /* of the other side; 0: of all others */
+    uint32_t first_generation; /* of the node */
+    pg_pid root;               /* the child's first process */
+    char name[64];             /* its name */
+    pgi_isolation isolation;   /* of the child */
+    int bell_in, bell_out;
+    pgs_source source; /* of bell_in */
+    pgs_ring_pair rings;
+
+    /* The task's own. */
+    uint64_t written;     /* of the body of the first letter */
+    unsigned char *parts; /* of a long body: what has come so far */
+    uint64_t parts_length, parts_size;
+    uint32_t last_generation; /* that the child has used, as it says in its goodbye; 0: it has not */
+    const char *broken;       /* how it broke the protocol; NULL: it has not */
+
+    _Atomic(bool) lost; /* a letter was lost for want of memory that must not be: the task breaks the bridge */
+    pgi_death death;    /* written before the state says DEAD */
+
+    pgi_bridge *next; /* in the runtime's list of all */
+};
+
+/* Makes `bridge`, of zeros or used before, ready for use: its rings are mapped, and it listens to `bell_in`.  The
+ * descriptors are its own then, and the rings.  PG_OK, PG_ENOMEM. */
+int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_out, bool is_uplink);
+
+/* Posts a frame with a message for its body, or NULL, or `length` bytes from pgi_alloc(); the body is consumed in any
+ * case.  PG_OK, PG_ENOMEM, PG_EINVAL (a local pointer).  Any thread that holds the bridge, or is its task. */
+int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body);
+int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame);
+
+/* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  Any thread. */
+void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death);
+
+/* The child has broken the protocol: it is killed.  The bridge's task only. */
+void pgi_bridge_break(pgi_bridge *bridge, const char *how);
+
+/* Frees what the bridge still holds, but not itself.  When nobody uses it any more. */
+void pgi_bridge_destroy(pgi_bridge *bridge);
+
+/* Makes the bridge look at its rings, its state, and whether it is killed.  Any thread. */
+void pgi_bridge_wake(pgi_bridge *bridge);
+
+static inline pgi_bridge *pgi_bridge_of(pg_process *p)
+{
+    return container_of(p, pgi_bridge, process);
+}
+
+#endif

@@ -1,0 +1,156 @@
+/* child.c - see child.h.
+ *
+ * A child starts a runtime of its own, under the node number that the hub has given it, and opens its uplink.  The first
+ * letter that comes says what its first process is; so that is in the mailbox before anything that was sent to it.  The
+ * child lives as long as any of its processes does; then it says goodbye, and leaves by _exit(): what the program has
+ * registered to be done at its exit is not for a child to do.
+ *
+ * Its main thread waits meanwhile.  The first process is green, on the one worker, which also reads the ring: whatever
+ * comes from outside wakes one thread. */
+#include "child.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "ask.h"
+#include "crash.h"
+#include "os.h"
+#include "runtime.h"
+
+static const int64_t look_again = PG_MS(100);
+
+/* The bridge stays for ever: it ends with the operating-system process. */
+static pgi_bridge uplink;
+static pgi_child child;
+
+/* Lines of the log are the hub's to show. */
+static void log_to_hub(void *context, pg_log_level level, const char *line)
+{
+    (void)context;
+    size_t length = strlen(line);
+    char *text = length > 0 ? pgi_alloc(length) : NULL;
+    if (!text) return;
+    memcpy(text, line, length);
+    pgi_post_frame(&uplink, &(pgi_letter){.type = PGI_F_LOG, .flags = (uint8_t)level, .body = text, .length = length});
+}
+
+static PGS_NORETURN void give_up(const char *what)
+{
+    pgi_crash_say(what);
+    _exit(EXIT_FAILURE);
+}
+
+static bool all_ended(pg_runtime *rt)
+{
+    return load_acquire(&child.ended) && pgi_alive(rt) == 0; /* partner: pgi_child_ended */
+}
+
+static void say_goodbye(pg_runtime *rt)
+{
+    store_release(&uplink.idle, &rt->stopper); /* partner: work in bridge.c */
+    pgi_post(&uplink, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, pgi_slots_highest_generation(&rt->slots), NULL);
+    while (load_acquire(&uplink.queued) > 0) pgs_parker_park(&rt->stopper, pgs_deadline(look_again));
+    pgi_threads_join(rt, true);
+    fflush(stdout);
+    fflush(stderr);
+}
+
+void pgi_child_main(const pgi_birth *birth, const int fds[3])
+{
+    pgi_child_config config;
+    memcpy(&config, birth->isolation, sizeof config);
+    pg_runtime *forgotten;
+    while ((forgotten = pgi_node_forget_one()) != NULL) continue;
+    uplink.node = 0;
+    child.hub = config.hub;
+    child.uplink = &uplink;
+    child.root = pgi_pid_make(birth->node, config.first_generation + 1, 0);
+    pgi_ref_begin(birth->node, config.first_generation);
+
+    if (pgs_ring_pair_map(&uplink.rings, fds[0], 1) != 0) _exit(EXIT_FAILURE);
+    pgi_crash_listen(uplink.rings.words, PGS_RING_WORDS);
+    pgi_crash_thread_begin(true);
+    if (pgi_isolation_apply(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
+    const pg_options options = {.workers = 1,
+                                .kind = (pg_kind)config.kind,
+                                .stack_size = config.stack_size,
+                                .max_processes = config.max_processes,
+                                .stuck_after = config.stuck_after,
+                                .report_overflow = config.report_overflow,
+                                .log = log_to_hub,
+                                .no_os = true};
+    pg_runtime *rt = pgi_start_child(&options, birth->node, config.first_generation, &child, config.main);
+    if (!rt) give_up("its runtime could not be started");
+    if (pgi_isolation_apply_limits(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
+    pgi_node_uplink(&uplink);
+    if (pgi_bridge_open(&uplink, rt, fds[1], fds[2], true) != PG_OK) give_up("its uplink could not be opened");
+
+    while (!all_ended(rt)) {
+        pgs_parker_park(&rt->stopper, load_acquire(&child.ended) ? pgs_deadline(look_again) : PGS_NEVER);
+    }
+    say_goodbye(rt);
+}
+
+/* ------------------------------------------------------------------------------------------- what the hub says */
+
+void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body)
+{
+    static pg_table table;
+    if (xchg_relaxed(&child.begun, true)) return;
+    pg_message *args = NULL;
+    const pg_message *sent = pgi_wire_spawn_args(body);
+    table.define = (void (*)(pg_table *))(uintptr_t)body->table;
+    int status = sent ? pgi_message_copy(pgi_cache_here(rt), sent, &args) : PG_OK;
+    if (status == PG_OK) {
+        status = pgi_spawn_root(rt, (pg_target)(uintptr_t)body->target, body->table ? &table : NULL,
+                                pgi_wire_spawn_name(body), args);
+    }
+    if (status != PG_OK) give_up(pg_strerror(status));
+}
+
+void pgi_child_stop(pg_runtime *rt)
+{
+    pgi_end_all(rt);
+}
+
+void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit)
+{
+    if (pg_same(exit->pid, child.root)) {
+        pg_message *msg;
+        pgi_message_build_exit(NULL, exit->kind, exit->text, pg_v_nil(), exit->pid, PGI_DOWN, &msg);
+        pgi_post(&uplink, PGI_F_ENDED, (pg_pid){0}, exit->pid, 0, msg);
+        store_release(&child.ended, true); /* partner: all_ended */
+    }
+    if (load_relaxed(&child.ended)) pgs_parker_unpark(&rt->stopper);
+}
+
+/* -------------------------------------------------------------------------------------------- what it asks of it */
+
+pg_pid pgi_child_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args)
+{
+    (void)rt;
+    const char *name = options && options->name ? options->name : "";
+    size_t bytes = 0;
+    int status = args ? pgi_wire_prepare(NULL, &args, &bytes) : PG_OK;
+    void *body = NULL;
+    size_t size = 0;
+    if (status == PG_OK) {
+        const pgi_spawn_body head = {.target = (uint64_t)(uintptr_t)target,
+                                     .table =
+                                         options && options->table ? (uint64_t)(uintptr_t)options->table->define : 0,
+                                     .isolation = pgi_os_isolation_of(options),
+                                     .name_length = (uint32_t)strlen(name),
+                                     .args_bytes = (uint32_t)bytes};
+        size = pgi_wire_spawn_size(head.name_length, bytes);
+        body = pgi_alloc(size);
+        if (body) pgi_wire_spawn_write(body, &head, name, args);
+        status = body ? PG_OK : PG_ENOMEM;
+    }
+    if (args) pgi_message_free(NULL, args);
+    if (status != PG_OK) return pgi_refused(status);
+    pg_pid pid = {0};
+    status = pgi_ask(PGI_ASK_SPAWN, pgi_pid_make(child.hub, 0, 0), body, size, PG_SECONDS(30), NULL, &pid);
+    return status == PG_OK ? pid : pgi_refused(status);
+}

@@ -1,0 +1,29 @@
+/* child.h - the life of an operating-system process of kind PG_OS, from its fork to its end. */
+#ifndef PGI_CHILD_H
+#define PGI_CHILD_H
+
+#include "bridge.h"
+
+/* What its runtime has beside that of others. */
+typedef struct pgi_child {
+    pgi_bridge *uplink;
+    uint32_t hub;               /* the node of the hub's runtime */
+    pg_pid root;                /* its first process */
+    _Atomic(bool) begun, ended; /* that one has */
+} pgi_child;
+
+/* What the zygote calls in a new process, on its only thread.  Returns when all has ended. */
+void pgi_child_main(const pgi_birth *birth, const int fds[3]);
+
+/* The hub says: this is your first process; end all processes. */
+void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body);
+void pgi_child_stop(pg_runtime *rt);
+
+/* A process of this runtime has ended, and those linked have been told; what waits for its end is to be told.  Called
+ * where `rt` has a child. */
+void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit);
+
+/* Asks the hub for a process of kind PG_OS; `args` is consumed.  Returns as pg_spawn_with(). */
+pg_pid pgi_child_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args);
+
+#endif

@@ -1,0 +1,488 @@
+/* far.c - see far.h.
+ *
+ * A link between two nodes is one link on each of them, between the process there and the bridge (link.h), made when
+ * the LINK frame is posted and when it arrives.  Whoever ends tells the far end by a DOWN frame, behind all that it had
+ * sent; on arrival the link there is taken out, and the exit goes into the mailbox only if it was in.  So an exit is
+ * told once, whatever unlinks and ends cross on the way.  What is linked to one that does not live is told at once, by
+ * its node, or by the hub if that is gone.
+ *
+ * A wait for an end is a question (ask.h).  The node that is asked keeps it as a watcher of the process. */
+#include "far.h"
+
+#include "ask.h"
+#include "child.h"
+#include "os.h"
+#include "runtime.h"
+
+/* A far node waits for an end here. */
+typedef struct far_watcher {
+    pgi_watcher watcher; /* first; its sleeper is NULL */
+    pg_runtime *rt;
+    pg_pid asked;
+    pg_pid asker; /* the address of the question */
+} far_watcher;
+
+static bool is_here(const pg_runtime *rt, pg_pid pid)
+{
+    return pgi_pid_node(pid) == rt->node;
+}
+
+/* Posts what must not be lost: where memory is so short that it cannot be, the bridge breaks, and all are told. */
+static void post_surely(pg_pid to, uint8_t type, pg_pid from, pg_message *body)
+{
+    uint32_t node = pgi_pid_node(to);
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    if (!bridge) {
+        pgi_message_free(pgi_cache_here(NULL), body);
+        return;
+    }
+    if (pgi_post(bridge, type, to, from, 0, body) == PG_ENOMEM) {
+        store_relaxed(&bridge->lost, true);
+        pgi_bridge_wake(bridge);
+    }
+    pgi_release_node(node);
+}
+
+static pg_message *exit_message(const pg_exit_info *exit)
+{
+    pg_message *msg;
+    pgi_message_build_exit(pgi_cache_here(NULL), exit->kind, exit->text, pg_v_nil(), exit->pid, PGI_DOWN, &msg);
+    return msg; /* NULL: the frame that lacks it is refused over there, which breaks the bridge */
+}
+
+/* ---------------------------------------------------------------------------------------------------------- sending */
+
+int pgi_send_far(pg_pid pid, pg_message *msg)
+{
+    uint32_t node = pgi_pid_node(pid);
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    int status = PG_ENOPROC;
+    bool message = msg->kind == PGI_USER;
+    if (bridge && load_acquire(&bridge->ended) != pid.id) { /* partner: the arrival of ENDED */
+        status = PG_EFULL;
+        if (!message || load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT) {
+            uint8_t type = message ? PGI_F_MESSAGE : msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
+            status = pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
+            msg = NULL;
+        }
+    }
+    if (msg) pgi_message_free(pgi_cache_here(NULL), msg);
+    if (bridge) pgi_release_node(node);
+    return status;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ links */
+
+/* Links a process here, whose look protects it, with one that is elsewhere.  PG_EENDED: it is dying. */
+static int insert_link(pg_process *p, pgi_bridge *bridge, pg_pid far, bool *new)
+{
+    *new = false;
+    pgi_link *link = pgi_link_new(p, &bridge->process);
+    if (!link) return PG_ENOMEM;
+    link->far = far;
+    int status = PG_EENDED;
+    pgi_lock_two(p, &bridge->process);
+    if (!p->dying) {
+        *new = !pgi_link_find(p, &bridge->process, far);
+        if (*new) {
+            pgi_link_insert(link, p);
+            pgi_link_insert(link, &bridge->process);
+        }
+        status = PG_OK;
+    }
+    pgi_unlock_two(p, &bridge->process);
+    if (!*new) pgi_link_free(link);
+    return status;
+}
+
+/* Takes a link out on both sides, if it is there. */
+static bool remove_link(pg_process *p, pgi_bridge *bridge, pg_pid far)
+{
+    pgi_lock_two(p, &bridge->process);
+    pgi_link *link = p->dying ? NULL : pgi_link_find(p, &bridge->process, far);
+    if (link) pgi_link_take_out(link);
+    pgi_unlock_two(p, &bridge->process);
+    if (link) pgi_link_free(link);
+    return link;
+}
+
+static int deliver_exit(pg_process *self, const pg_exit_info *exit)
+{
+    pg_message *msg = exit_message(exit);
+    return msg ? pgi_send(pgi_pid_of(self), msg) : PG_ENOMEM;
+}
+
+int pgi_link_far(pg_process *self, pg_pid pid)
+{
+    uint32_t node = pgi_pid_node(pid);
+    pg_exit_info exit;
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    if (!bridge) {
+        int status = pgi_look_back_far(pid, &exit);
+        return status == PG_OK ? deliver_exit(self, &exit) : status;
+    }
+    bool new;
+    int status = insert_link(self, bridge, pid, &new);
+    if (new) status = pgi_post(bridge, PGI_F_LINK, pid, pgi_pid_of(self), 0, NULL);
+    if (new &&status != PG_OK) remove_link(self, bridge, pid);
+    pgi_release_node(node);
+    return status;
+}
+
+int pgi_unlink_far(pg_process *self, pg_pid pid)
+{
+    uint32_t node = pgi_pid_node(pid);
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    if (!bridge) return PG_ENOPROC;
+    if (remove_link(self, bridge, pid)) post_surely(pid, PGI_F_UNLINK, pgi_pid_of(self), NULL);
+    pgi_release_node(node);
+    return PG_OK;
+}
+
+void pgi_tell_far(pg_process *bridge, pg_pid far, pg_pid pid, const pgi_end *end)
+{
+    (void)bridge;
+    pgi_cache *cache = pgi_cache_here(NULL);
+    pg_message *msg;
+    int status = pgi_message_build_exit(cache, end->kind, end->text, end->error, pid, PGI_DOWN, &msg);
+    if (status == PG_ETOOMANY || (msg && !pgi_wire_may_cross(msg))) {
+        if (msg) pgi_message_free(cache, msg);
+        pgi_message_build_exit(cache, end->kind, end->text, pg_v_nil(), pid, PGI_DOWN, &msg);
+    }
+    post_surely(far, PGI_F_DOWN, pid, msg);
+}
+
+/* Somebody elsewhere links with one of here. */
+static void arrived_link(pgi_bridge *bridge, pg_pid to, pg_pid from)
+{
+    pg_runtime *rt = bridge->process.rt;
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
+    pgi_look_begin(&visit);
+    pg_process *p = pgi_slot_find(&rt->slots, to);
+    bool new;
+    int status = p ? insert_link(p, bridge, from, &new) : PG_EENDED;
+    pgi_look_end(&visit);
+    pgi_leave(&visit);
+    if (status == PG_ENOMEM) store_relaxed(&bridge->lost, true);
+    if (status == PG_EENDED) pgi_far_refuse(rt, PGI_F_LINK, 0, to, from);
+}
+
+static void arrived_unlink(pgi_bridge *bridge, pg_pid to, pg_pid from)
+{
+    pg_runtime *rt = bridge->process.rt;
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
+    pgi_look_begin(&visit);
+    pg_process *p = pgi_slot_find(&rt->slots, to);
+    if (p) remove_link(p, bridge, from);
+    pgi_look_end(&visit);
+    pgi_leave(&visit);
+}
+
+/* One that is linked with one of here has ended. */
+static void arrived_down(pgi_bridge *bridge, pg_pid to, pg_pid from, pg_message *msg)
+{
+    pg_runtime *rt = bridge->process.rt;
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
+    pgi_look_begin(&visit);
+    pg_process *p = pgi_slot_find(&rt->slots, to);
+    bool linked = p && remove_link(p, bridge, from);
+    pgi_look_end(&visit);
+    pgi_leave(&visit);
+    if (linked) {
+        pgi_send(to, msg);
+    } else {
+        pgi_message_free(pgi_cache_here(NULL), msg);
+    }
+}
+
+/* -------------------------------------------------------------------------------------------------------- questions */
+
+static void answer(pg_pid asker, int status, pg_pid pid, const pg_exit_info *exit)
+{
+    pg_pid result = status == PG_OK ? pid : pgi_refused(status);
+    post_surely(asker, PGI_F_ANSWER, result, exit && status == PG_OK ? exit_message(exit) : NULL);
+}
+
+int pgi_look_back_far(pg_pid pid, pg_exit_info *exit)
+{
+    if (!pgi_node_was(pgi_pid_node(pid), pgi_pid_generation(pid))) return PG_ENOPROC;
+    pgi_os_look_back(pid, exit);
+    return PG_OK;
+}
+
+int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit)
+{
+    static const int64_t patience = PG_SECONDS(5); /* for an answer that needs no end: then it is taken for alive */
+    int status = timeout > 0 ? pgi_ask(PGI_ASK_WAIT, pid, NULL, 0, timeout, exit, NULL)
+                             : pgi_ask(PGI_ASK_WHY, pid, NULL, 0, patience, exit, NULL);
+    if (status == PG_OK) exit->pid = pid;
+    return status == PG_ENOPROC ? pgi_look_back_far(pid, exit) : status;
+}
+
+void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info)
+{
+    far_watcher *w = container_of(watcher, far_watcher, watcher);
+    answer(w->asker, PG_OK, info->pid, info);
+    pgi_free(w, sizeof *w);
+}
+
+static void arrived_question(pg_runtime *rt, uint8_t what, pg_pid to, pg_pid from)
+{
+    pg_exit_info exit;
+    far_watcher *w = NULL;
+    if (what == PGI_ASK_WAIT) {
+        w = pgi_alloc(sizeof *w);
+        if (!w) {
+            answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
+            return;
+        }
+        *w = (far_watcher){.rt = rt, .asked = to, .asker = from};
+    }
+    int status = pgi_look(rt, to, w ? &w->watcher : NULL, &exit);
+    if (status == PG_ETIMEDOUT && w) return; /* answered at its end */
+    answer(from, status, to, &exit);
+    if (w) pgi_free(w, sizeof *w);
+}
+
+/* Whoever asked waits no longer. */
+static void arrived_cancel(pg_runtime *rt, pg_pid to, pg_pid from)
+{
+    pg_process *p = pgi_slot_of(&rt->slots, to);
+    if (!p) return;
+    far_watcher *found = NULL;
+    pgi_lock(p);
+    for (pgi_watcher *w = p->watchers; w && !found; w = w->next) {
+        far_watcher *far = container_of(w, far_watcher, watcher);
+        if (!w->sleeper && pg_same(far->asker, from)) found = far;
+    }
+    if (found) pgi_watcher_remove(p, &found->watcher);
+    pgi_unlock(p);
+    if (found) pgi_free(found, sizeof *found);
+}
+
+static void arrived_answer(pgi_bridge *bridge, pg_pid question, pg_pid result, const pg_message *msg)
+{
+    pg_exit_info exit;
+    if (msg) pg_get_exit(NULL, msg, 0, &exit);
+    int status = pg_pid_status(result);
+    pgi_ask_answer(question, bridge->is_uplink ? 0 : bridge->node, status, result, msg ? &exit : NULL);
+}
+
+/* --------------------------------------------------------------------------------------------------- what arrives */
+
+void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_pid from)
+{
+    pg_exit_info exit;
+    switch (type) {
+    case PGI_F_MESSAGE: pgi_count_dropped(rt, pgi_local_here(rt), 1); break;
+    case PGI_F_LINK:
+        if (pg_why(to, &exit) != PG_OK) exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
+        exit.pid = to;
+        post_surely(from, PGI_F_DOWN, to, exit_message(&exit));
+        break;
+    case PGI_F_ASK:
+        if (is_here(rt, from)) {
+            pgi_ask_answer(from, 0, PG_ENOPROC, (pg_pid){0}, NULL);
+        } else if (flags == PGI_ASK_SPAWN) {
+            answer(from, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
+        } else {
+            int status = pgi_look_back_far(to, &exit);
+            answer(from, status, to, &exit);
+        }
+        break;
+    default: break;
+    }
+}
+
+static void free_block(void *block, uint64_t length)
+{
+    if (block) pgi_block_free(pgi_cache_here(NULL), block, pgi_frame_padded(length) / PGI_UNIT);
+}
+
+/* The kind of message that a frame has for its body; -1: none, or other bytes. */
+static int message_kind(const pgi_frame *frame)
+{
+    switch (frame->type) {
+    case PGI_F_MESSAGE: return PGI_USER;
+    case PGI_F_TERMINATE: return PGI_TERMINATE;
+    case PGI_F_DOWN:
+    case PGI_F_ANSWER:
+    case PGI_F_NODE_DOWN:
+    case PGI_F_ENDED: return PGI_DOWN;
+    default: return -1;
+    }
+}
+
+/* Whether this side may be told that: a child speaks for its own processes, and to the hub. */
+static bool may_say(const pgi_bridge *bridge, const pgi_frame *frame)
+{
+    bool own = pgi_pid_node((pg_pid){frame->from}) == bridge->node;
+    switch (frame->type) {
+    case PGI_F_MESSAGE:
+    case PGI_F_TERMINATE:
+    case PGI_F_ANSWER: return true;
+    case PGI_F_DOWN:
+    case PGI_F_LINK:
+    case PGI_F_UNLINK:
+    case PGI_F_ASK:
+    case PGI_F_CANCEL: return bridge->is_uplink || own;
+    case PGI_F_ENDED: return !bridge->is_uplink && frame->from == bridge->root.id;
+    case PGI_F_GOODBYE:
+    case PGI_F_LOG: return !bridge->is_uplink;
+    default: return bridge->is_uplink; /* SPAWN, STOP, NODE_DOWN */
+    }
+}
+
+/* For another node: the hub passes it on. */
+static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
+{
+    pg_runtime *rt = bridge->process.rt;
+    pg_pid to = {frame->to}, from = {frame->from};
+    uint32_t node = pgi_pid_node(to);
+    pgi_bridge *next = bridge->is_uplink ? NULL : pgi_hold_bridge(node);
+    if (!next) {
+        pgi_message_free(pgi_cache_here(NULL), msg);
+        pgi_far_refuse(rt, frame->type, frame->flags, to, from);
+    } else {
+        size_t bytes = 0;
+        if (msg) pgi_wire_prepare(pgi_cache_here(NULL), &msg, &bytes); /* it has come in this form */
+        int status = pgi_post_frame(next, &(pgi_letter){.type = frame->type,
+                                                        .flags = frame->flags,
+                                                        .to = to.id,
+                                                        .from = from.id,
+                                                        .word = frame->word,
+                                                        .body = msg,
+                                                        .length = bytes,
+                                                        .is_message = true});
+        if (status != PG_OK) {
+            store_relaxed(&next->lost, true);
+            pgi_bridge_wake(next);
+        }
+    }
+    if (next) pgi_release_node(node);
+}
+
+static void arrived_ended(pgi_bridge *bridge, pg_message *msg)
+{
+    pg_exit_info exit;
+    pg_get_exit(NULL, msg, 0, &exit);
+    exit.pid = bridge->root;
+    if (exit.kind != PG_EXIT_NORMAL) pgi_os_remember(&exit);
+    store_release(&bridge->ended, bridge->root.id); /* partner: pgi_send_far */
+    pgi_message_free(pgi_cache_here(NULL), msg);
+}
+
+static void arrived_log(pgi_bridge *bridge, uint8_t level, const char *text, uint64_t length)
+{
+    char line[1024];
+    size_t n = length < sizeof line - 1 ? (size_t)length : sizeof line - 1;
+    for (size_t i = 0; i < n; i++) line[i] = (char)((unsigned char)text[i] < ' ' || text[i] == 127 ? ' ' : text[i]);
+    line[n] = '\0';
+    pgi_log(bridge->process.rt, level <= PG_LOG_WARNING ? (pg_log_level)level : PG_LOG_WARNING, "%s", line);
+}
+
+/* A frame about this node's own processes, or about the bridge. */
+static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
+{
+    pg_runtime *rt = bridge->process.rt;
+    pg_pid to = {frame->to}, from = {frame->from};
+    pg_exit_info exit;
+    switch (frame->type) {
+    case PGI_F_DOWN: arrived_down(bridge, to, from, msg); return true;
+    case PGI_F_LINK: arrived_link(bridge, to, from); return true;
+    case PGI_F_UNLINK: arrived_unlink(bridge, to, from); return true;
+    case PGI_F_ASK: arrived_question(rt, frame->flags, to, from); return true;
+    case PGI_F_CANCEL: arrived_cancel(rt, to, from); return true;
+    case PGI_F_ANSWER:
+        arrived_answer(bridge, to, from, msg);
+        pgi_message_free(pgi_cache_here(NULL), msg);
+        return true;
+    case PGI_F_NODE_DOWN:
+        pg_get_exit(NULL, msg, 0, &exit);
+        pgi_message_free(pgi_cache_here(NULL), msg);
+        pgi_far_node_down(bridge, pgi_pid_node(from), &exit);
+        return true;
+    case PGI_F_ENDED: arrived_ended(bridge, msg); return true;
+    case PGI_F_STOP: pgi_child_stop(rt); return true;
+    case PGI_F_GOODBYE: {
+        bool possible = frame->word >= bridge->first_generation &&
+                        frame->word <= (uint64_t)bridge->first_generation + PGI_GENERATION_WINDOW;
+        if (possible) bridge->last_generation = (uint32_t)frame->word;
+        return possible;
+    }
+    default: return false;
+    }
+}
+
+/* A frame whose body is no message. */
+static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, const void *body, uint64_t length)
+{
+    if (frame->type == PGI_F_LOG) {
+        arrived_log(bridge, frame->flags, body, length);
+        return true;
+    }
+    if (pgi_wire_spawn_check(body, length) != PG_OK) return false;
+    if (frame->type == PGI_F_SPAWN) {
+        pgi_child_begin(bridge->process.rt, body);
+    } else {
+        pg_pid pid = pgi_os_spawn_for(bridge, body);
+        answer((pg_pid){frame->from}, pg_pid_status(pid), pid, NULL);
+    }
+    return true;
+}
+
+bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length)
+{
+    bool bytes = frame->type == PGI_F_LOG || frame->type == PGI_F_SPAWN ||
+                 (frame->type == PGI_F_ASK && frame->flags == PGI_ASK_SPAWN);
+    int kind = message_kind(frame);
+    bool well = may_say(bridge, frame);
+    if (well && bytes) {
+        well = block && act_on_bytes(bridge, frame, block, length);
+        free_block(block, length);
+        return well;
+    }
+    if (well && block) well = kind >= 0 && pgi_wire_check(block, length, (uint8_t)kind) == PG_OK;
+    if (!well) {
+        free_block(block, length);
+        return false;
+    }
+    pg_message *msg = block ? pgi_wire_adopt(block) : NULL;
+    if (frame->type == PGI_F_MESSAGE || frame->type == PGI_F_TERMINATE) {
+        pg_runtime *rt = bridge->process.rt;
+        if (pgi_send((pg_pid){frame->to}, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+        return true;
+    }
+    bool to_somebody = frame->type != PGI_F_NODE_DOWN && frame->type != PGI_F_ENDED && frame->type != PGI_F_STOP &&
+                       frame->type != PGI_F_GOODBYE;
+    if (!to_somebody || is_here(bridge->process.rt, (pg_pid){frame->to})) return act(bridge, frame, msg);
+    pass_on(bridge, frame, msg);
+    return true;
+}
+
+/* ----------------------------------------------------------------------------------------------------- the end of a node */
+
+void pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why)
+{
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, bridge->process.rt);
+    pgi_look_begin(&visit);
+    for (pgi_link *link = pgi_links_detach(&bridge->process, node), *next; link; link = next) {
+        pg_exit_info exit;
+        next = link->side[1].next;
+        link->side[1].next = NULL;
+        if (why) {
+            exit = *why;
+        } else if (pgi_look_back_far(link->far, &exit) != PG_OK) {
+            exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
+        }
+        const pgi_end end = {.kind = exit.kind, .text = exit.text[0] ? exit.text : NULL, .error = pg_v_nil()};
+        pgi_links_tell(&bridge->process, (pg_pid){0}, link, &end);
+    }
+    pgi_look_end(&visit);
+    pgi_leave(&visit);
+    pgi_ask_give_up(node, why);
+}

@@ -1,0 +1,39 @@
+/* far.h - processes of other nodes: what is asked of them, and what they ask.
+ *
+ * Everything here is about pids that belong to no runtime of this program. */
+#ifndef PGI_FAR_H
+#define PGI_FAR_H
+
+#include "bridge.h"
+#include "link.h"
+
+/* Sends a message, which is consumed.  PG_OK: on its way.  PG_ENOPROC, PG_EINVAL (it holds a local pointer), PG_EFULL,
+ * PG_ENOMEM. */
+int pgi_send_far(pg_pid pid, pg_message *msg);
+
+/* pg_link(), pg_unlink(); pg_wait(), which with a timeout of 0 is pg_why(). */
+int pgi_link_far(pg_process *self, pg_pid pid);
+int pgi_unlink_far(pg_process *self, pg_pid pid);
+int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit);
+
+/* For pgi_links_tell(): tells the far end of a link that `pid` has ended. */
+void pgi_tell_far(pg_process *bridge, pg_pid far, pg_pid pid, const pgi_end *end);
+
+/* For pgi_watchers_tell(): tells the far side, which waits, of an end, and frees the watcher. */
+void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info);
+
+/* What remains known of a process whose node is gone.  PG_OK, or PG_ENOPROC: there never was one. */
+int pgi_look_back_far(pg_pid pid, pg_exit_info *exit);
+
+/* Acts on a frame that has come, with its body of `length` bytes in a block that is consumed, or NULL.  False: it says
+ * what it must not, or the body is not what it should be.  The bridge's task. */
+bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length);
+
+/* Answers for one that does not live any more, or never did, what a frame for it has asked. */
+void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_pid from);
+
+/* The node is gone: tells those here who are linked to its processes, or wait for them.  `why` NULL: what is remembered
+ * of each of these. */
+void pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why);
+
+#endif

@@ -1,0 +1,394 @@
+/* os.c - see os.h.
+ *
+ * A child begins in three steps, none of which waits for it: its number is reserved and its bridge opened; a letter says
+ * what its first process is; the zygote is asked.  So its pid is known at once, and what is sent to it waits in the
+ * ring.  What becomes of it is told by the zygote: that it could not be forked, too, which then is how it has ended.
+ *
+ * Its death is not its end: what it had sent before lies in the ring and is read first, by the bridge. */
+#define _GNU_SOURCE
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "crash.h"
+#include "far.h"
+#include "runtime.h"
+
+enum { CHILD_PROCESSES_MAX = 1 << 18 };
+
+void pgi_os_start(pg_runtime *rt)
+{
+    pgi_os *os = &rt->os;
+    pthread_mutex_init(&os->lock, NULL);
+    os->client = -1;
+    os->zygote = !rt->options.no_os && pgi_zygote_acquire(false) == PG_OK;
+}
+
+/* ------------------------------------------------------------------------------------------------------------ deaths */
+
+/* The bridges that there are, and ever were: those of the list, which only grows at its head. */
+static pgi_bridge *first_bridge(pgi_os *os)
+{
+    return load_acquire(&os->bridges); /* partner: take_bridge */
+}
+
+/* Whether its child may live, or its death is awaited. */
+static bool is_in_use(pgi_bridge *b)
+{
+    uint32_t state = load_acquire(&b->state); /* partners: pgi_bridge_open, close_bridge */
+    return state == PGI_BRIDGE_OPEN || state == PGI_BRIDGE_BROKEN;
+}
+
+/* Reports of the zygote.  Called where sources fire, so it only marks what has died. */
+static void hear(pgs_source *source, uint32_t events)
+{
+    (void)events;
+    pgi_os *os = container_of(source, pgi_os, source);
+    pgi_death death;
+    int status;
+    while ((status = pgi_zygote_read(os->client, &death)) == PG_OK) {
+        for (pgi_bridge *b = first_bridge(os); b && death.code != PGI_BORN; b = b->next) {
+            if (is_in_use(b) && b->node == death.node) pgi_bridge_bury(b, &death);
+        }
+    }
+    if (status != PG_ESTOPPED) return;
+    death = (pgi_death){.code = CLD_KILLED, .status = SIGKILL}; /* they have all gone with it */
+    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
+        if (is_in_use(b)) pgi_bridge_bury(b, &death);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------- what is remembered */
+
+/* The last abnormal ends of children and their first processes; of the program, since their pids say nothing of the
+ * runtime that they belonged to. */
+static pthread_mutex_t exits_lock = PTHREAD_MUTEX_INITIALIZER;
+static pg_exit_info exits[PGI_EXITS_KEPT]; /* untouched, and so no memory, until something fails */
+static uint64_t exits_made;
+
+void pgi_os_remember(const pg_exit_info *exit)
+{
+    pthread_mutex_lock(&exits_lock);
+    exits[exits_made++ % PGI_EXITS_KEPT] = *exit;
+    pthread_mutex_unlock(&exits_lock);
+}
+
+/* A child that crashed has taken all with it that had not ended, and its first process stands for them. */
+static bool tells_of(const pg_exit_info *exit, pg_pid pid)
+{
+    if (pg_same(exit->pid, pid)) return true;
+    uint32_t first = pgi_pid_generation(exit->pid), generation = pgi_pid_generation(pid);
+    return exit->kind == PG_EXIT_CRASHED && pgi_pid_node(exit->pid) == pgi_pid_node(pid) && generation >= first &&
+           generation < first + PGI_GENERATION_WINDOW;
+}
+
+void pgi_os_look_back(pg_pid pid, pg_exit_info *exit)
+{
+    pthread_mutex_lock(&exits_lock);
+    uint64_t kept = exits_made < PGI_EXITS_KEPT ? exits_made : PGI_EXITS_KEPT;
+    *exit = (pg_exit_info){.kind = exits_made <= PGI_EXITS_KEPT ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN};
+    for (uint64_t i = 0; i < kept; i++) {
+        if (!tells_of(&exits[i], pid)) continue;
+        *exit = exits[i];
+        if (pg_same(exit->pid, pid)) break;
+    }
+    exit->pid = pid;
+    pthread_mutex_unlock(&exits_lock);
+}
+
+/* What is said of a child, and of those of its processes that had not ended. */
+static void explain(const pgi_bridge *b, pg_exit_info *why)
+{
+    const pgi_death *death = &b->death;
+    char text[PGI_CRASH_TEXT_MAX];
+    *why = (pg_exit_info){.kind = PG_EXIT_CRASHED, .pid = b->root};
+    if (b->broken) {
+        snprintf(text, sizeof text, "broke the protocol (%s), and was killed", b->broken);
+    } else if (death->code == PGI_UNBORN) {
+        snprintf(text, sizeof text, "could not be started: %s", strerrordesc_np(death->status));
+    } else {
+        pgi_crash_text(b->rings.words, PGS_RING_WORDS, death->code, death->status, text, sizeof text);
+    }
+    snprintf(why->text, sizeof why->text, "operating-system process %d: %.440s", death->pid, text);
+}
+
+/* All other children hear of it: any of them may be linked there. */
+static void tell_others(pgi_os *os, const pgi_bridge *dead, const pg_exit_info *why)
+{
+    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
+        if (b == dead || !is_in_use(b)) continue;
+        pg_message *msg;
+        pgi_message_build_exit(NULL, why->kind, why->text, pg_v_nil(), why->pid, PGI_DOWN, &msg);
+        if (msg && pgi_post(b, PGI_F_NODE_DOWN, (pg_pid){0}, dead->root, 0, msg) == PG_OK) continue;
+        store_relaxed(&b->lost, true);
+        pgi_bridge_wake(b);
+    }
+}
+
+void pgi_os_closed(pgi_bridge *b)
+{
+    pg_runtime *rt = b->process.rt;
+    bool orderly = b->last_generation != 0 && b->death.code == CLD_EXITED && b->death.status == 0 && !b->broken;
+    bool refused = b->death.code == PGI_UNBORN && b->death.status == 0; /* nobody has ever heard of it */
+    pg_exit_info why;
+    explain(b, &why);
+    if (!orderly && !refused) {
+        pgi_os_remember(&why);
+        if (load_relaxed(&b->ended) != b->root.id) {
+            pgi_log(rt, PG_LOG_FAILED, "process <%u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
+                    b->name, pgi_exit_kind_name(why.kind), why.text);
+        }
+    }
+    pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
+    pgi_far_node_down(b, b->node, NULL);
+    if (!orderly && !refused) tell_others(&rt->os, b, &why);
+}
+
+void pgi_os_gone(pg_runtime *rt)
+{
+    sub_release(&rt->os.alive, 1); /* partner: pgi_alive */
+    pgs_parker_unpark(&rt->stopper);
+}
+
+void pgi_os_kill(pgi_bridge *bridge)
+{
+    if (bridge->is_uplink) _exit(EXIT_FAILURE); /* the hub makes no sense: there is nothing to live for */
+    pgi_zygote_kill(bridge->process.rt->os.client, bridge->node, SIGKILL);
+}
+
+void pgi_os_tell_stop(pg_runtime *rt)
+{
+    for (pgi_bridge *b = first_bridge(&rt->os); b; b = b->next) {
+        if (is_in_use(b)) pgi_post(b, PGI_F_STOP, (pg_pid){0}, (pg_pid){0}, 0, NULL);
+    }
+}
+
+void pgi_os_kill_all(pg_runtime *rt)
+{
+    for (pgi_bridge *b = first_bridge(&rt->os); b; b = b->next) {
+        if (!is_in_use(b)) continue;
+        pgi_log(rt, PG_LOG_WARNING, "process <%u.%u.0> \"%s\" did not end in time: it is killed", b->node,
+                pgi_pid_generation(b->root), b->name);
+        pgi_os_kill(b);
+    }
+}
+
+void pgi_os_stop(pg_runtime *rt)
+{
+    pgi_os *os = &rt->os;
+    if (os->client >= 0) pgi_zygote_disconnect(os->client);
+    for (pgi_bridge *b = first_bridge(os), *next; b; b = next) {
+        next = b->next;
+        pgi_bridge_destroy(b);
+        pgi_free_aligned(b, sizeof *b, _Alignof(pgi_bridge));
+    }
+    if (os->zygote) pgi_zygote_release();
+    pthread_mutex_destroy(&os->lock);
+}
+
+/* ------------------------------------------------------------------------------------------------------------ births */
+
+/* The connection with the zygote, made when it is first needed.  Under the lock. */
+static int connect_once(pg_runtime *rt)
+{
+    pgi_os *os = &rt->os;
+    if (os->listening) return PG_OK;
+    if (os->client < 0) {
+        int client = pgi_zygote_connect();
+        if (client < 0) return client;
+        os->client = client;
+    }
+    os->source = (pgs_source){.fd = os->client, .fire = hear};
+    if (pgs_source_add(rt->sched, &os->source, EPOLLIN) != 0) return PG_ENOMEM;
+    os->listening = true;
+    return PG_OK;
+}
+
+/* A bridge that is not in use, or a new one.  Under the lock. */
+static pgi_bridge *take_bridge(pgi_os *os)
+{
+    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
+        uint32_t free_one = PGI_BRIDGE_FREE;
+        if (cas_acq_rel(&b->state, &free_one, PGI_BRIDGE_TAKEN)) return b; /* partner: close_bridge in bridge.c */
+    }
+    pgi_bridge *b = pgi_alloc_aligned(sizeof *b, _Alignof(pgi_bridge));
+    if (!b) return NULL;
+    store_relaxed(&b->state, PGI_BRIDGE_TAKEN);
+    b->next = first_bridge(os);
+    store_release(&os->bridges, b); /* partner: first_bridge */
+    return b;
+}
+
+/* Rings and doorbells; fds[] for the child, and the hub's side opened. */
+static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[3])
+{
+    for (int i = 0; i < 3; i++) fds[i] = -1;
+    fds[0] = pgs_ring_memory(PGS_RING_CAPACITY);
+    fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the child */
+    fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the hub */
+    b->rings = (pgs_ring_pair){0};
+    bool have = fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && pgs_ring_pair_map(&b->rings, fds[0], 0) == 0;
+    int status = have ? pgi_bridge_open(b, rt, fds[2], fds[1], false) : PG_ENOMEM;
+    if (status == PG_OK) return PG_OK;
+    pgs_ring_pair_unmap(&b->rings);
+    for (int i = 0; i < 3; i++) {
+        if (fds[i] >= 0) close(fds[i]);
+    }
+    return status;
+}
+
+static int tell_birth(pgi_bridge *b, const pgi_spawn_body *head, const char *name, pg_message *args)
+{
+    size_t bytes = 0;
+    int status = args ? pgi_wire_prepare(NULL, &args, &bytes) : PG_OK;
+    if (status == PG_OK) {
+        pgi_spawn_body whole = *head;
+        whole.name_length = (uint32_t)strlen(name);
+        whole.args_bytes = (uint32_t)bytes;
+        size_t size = pgi_wire_spawn_size(whole.name_length, bytes);
+        void *body = pgi_alloc(size);
+        status = PG_ENOMEM;
+        if (body) {
+            pgi_wire_spawn_write(body, &whole, name, args);
+            status = pgi_post_frame(b, &(pgi_letter){.type = PGI_F_SPAWN, .body = body, .length = size});
+        }
+    }
+    if (args) pgi_message_free(NULL, args);
+    return status;
+}
+
+static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi_isolation *isolation, const int fds[3])
+{
+    const pg_options *o = &rt->options;
+    uint32_t most = o->max_processes < CHILD_PROCESSES_MAX ? o->max_processes : CHILD_PROCESSES_MAX;
+    const pgi_child_config config = {.isolation = *isolation,
+                                     .main = load_relaxed(&rt->main),
+                                     .stack_size = o->stack_size,
+                                     .stuck_after = o->stuck_after,
+                                     .hub = rt->node,
+                                     .first_generation = b->first_generation,
+                                     .max_processes = most,
+                                     .kind = (uint8_t)o->kind,
+                                     .report_overflow = o->report_overflow};
+    pgi_birth birth = {.main = pgi_child_main, .node = b->node};
+    memcpy(birth.isolation, &config, sizeof config);
+    snprintf(birth.name, sizeof birth.name, "%.15s", name[0] ? name : "pg-process");
+    return pgi_zygote_spawn(rt->os.client, &birth, fds);
+}
+
+/* Under the lock.  `args` is consumed. */
+static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,
+                         pg_message *args)
+{
+    int fds[3];
+    uint32_t first_generation = 0;
+    int status = connect_once(rt);
+    pgi_bridge *b = status == PG_OK ? take_bridge(&rt->os) : NULL;
+    uint32_t node = b ? pgi_node_reserve(PGI_GENERATION_WINDOW, &first_generation) : 0;
+    if (status == PG_OK && !node) status = b ? PG_ELIMIT : PG_ENOMEM;
+    if (status == PG_OK) {
+        b->node = node;
+        b->first_generation = first_generation;
+        b->root = pgi_pid_make(node, first_generation + 1, 0);
+        b->isolation = *isolation;
+        snprintf(b->name, sizeof b->name, "%s", name);
+        status = open_bridge(rt, b, fds);
+    }
+    if (status != PG_OK) {
+        if (node) pgi_node_free(node, first_generation);
+        if (b) store_release(&b->state, PGI_BRIDGE_FREE); /* partner: take_bridge */
+        if (args) pgi_message_free(NULL, args);
+        return pgi_refused(status);
+    }
+    add_seq_cst(&rt->os.alive, 1); /* before the look at `stopping`; partner: end_all in runtime.c */
+    pgi_node_bridge(node, b);
+    status = tell_birth(b, head, name, args);
+    if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
+    if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
+    close(fds[0]); /* it is mapped, and the zygote has its own */
+    if (status == PG_OK) return b->root;
+    pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+    return pgi_refused(status);
+}
+
+static pg_pid spawn(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,
+                    pg_message *args)
+{
+    pthread_mutex_lock(&rt->os.lock);
+    pg_pid pid = give_birth(rt, head, name, isolation, args);
+    pthread_mutex_unlock(&rt->os.lock);
+    return pid;
+}
+
+/* Whether a child finds the same there; says so in the log if not. */
+static bool knows(pg_runtime *rt, const char *what, const void *function)
+{
+    if (!function || pgi_zygote_knows(function)) return true;
+    pgi_log(rt, PG_LOG_WARNING,
+            "a process of kind PG_OS is refused: its %s was loaded after the runtime's start (call pg_zygote_early() "
+            "after loading it, before any thread is started)",
+            what);
+    return false;
+}
+
+pgi_isolation pgi_os_isolation_of(const pg_spawn_options *o)
+{
+    if (!o) return (pgi_isolation){0};
+    return (pgi_isolation){.address_space = o->limits.address_space,
+                           .cpu_seconds = o->limits.cpu_seconds,
+                           .open_files = o->limits.open_files,
+                           .level = o->sandbox};
+}
+
+static int check(pg_runtime *rt, pg_target target, const pg_table *table, const pgi_isolation *isolation)
+{
+    if (!rt->os.zygote) {
+        pgi_log(
+            rt, PG_LOG_WARNING, "a process of kind PG_OS is refused: %s",
+            rt->options.no_os
+                ? "the runtime was started with .no_os"
+                : "the program had threads when the runtime was started (call pg_zygote_early() first thing in main)");
+        return PG_EUNSUPPORTED;
+    }
+    if (!knows(rt, "target", (const void *)(uintptr_t)target)) return PG_EUNSUPPORTED;
+    if (table && !knows(rt, "table", (const void *)(uintptr_t)table->define)) return PG_EUNSUPPORTED;
+    return pgi_isolation_check(isolation);
+}
+
+pg_pid pgi_os_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args)
+{
+    const pgi_isolation isolation = pgi_os_isolation_of(options);
+    const pg_table *table = options ? options->table : NULL;
+    int status = check(rt, target, table, &isolation);
+    if (status == PG_OK && args && !pgi_wire_may_cross(args)) status = PG_EINVAL;
+    if (status != PG_OK) {
+        if (args) pgi_message_free(NULL, args);
+        return pgi_refused(status);
+    }
+    const pgi_spawn_body head = {.target = (uint64_t)(uintptr_t)target,
+                                 .table = table ? (uint64_t)(uintptr_t)table->define : 0,
+                                 .isolation = isolation};
+    return spawn(rt, &head, options && options->name ? options->name : "", &isolation, args);
+}
+
+pg_pid pgi_os_spawn_for(pgi_bridge *bridge, const pgi_spawn_body *body)
+{
+    pg_runtime *rt = bridge->process.rt;
+    if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
+    const pgi_isolation isolation = pgi_isolation_merge(bridge->isolation, body->isolation);
+    int status = pgi_isolation_check(&isolation);
+    if (status == PG_OK && !knows(rt, "target", (const void *)(uintptr_t)body->target)) status = PG_EUNSUPPORTED;
+    if (status == PG_OK && !knows(rt, "table", (const void *)(uintptr_t)body->table)) status = PG_EUNSUPPORTED;
+    if (status != PG_OK) return pgi_refused(status);
+    pg_message *args = NULL;
+    const pg_message *sent = pgi_wire_spawn_args(body);
+    if (sent && pgi_message_copy(NULL, sent, &args) != PG_OK) return pgi_refused(PG_ENOMEM);
+    return spawn(rt, body, pgi_wire_spawn_name(body), &isolation, args);
+}

@@ -103,6 +103,11 @@ static bool others_wait(pgs_worker *w)
            !pgs_injector_is_empty(&w->face.sched->injector);
 }
 
+bool pgs_worker_alone(pgs_worker *w)
+{
+    return !load_relaxed(&w->face.lifo) && !others_wait(w);
+}
+
 /* The LIFO slot has had its turns: its task goes behind the others, if there are any. */
 static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *task)
 {
@@ -130,8 +135,9 @@ static inline pgs_task *take_newest(pgs_worker *w)
     return task_of(pgs_injector_pop(&w->fifo));
 }
 
-/* Some of those that came from outside: the oldest to be run, the others into the deque, to be taken in their order.  One
- * at a time would be one for all the turns between two looks, while a thread outside makes a thousand of them ready. */
+/* Some of those that came from outside: the oldest to be run, the others into the deque, to be taken in their order.
+ * One at a time would be one for all the turns between two looks, while a thread outside makes a thousand of them
+ * ready. */
 static pgs_task *take_injected(pgs_worker *w)
 {
     pgs_task *batch[PGS_INJECTED_BATCH];
@@ -407,7 +413,7 @@ void pgs_yield(pgs_task *task)
         return;
     }
     pgs_worker *w = pgs_worker_self();
-    bool alone = !load_relaxed(&w->face.lifo) && !others_wait(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
+    bool alone = pgs_worker_alone(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
     if (alone) {
         begin(w, task); /* it is not stuck, and holds nothing */
     } else {

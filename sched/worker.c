@@ -108,11 +108,6 @@ bool pgs_worker_alone(pgs_worker *w)
     return !load_relaxed(&w->face.lifo) && !others_wait(w);
 }
 
-bool pgs_worker_alone(pgs_worker *w)
-{
-    return !load_relaxed(&w->face.lifo) && !others_wait(w);
-}
-
 /* The LIFO slot has had its turns: its task goes behind the others, if there are any. */
 static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *task)
 {

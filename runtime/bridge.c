@@ -95,7 +95,7 @@ void pgi_bridge_wake(pgi_bridge *bridge)
 
 static void ring_bell(int bell)
 {
-    uint64_t one = 1;
+    static const uint64_t one = 1; /* to a pipe: eight bytes that say nothing */
     ssize_t written = write(bell, &one, sizeof one);
     (void)written; /* full: it has been rung and not heard, which is as good */
 }
@@ -382,7 +382,12 @@ static pgs_worker *serve(pgs_worker *w, pg_process *p)
 static void bell_rings(pgs_source *source, uint32_t events)
 {
     (void)events;
-    pgi_bridge_wake(container_of(source, pgi_bridge, source));
+    pgi_bridge *b = container_of(source, pgi_bridge, source);
+    if (b->is_uplink) {
+        char heard[256];
+        while (read(source->fd, heard, sizeof heard) == (ssize_t)sizeof heard) continue;
+    }
+    pgi_bridge_wake(b);
 }
 
 /* ----------------------------------------------------------------------------------------------- opening and closing */

@@ -1,8 +1,10 @@
 /* bridge.h - the connection of two operating-system processes: letters out, frames in.
  *
  * Processes of kind PG_OS are children of one program, the hub, and each is connected with the hub alone, by a bridge
- * on either side: two rings in shared memory (sched/ring.h), and for each way an eventfd, a doorbell that is rung when
- * the other side sleeps.  What goes from one child to another is passed on by the hub.  The hub's bridge of a child
+ * on either side: two rings in shared memory (sched/ring.h), and for each way a doorbell that is rung when the other side
+ * sleeps.  The hub's bell is an eventfd, to which it only listens; a child's is a pipe, since whoever rings must not be
+ * made to wait: of an eventfd the child could take O_NONBLOCK away and fill it, while the end of a pipe that the hub
+ * writes to is the hub's alone.  What goes from one child to another is passed on by the hub.  The hub's bridge of a child
  * stands under the child's node number, a child's uplink under all numbers but its own (node.h).
  *
  * A bridge is a task like any process, with a mailbox of its own: of letters, which are frames that wait to be written.

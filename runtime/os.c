@@ -229,17 +229,19 @@ static pgi_bridge *take_bridge(pgi_os *os)
 /* Rings and doorbells; fds[] for the child, and the hub's side opened. */
 static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[3])
 {
-    for (int i = 0; i < 3; i++) fds[i] = -1;
+    int bell[2] = {-1, -1}; /* heard by the child, rung by the hub */
     fds[0] = pgs_ring_memory(PGS_RING_CAPACITY);
-    fds[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the child */
+    if (pipe2(bell, O_CLOEXEC | O_NONBLOCK) != 0) bell[0] = bell[1] = -1;
+    fds[1] = bell[0];
     fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the hub */
     b->rings = (pgs_ring_pair){0};
     bool have = fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && pgs_ring_pair_map(&b->rings, fds[0], 0) == 0;
-    int status = have ? pgi_bridge_open(b, rt, fds[2], fds[1], false) : PG_ENOMEM;
+    int status = have ? pgi_bridge_open(b, rt, fds[2], bell[1], false) : PG_ENOMEM;
     if (status == PG_OK) return PG_OK;
     pgs_ring_pair_unmap(&b->rings);
-    for (int i = 0; i < 3; i++) {
-        if (fds[i] >= 0) close(fds[i]);
+    const int all[] = {fds[0], fds[1], fds[2], bell[1]};
+    for (int i = 0; i < 4; i++) {
+        if (all[i] >= 0) close(all[i]);
     }
     return status;
 }
@@ -312,7 +314,8 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     status = tell_birth(b, head, name, args);
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
-    close(fds[0]); /* it is mapped, and the zygote has its own */
+    close(fds[0]); /* it is mapped, and the zygote has its own; so it has of the end of the pipe */
+    close(fds[1]);
     if (status == PG_OK) return b->root;
     pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
     return pgi_refused(status);

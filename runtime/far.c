@@ -279,7 +279,8 @@ void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_p
     switch (type) {
     case PGI_F_MESSAGE: pgi_count_dropped(rt, pgi_local_here(rt), 1); break;
     case PGI_F_LINK:
-        if (pg_why(to, &exit) != PG_OK) exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
+        if ((is_here(rt, to) ? pgi_look(rt, to, NULL, &exit) : pgi_look_back_far(to, &exit)) != PG_OK)
+            exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
         exit.pid = to;
         post_surely(from, PGI_F_DOWN, to, exit_message(&exit));
         break;
@@ -465,8 +466,9 @@ bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, ui
 
 /* ----------------------------------------------------------------------------------------------------- the end of a node */
 
-void pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why)
+size_t pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why)
 {
+    size_t told = 0;
     pgi_visit visit;
     pgi_visit_runtime(&visit, bridge->process.rt);
     pgi_look_begin(&visit);
@@ -480,9 +482,9 @@ void pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *wh
             exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
         }
         const pgi_end end = {.kind = exit.kind, .text = exit.text[0] ? exit.text : NULL, .error = pg_v_nil()};
-        pgi_links_tell(&bridge->process, (pg_pid){0}, link, &end);
+        told += pgi_links_tell(&bridge->process, (pg_pid){0}, link, &end);
     }
     pgi_look_end(&visit);
     pgi_leave(&visit);
-    pgi_ask_give_up(node, why);
+    return told + pgi_ask_give_up(node, why);
 }

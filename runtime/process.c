@@ -253,7 +253,8 @@ pg_process *pg_current(void)
 {
     pgs_worker *w = pgs_worker_self();
     pgs_task *task = w ? pgs_worker_task(w) : NULL;
-    return task ? pgi_of_task(task) : pgi_host_current();
+    pg_process *p = task ? pgi_of_task(task) : pgi_host_current();
+    return p && p->phase != PGI_SERVICE ? p : NULL;
 }
 
 pg_pid pg_self(const pg_process *self)

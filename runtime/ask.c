@@ -71,16 +71,19 @@ void pgi_ask_answer(pg_pid address, uint32_t node, int status, pg_pid pid, const
     pthread_mutex_unlock(&lock);
 }
 
-void pgi_ask_give_up(uint32_t node, const pg_exit_info *exit)
+size_t pgi_ask_give_up(uint32_t node, const pg_exit_info *exit)
 {
+    size_t told = 0;
     pthread_mutex_lock(&lock);
     for (question *q = questions; q; q = q->next) {
         if (q->node != node) continue;
         pg_exit_info remembered;
         int status = exit ? PG_OK : pgi_look_back_far(q->to, &remembered);
         answer(q, q->pid ? PG_ENOPROC : status, (pg_pid){0}, exit ? exit : &remembered);
+        told++;
     }
     pthread_mutex_unlock(&lock);
+    return told;
 }
 
 /* The node that an answer finds its way back to: of the runtime whose bridge the question takes; 0: nothing leads to

@@ -13,7 +13,8 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, int64_t timeou
  *  Answers that nobody waits for, or that somebody else was asked for, are ignored. */
 void pgi_ask_answer(pg_pid question, uint32_t node, int status, pg_pid pid, const pg_exit_info *exit);
 
-/* Nothing comes from `node` any more: all who wait for it get `exit`; where that is NULL, what is remembered. */
-void pgi_ask_give_up(uint32_t node, const pg_exit_info *exit);
+/* Nothing comes from `node` any more: all who wait for it get `exit`; where that is NULL, what is remembered.  Returns
+ * how many were told. */
+size_t pgi_ask_give_up(uint32_t node, const pg_exit_info *exit);
 
 #endif

@@ -33,7 +33,7 @@ bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, ui
 void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_pid from);
 
 /* The node is gone: tells those here who are linked to its processes, or wait for them.  `why` NULL: what is remembered
- * of each of these. */
-void pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why);
+ * of each of these.  Returns how many were told. */
+size_t pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why);
 
 #endif

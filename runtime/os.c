@@ -139,16 +139,15 @@ void pgi_os_closed(pgi_bridge *b)
     bool refused = b->death.code == PGI_UNBORN && b->death.status == 0; /* nobody has ever heard of it */
     pg_exit_info why;
     explain(b, &why);
-    if (!orderly && !refused) {
-        pgi_os_remember(&why);
-        if (load_relaxed(&b->ended) != b->root.id) {
-            pgi_log(rt, PG_LOG_FAILED, "process <%u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
-                    b->name, pgi_exit_kind_name(why.kind), why.text);
-        }
-    }
+    if (!orderly && !refused) pgi_os_remember(&why);
     pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
-    pgi_far_node_down(b, b->node, NULL);
-    if (!orderly && !refused) tell_others(&rt->os, b, &why);
+    size_t told = pgi_far_node_down(b, b->node, NULL);
+    if (orderly || refused) return;
+    if (told == 0 && load_relaxed(&b->ended) != b->root.id) {
+        pgi_log(rt, PG_LOG_FAILED, "process <pid %u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
+                b->name, pgi_exit_kind_name(why.kind), why.text);
+    }
+    tell_others(&rt->os, b, &why);
 }
 
 void pgi_os_gone(pg_runtime *rt)
@@ -174,7 +173,7 @@ void pgi_os_kill_all(pg_runtime *rt)
 {
     for (pgi_bridge *b = first_bridge(&rt->os); b; b = b->next) {
         if (!is_in_use(b)) continue;
-        pgi_log(rt, PG_LOG_WARNING, "process <%u.%u.0> \"%s\" did not end in time: it is killed", b->node,
+        pgi_log(rt, PG_LOG_WARNING, "process <pid %u.%u.0> \"%s\" did not end in time: it is killed", b->node,
                 pgi_pid_generation(b->root), b->name);
         pgi_os_kill(b);
     }

@@ -103,6 +103,29 @@ while (($(stat -c %s "$room/large/part") < 20000000)); do
 done
 compare "a large file" "$room/large"
 
+# --------------------------------------------------------------------------------- an operating-system process for each
+isolated=$room/isolated
+mkdir -p "$isolated/deep"
+cp "$text"/GPL-[23] "$tree"/edge* "$tree/binary" "$tree/empty" "$isolated"
+cp "$room/large/part" "$isolated/deep/crash me"
+compare "isolated" --isolate "$isolated"
+cp "$room/counted" "$room/first"
+(ulimit -n 64 && compare "isolated, 4 at a time, 64 descriptors" -i -j 4 "$isolated")
+cmp -s "$room/first" "$room/counted" || fail "-i -j 4 counts otherwise"
+
+# One crashes half-way, and has sent most of what it had counted: the counts of the others are right.
+"$program" -i --crash-on "crash me" -n 2000000000 "$isolated" >"$room/out" 2>"$room/err" ||
+    fail "a crash: ended with $?: $(head -3 "$room/err")"
+[[ ! -s $room/err ]] || fail "a crash: said on stderr: $(head -3 "$room/err")"
+skipped "a crash" 1 "operating-system process [0-9]+: (killed by signal 11 .*at address 0x0 in .*count_file.*|exited with code .*)"
+grep -qx " *$isolated/deep/crash me" "$room/out" || fail "the one that crashed is not named: $(cat "$room/out")"
+sed -n 's/^ *1 \(operating-system process [0-9]*\)\(.*\)/a crash: \1\2/p' "$room/out" | cut -c 1-150
+awk 'NR > 4 && NF == 0 { exit } NR > 4 { print $1, $2 }' "$room/out" >"$room/first"
+rm "$isolated/deep/crash me"
+compare "those that did not crash" "$isolated"
+cmp -s "$room/first" "$room/counted" || fail "the crash of one changed the counts of others"
+if pgrep -f "$program" >/dev/null; then fail "processes are left: $(pgrep -fa "$program")"; fi
+
 # ------------------------------------------------------------------------------------------- what cannot be read
 # /proc/self/mem is a regular file that opens, for root too, and fails when it is read.
 status=0

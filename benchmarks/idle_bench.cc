@@ -12,8 +12,6 @@
  *                 takes some 5 GB, page tables not counted, and so is run only when PARAGRAM_BENCH_BLOCKED is set to 1
  *
  * Not included in MB: page tables, which the kernel does not count as the program's; `tables_MB` says them. */
-#include <time.h>
-
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -108,19 +106,13 @@ bool ask(bench::Runtime &runtime, pg_pid asking, Crowd &crowd)
     return runtime.answer() == processes * (processes + 1) / 2;
 }
 
-void nap(int64_t ns)
-{
-    timespec t = {0, static_cast<long>(ns)};
-    nanosleep(&t, nullptr);
-}
-
 /* Nothing moves any more: resident memory stands still. */
 void settle()
 {
     double before;
     do {
         before = bench::resident();
-        nap(PG_MS(20));
+        bench::nap(PG_MS(20));
     } while (bench::resident() != before);
 }
 
@@ -135,7 +127,7 @@ bool measure(unsigned workers, bench::Figures &figures, pg_target target)
     double memory = bench::resident(), tables = bench::page_tables(), begin = bench::seconds();
     pg_send(asking, "spawn all");
     if (runtime.answer() != 0) return false;
-    while (begun.load(std::memory_order_relaxed) < processes && !runtime.failed()) nap(50000);
+    while (begun.load(std::memory_order_relaxed) < processes && !runtime.failed()) bench::nap(50000);
     double spawned = bench::seconds();
     settle();
     figures["bytes"] = (bench::resident() - memory) / processes;

@@ -7,6 +7,8 @@
  *   floor_eventfd       one way of a ping-pong in which the one who waits sleeps: by an eventfd each. Latency
  *   floor_futex         the same by a futex in shared memory
  *   floor_socketpair    the same by a pair of Unix sockets, 64 bytes each time
+ *   .../asleep          the same, where whoever is to answer sleeps for half a millisecond first: by then the other has
+ *                       been asleep for long, and its processor too. The median of all single ways
  *   peer_zeromq         ZeroMQ over ipc, 64 bytes: /pingpong one way of a PAIR's, /flood one message by PUSH and PULL.
  *                       Only where libzmq was found
  *
@@ -202,6 +204,39 @@ BENCHMARK(floor_ring_pgs)->UseRealTime();
 
 /* ---------------------------------------------------------------------------------------------- sleeping and waking */
 
+/* What the ways of a ping-pong with pauses have taken, in both directions. */
+struct Ways {
+    int64_t sent[2]; /* when; handed over with the bell */
+    int64_t taken[2][bench::sleepy_rounds];
+};
+
+/* A ping-pong with pauses by two functions: ring(side) wakes that side, wait(side) sleeps until it is woken. */
+template <class Ring, class Wait> void sleepy(benchmark::State &state, Ring ring, Wait wait)
+{
+    Shared<Ways> ways;
+    auto send = [&](int side) {
+        bench::nap(bench::sleepy_pause);
+        ways->sent[side] = bench::nanoseconds();
+        return ring(side);
+    };
+    auto receive = [&](int side, int round) {
+        if (!wait(side)) return false;
+        ways->taken[side][round] = bench::nanoseconds() - ways->sent[side];
+        return true;
+    };
+    Child child([&] {
+        for (int round = 0;; round = (round + 1) % bench::sleepy_rounds) {
+            if (!receive(1, round) || !send(0)) return;
+        }
+    });
+    while (state.KeepRunningBatch(2 * bench::sleepy_rounds)) {
+        for (int round = 0; round < bench::sleepy_rounds; round++) {
+            if (!bench::expect(state, send(1) && receive(0, round), "a turn went wrong")) return;
+        }
+        bench::show_median(state, ways->taken[0], 2 * bench::sleepy_rounds);
+    }
+}
+
 /* A ping-pong by two functions: one for this side's turn, there and back, and one for the child's. */
 template <class Turn, class Answer> void ping_pong(benchmark::State &state, Turn turn, Answer answer)
 {
@@ -237,6 +272,16 @@ void floor_eventfd(benchmark::State &state)
 }
 BENCHMARK(floor_eventfd)->UseRealTime();
 
+void floor_eventfd_asleep(benchmark::State &state)
+{
+    int fd[2] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+    sleepy(
+        state, [=](int side) { return ring_bell(fd[side]); }, [=](int side) { return wait_bell(fd[side]); });
+    close(fd[0]);
+    close(fd[1]);
+}
+BENCH_SLEEPY(floor_eventfd_asleep, "floor_eventfd/asleep");
+
 struct Words {
     alignas(128) std::atomic<uint32_t> here{0};
     alignas(128) std::atomic<uint32_t> there{0};
@@ -264,6 +309,15 @@ void floor_futex(benchmark::State &state)
         [&] { return wait(words->there) && wake(words->here); });
 }
 BENCHMARK(floor_futex)->UseRealTime();
+
+void floor_futex_asleep(benchmark::State &state)
+{
+    Shared<Words> words;
+    auto word = [&](int side) -> std::atomic<uint32_t> & { return side == 0 ? words->here : words->there; };
+    sleepy(
+        state, [&](int side) { return wake(word(side)); }, [&](int side) { return wait(word(side)); });
+}
+BENCH_SLEEPY(floor_futex_asleep, "floor_futex/asleep");
 
 void floor_socketpair(benchmark::State &state)
 {

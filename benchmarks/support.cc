@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -66,16 +67,32 @@ bool Runtime::ended(uint64_t n)
         pg_get_stats(rt, &stats);
         if (stats.spawned - stats.alive >= n) return true;
         if (failed() || seconds() - begin > 60) return false;
-        timespec nap = {0, 50000};
-        nanosleep(&nap, nullptr);
+        nap(50000);
     }
+}
+
+int64_t nanoseconds()
+{
+    timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
 double seconds()
 {
-    timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
+    return static_cast<double>(nanoseconds()) / 1e9;
+}
+
+void nap(int64_t ns)
+{
+    timespec t = {ns / 1000000000, static_cast<long>(ns % 1000000000)};
+    nanosleep(&t, nullptr);
+}
+
+void show_median(benchmark::State &state, int64_t *taken, int count)
+{
+    std::nth_element(taken, taken + count / 2, taken + count);
+    state.SetIterationTime(static_cast<double>(taken[count / 2]) / 1e9 * count);
 }
 
 /* A line of /proc/self/status, which says kilobytes. */

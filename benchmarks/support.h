@@ -71,6 +71,16 @@ double resident();
 double peak_resident();
 double page_tables();
 
+/* The same clock in nanoseconds; it is that of all processes.  Sleeps. */
+int64_t nanoseconds();
+void nap(int64_t ns);
+
+/* A ping-pong in which all sleep: how long each side pauses before it sends, and how often it does so in an iteration.
+ * One operation of such a case is one way, and its time, manual, the median of `count` of them in nanoseconds. */
+constexpr int64_t sleepy_pause = 500000;
+constexpr int sleepy_rounds = 500;
+void show_median(benchmark::State &state, int64_t *taken, int count);
+
 /* Figures of a measurement in a process of its own, where memory that an earlier case has left behind does not blur
  * them.  The child is this program, started anew with the name of the measurement; it finds its function in
  * `children`. */
@@ -87,5 +97,8 @@ int run_child(const char *name, unsigned workers);
 /* Registers a case for one and two workers. */
 #define BENCH_WORKERS(f, name) \
     BENCHMARK(f)->Name(name)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime()
+
+/* Registers a ping-pong with pauses. */
+#define BENCH_SLEEPY(f, name) BENCHMARK(f)->Name(name)->UseManualTime()->Iterations(2 * bench::sleepy_rounds)
 
 #endif

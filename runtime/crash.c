@@ -489,6 +489,8 @@ static void put_death(pgi_print *out, int number, const last_words *w)
         put_cause(out, w);
     } else if (number == SIGXCPU) {
         put_seconds(out, w);
+    } else if (number == SIGSYS) { /* the kernel does not ask a handler where the signal is blocked, as in system() */
+        pgi_print_text(out, ": a system call is not allowed in its sandbox");
     } else if (number == SIGKILL && w && w->seconds != 0 && w->seconds < INT32_MAX) {
         pgi_print_format(out, "; it was allowed %" PRIu64 " s of processor time", w->seconds);
     } else if (w && w->signal > 0 && w->signal < NSIG) {

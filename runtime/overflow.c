@@ -115,6 +115,7 @@ const pg_process *pgi_overflow_of(const void *address, size_t *size)
     pgs_stack_pool *pool = pgs_sched_stacks(pgs_worker_sched(w));
     pgs_stack_place place;
     if (!task || !pgs_stack_pool_find(pool, address, &place) || !place.in_guard) return NULL;
+    if (place.stack.base != pgs_worker_stack(w).base) return NULL; /* a wild pointer, to the guard of another stack */
     *size = pool->slot_size;
     return pgi_of_task(task);
 }

@@ -108,6 +108,11 @@ pgs_epoch *pgs_sched_epoch(pgs_sched *s)
     return &s->epoch;
 }
 
+pgs_stack pgs_worker_stack(const pgs_worker *worker)
+{
+    return worker->fiber->stack;
+}
+
 pgs_stack_pool *pgs_sched_stacks(pgs_sched *s)
 {
     return &s->stacks;

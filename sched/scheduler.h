@@ -207,4 +207,7 @@ void pgs_sched_each_local(pgs_sched *sched, void (*f)(void *context, void *local
 unsigned pgs_sched_workers(pgs_sched *sched);
 pgs_stack_pool *pgs_sched_stacks(pgs_sched *sched);
 
+/* The stack that the calling worker is on.  Async-signal-safe. */
+pgs_stack pgs_worker_stack(const pgs_worker *worker);
+
 #endif

@@ -165,6 +165,22 @@ static void wild_pointer(void)
     pg_wait(pid, PG_SECONDS(20), NULL);
 }
 
+/* Where the guard of a stack would be, but not of the one that it runs on: stacks of 64 KiB lie side by side, each with
+ * its guard below, at multiples of their size. */
+static void touch_another_guard(pg_process *self)
+{
+    (void)self;
+    volatile char here = 0;
+    uintptr_t own = (uintptr_t)&here & ~(uintptr_t)0xffff;
+    *(volatile char *)(own + (uintptr_t)512 * 0x10000) = 1;
+}
+
+static void wilder_pointer(void)
+{
+    pg_process *self = pg_attach(start(true), "main");
+    pg_wait(pg_spawn(self, touch_another_guard, .name = "the wild one"), PG_SECONDS(20), NULL);
+}
+
 static void sent(void)
 {
     start(true);
@@ -219,6 +235,7 @@ static void test_deaths(void)
     CHECK(says(death_of(second_of_two), line));
     CHECK(!says(death_of(one_that_did_not_ask), "overflowed"));
     CHECK(!says(death_of(wild_pointer), "overflowed"));
+    CHECK(!says(death_of(wilder_pointer), "overflowed"));
     CHECK(!says(death_of(sent), "overflowed"));
 }
 

@@ -323,6 +323,14 @@ static void in_process(void)
     pg_wait(pg_spawn_in(rt, asking, &(pg_spawn_options){.name = "curious", .kind = PG_THREAD}), PG_SECONDS(20), NULL);
 }
 
+static void blocked(void)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    syscall(SYS_execve, NULL, NULL, NULL);
+}
+
 #if defined(__x86_64__)
 static void call_i386(void)
 {
@@ -381,6 +389,9 @@ static void test_forbidden(void)
 #endif
     siginfo_t info = confined(&compute, in_process);
     CHECK_EQ(info.si_status, SIGSYS);
+    info = confined(&compute, blocked);
+    CHECK_EQ(info.si_status, SIGSYS);
+    CHECK_STR(text, "killed by signal 31 (Bad system call): a system call is not allowed in its sandbox");
 }
 
 /* -------------------------------------------------------------------------------------------------- no privileges */

@@ -107,6 +107,30 @@ same threads <<END
 main was a process until it ended: normally
 END
 
+# What differs from one run to the next, and with the processor, is left out.
+if [[ -n ${ASAN_OPTIONS-}${TSAN_OPTIONS-} ]]; then
+    echo "sandbox: a sanitizer needs more than a sandbox gives"
+    tested+="sandbox "
+else
+    run sandbox
+    sed -i -E -e 's/operating-system process [0-9]+: //' -e 's/(Segmentation fault\)).*/\1/' "$room/out"
+    if grep -q "^There is no seccomp here" "$room/out"; then
+        echo "sandbox: no seccomp here"
+    else
+        same sandbox <<END
+an image               4 x 3 pixels, their sum is 639
+no image               refused: it is no image
+too many pixels        refused: there are too many pixels
+four billion pixels    refused: there is no memory for its pixels
+writes where it likes  the decoder has ended: killed by signal 11 (Segmentation fault)
+an image               4 x 3 pixels, their sum is 597
+reads a file           refused: /etc/passwd: Permission denied
+runs a program         the decoder has ended: killed by signal 31 (Bad system call): a system call is not allowed in its sandbox
+an image               1 x 1 pixels, their sum is 1
+END
+    fi
+fi
+
 run cxx
 same cxx <<END
 the longest line is 'one that is somewhat longer'

@@ -6,12 +6,16 @@
  *
  * Invariants:
  *   1. Frames are written in the order of their letters, and all frames of one letter one after the other.
- *   2. Before the task rests, the ring that it reads has its announcement of sleep, and so has the ring that it writes
- *      if a letter is left; so the next frame, or room, or letter makes it ready again.
- *   3. An OPEN or BROKEN bridge becomes DEAD once, by pgi_bridge_bury(), and FREE by its task, after the last frame.
+ *   2. Whoever takes the idle bit of `letters` is the writer, until it is done or has left that to the task: by `left`.
+ *      Only the writer touches the writer's half of the rings, `written`, and the letters.  A bridge that is OPEN, held,
+ *      and has no writer has no letters.
+ *   3. Before the task rests, the ring that it reads has its announcement of sleep, and so has the ring that it writes
+ *      if the task is the writer; so the next frame, or room, or what is left to it makes it ready again.
+ *   4. An OPEN or BROKEN bridge becomes DEAD once, by pgi_bridge_bury(), and FREE by its task, after the last frame.
  *
- * Rejected: writing into the ring from the sender's code (two senders would meet at a lock, and one that loses its
- * processor would hold up the others).  A ring for each pair of children: 200 of them would need 40,000. */
+ * Rejected: to have the task write all letters (what a process had sent in the moment before its death would be lost
+ * with it; and each message to a sleeper would wake two threads).  A lock for the writer (a sender that loses its
+ * processor would hold up the others: as it is, they leave their letters to it).  A ring for each pair of children: 200 of them would need 40,000. */
 #include "bridge.h"
 
 #include <sched.h>
@@ -51,6 +55,8 @@ static void free_letter(pgs_mpsc_node *node)
     if (node) pgi_block_free(pgi_cache_here(NULL), container_of(node, pgi_letter, node), LETTER_UNITS);
 }
 
+static void write_at_once(pgi_bridge *b);
+
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
 {
     pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
@@ -61,8 +67,7 @@ int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
     }
     *letter = *frame;
     add_relaxed(&bridge->queued, sizeof *letter + letter->length);
-    if (pgs_mpsc_push(&bridge->process.mailbox, &letter->node))
-        pgs_ready(bridge->process.rt->sched, &bridge->process.sleeper.task);
+    if (pgs_mpsc_push(&bridge->letters, &letter->node)) write_at_once(bridge);
     return PG_OK;
 }
 
@@ -132,7 +137,7 @@ static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
 /* The next letter, behind the last one that was written: NULL: there is none. */
 static pgi_letter *next_letter(pgi_bridge *b)
 {
-    pgs_mpsc_node *node = pgs_mpsc_peek(&b->process.mailbox);
+    pgs_mpsc_node *node = pgs_mpsc_peek(&b->letters);
     return node ? container_of(node, pgi_letter, node) : NULL;
 }
 
@@ -141,35 +146,73 @@ static void finish_letter(pgi_bridge *b, pgi_letter *letter)
     sub_relaxed(&b->queued, sizeof *letter + letter->length);
     free_body(letter);
     b->written = 0;
-    b->process.scan = NULL;
-    free_letter(pgs_mpsc_advance(&b->process.mailbox, &letter->node));
+    free_letter(pgs_mpsc_advance(&b->letters, &letter->node));
 }
 
-/* Returns the frames written; the first letter stays where there is no room for all of it. */
-static unsigned write_letters(pgi_bridge *b)
+/* The writer gives its part up.  False: letters have come meanwhile. */
+static bool is_done(pgi_bridge *b)
+{
+    pgs_mpsc_node *released;
+    if (!pgs_mpsc_rest(&b->letters, &released)) return false;
+    free_letter(released);
+    return true;
+}
+
+typedef enum outcome {
+    DONE, /* all is written, and the caller is the writer no more */
+    MORE, /* enough for once */
+    FULL  /* there is no room */
+} outcome;
+
+/* The writer only. */
+static outcome write_letters(pgi_bridge *b)
 {
     unsigned frames = 0;
+    outcome result = MORE;
     pgi_letter *letter;
-    while (frames < FRAMES_A_SLICE && (letter = next_letter(b)) != NULL) {
-        do {
-            if (!write_frame(b, letter)) goto full;
+    while (result == MORE && frames < FRAMES_A_SLICE && (letter = next_letter(b)) != NULL) {
+        if (!write_frame(b, letter)) {
+            result = FULL;
+        } else {
             frames++;
-        } while (b->written < letter->length);
-        finish_letter(b, letter);
+            if (b->written == letter->length) finish_letter(b, letter);
+        }
     }
-full:
     if (frames > 0 && pgs_ring_reader_sleeps(&b->rings.writer)) ring_bell(b->bell_out);
-    return frames;
+    if (result == FULL || next_letter(b)) return result;
+    pgs_parker *idle = load_acquire(&b->idle); /* partner: child.c */
+    if (is_done(b)) result = DONE;
+    if (idle && result == DONE) pgs_parker_unpark(idle);
+    return result;
+}
+
+/* What whoever posted is made to do who found no writer: so his letter lies in the ring when he goes on, and arrives
+ * even if he dies at his next instruction.  What would keep him is left to the task. */
+static void write_at_once(pgi_bridge *b)
+{
+    if (load_acquire(&b->state) == PGI_BRIDGE_OPEN && write_letters(b) == DONE) return; /* partner: pgi_bridge_open */
+    store_release(&b->left, true); /* partner: is_writer */
+    pgi_bridge_wake(b);
+}
+
+/* Whether the task is the writer: what somebody has left to it. */
+static bool is_writer(pgi_bridge *b)
+{
+    return load_acquire(&b->left); /* partner: write_at_once */
 }
 
 /* Nobody reads them any more. */
 static void drop_letters(pgi_bridge *b)
 {
-    pgi_letter *letter;
-    while ((letter = next_letter(b)) != NULL) {
-        pgi_far_refuse(b->process.rt, letter->type, letter->flags, (pg_pid){letter->to}, (pg_pid){letter->from});
-        finish_letter(b, letter);
-    }
+    if (!is_writer(b) && !pgs_mpsc_claim(&b->letters)) return; /* somebody else is, and leaves it to the task */
+    store_relaxed(&b->left, false);
+    do {
+        pgi_letter *letter;
+        while ((letter = next_letter(b)) != NULL) {
+            pgi_far_refuse(b->process.rt, letter->type, letter->flags, (pg_pid){letter->to}, (pg_pid){letter->from});
+            finish_letter(b, letter);
+        }
+    } while (!is_done(b));
 }
 
 /* ---------------------------------------------------------------------------------------------------------- reading */
@@ -272,7 +315,7 @@ static unsigned read_frames(pgi_bridge *b)
         pgs_ring_release(&b->rings.reader, done);
         if (pgs_ring_writer_wake(&b->rings.reader)) ring_bell(b->bell_out);
     }
-    if (pgs_ring_is_broken(&b->rings)) pgi_bridge_break(b, "an index that cannot be");
+    if (b->rings.reader.broken) pgi_bridge_break(b, "an index that cannot be");
     return frames;
 }
 
@@ -284,18 +327,17 @@ static bool more_comes(pgi_bridge *b, pgs_worker *w)
 {
     for (unsigned i = 0; i < SPINS && pgs_worker_alone(w); i++) {
         if (pgs_ring_reader_look(&b->rings.reader) > 0) return true;
-        if (!pgs_mpsc_is_empty_hint(&b->process.mailbox)) return true;
+        if (load_relaxed(&b->news)) return true;
         cpu_relax();
     }
     return false;
 }
 
-/* Announces sleep where something may come.  False: something has come. */
-static bool announce(pgi_bridge *b, const pgi_letter *left)
+/* The writer announces that it waits for room for the next letter, and some more.  False: there is room. */
+static bool waits_for_room(pgi_bridge *b)
 {
-    if (!pgs_ring_reader_sleep(&b->rings.reader)) return false;
-    if (!left) return true;
-    uint64_t length = left->length - b->written;
+    const pgi_letter *next = next_letter(b);
+    uint64_t length = next->length - b->written;
     size_t wanted = sizeof(pgi_frame) + pgi_frame_padded(length <= piece(b) ? length : piece(b));
     size_t half = (size_t)(b->rings.writer.mask + 1) / 2;
     return pgs_ring_writer_sleep(&b->rings.writer, wanted > half ? wanted : half);
@@ -308,20 +350,11 @@ static bool takes_back(pgi_bridge *b)
     return load_relaxed(&b->news) && pgs_mpsc_claim(&b->process.mailbox);
 }
 
-/* Goes to rest; with letters in the mailbox, behind the last of them, as a selective receive does. */
-static bool rest(pgi_bridge *b, const pgi_letter *left)
+/* Nothing is ever in the mailbox itself. */
+static bool rest(pgi_bridge *b)
 {
-    pgs_mpsc *mailbox = &b->process.mailbox;
-    if (!left) {
-        pgs_mpsc_node *released;
-        if (!pgs_mpsc_rest(mailbox, &released)) return false;
-        free_letter(released);
-        return true;
-    }
-    pgs_mpsc_node *last = b->process.scan ? b->process.scan : mailbox->head, *next;
-    while ((next = pgs_mpsc_next(last)) != NULL) last = next;
-    b->process.scan = last;
-    return pgs_mpsc_sleep(mailbox, last);
+    pgs_mpsc_node *released;
+    return pgs_mpsc_rest(&b->process.mailbox, &released);
 }
 
 static void close_bridge(pgi_bridge *b)
@@ -335,6 +368,7 @@ static void close_bridge(pgi_bridge *b)
     pgs_ring_pair_unmap(&b->rings);
     close(b->bell_in);
     close(b->bell_out);
+    close(b->bell_kept);
     store_release(&b->state, PGI_BRIDGE_FREE); /* partner: take_bridge in os.c */
     pgi_os_gone(b->process.rt);
 }
@@ -347,25 +381,29 @@ static bool work(pgi_bridge *b, pgs_worker *w)
     uint32_t state = load_acquire(&b->state); /* partner: pgi_bridge_bury */
     if (unlikely(load_relaxed(&b->lost)) && state == PGI_BRIDGE_OPEN) pgi_bridge_break(b, "memory is short");
     if (state == PGI_BRIDGE_DEAD) {
-        while (!pgs_ring_is_broken(&b->rings) && read_frames(b) > 0) continue;
+        while (!b->rings.reader.broken && read_frames(b) > 0) continue;
         close_bridge(b);
         state = PGI_BRIDGE_FREE;
     }
     if (state != PGI_BRIDGE_OPEN) {
         drop_letters(b);
-        return !rest(b, NULL) || takes_back(b);
+        return !rest(b) || takes_back(b);
     }
-    unsigned moved = write_letters(b);
-    moved += read_frames(b);
+    outcome written = DONE;
+    if (is_writer(b)) {
+        store_relaxed(&b->left, false); /* before it gives its part up */
+        written = write_letters(b);
+        if (written == DONE) return true;
+        store_relaxed(&b->left, true);
+        if (b->rings.writer.broken) pgi_bridge_break(b, "an index that cannot be");
+    }
+    unsigned moved = read_frames(b);
     if (load_relaxed(&b->state) != PGI_BRIDGE_OPEN) return true;
-    if (moved > 0) return true;
-    const pgi_letter *left = next_letter(b);
-    if (!left) {
-        pgs_parker *idle = load_acquire(&b->idle); /* partner: child.c */
-        if (idle) pgs_parker_unpark(idle);
-        if (more_comes(b, w)) return true;
-    }
-    return !announce(b, left) || !rest(b, left) || takes_back(b);
+    if (moved > 0 || written == MORE) return true;
+    if (written == DONE && more_comes(b, w)) return true;
+    if (!pgs_ring_reader_sleep(&b->rings.reader)) return true;
+    if (written == FULL && !waits_for_room(b)) return true;
+    return !rest(b) || takes_back(b);
 }
 
 static pgs_worker *serve(pgs_worker *w, pg_process *p)
@@ -396,6 +434,7 @@ static void init_process(pg_process *p, pg_runtime *rt)
 {
     if (p->rt) return; /* used before: the mailbox goes on */
     pgs_mpsc_init(&p->mailbox, true);
+    pgs_mpsc_init(&pgi_bridge_of(p)->letters, true);
     pgs_parker_init(&p->sleeper.parker);
     p->rt = rt;
     p->args = &pgi_no_args;
@@ -413,6 +452,7 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
     bridge->last_generation = 0;
     bridge->broken = NULL;
     store_relaxed(&bridge->ended, 0);
+    store_relaxed(&bridge->lost, false);
     init_process(&bridge->process, rt);
     if (pgs_source_add(rt->sched, &bridge->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
     store_release(&bridge->state, PGI_BRIDGE_OPEN); /* partner: work */
@@ -438,7 +478,7 @@ void pgi_bridge_break(pgi_bridge *bridge, const char *how)
 void pgi_bridge_destroy(pgi_bridge *bridge)
 {
     pgs_mpsc_node *node;
-    while ((node = pgs_mpsc_detach(&bridge->process.mailbox)) != NULL) {
+    while ((node = pgs_mpsc_detach(&bridge->letters)) != NULL) {
         free_body(container_of(node, pgi_letter, node));
         free_letter(node);
     }

@@ -7,10 +7,13 @@
  * writes to is the hub's alone.  What goes from one child to another is passed on by the hub.  The hub's bridge of a child
  * stands under the child's node number, a child's uplink under all numbers but its own (node.h).
  *
- * A bridge is a task like any process, with a mailbox of its own: of letters, which are frames that wait to be written.
- * Whoever has something for the other side posts a letter.  The task writes letters, reads frames, and delivers what is
- * in them; so both rings have one user at a time on this side, and nobody who sends ever waits for the other side.  It
- * rests when both ways are idle, and the next letter or the doorbell makes it ready.
+ * Whoever has something for the other side posts a letter, a frame that waits to be written.  If nobody writes at that
+ * moment, and there is room, he writes it himself: it is in shared memory before he goes on, and survives him.  If
+ * somebody does, that one writes it too.  Nobody who sends ever waits for the other side.
+ *
+ * A bridge is a task like any process, but that nothing is in its mailbox.  The task reads frames and delivers what is
+ * in them, and writes letters for which there was no room.  It rests when there is nothing to do, and the doorbell makes
+ * it ready.
  *
  * Links between processes of two nodes are links of either process with the bridge (link.h), which carry the pid of
  * the far one.
@@ -53,6 +56,8 @@ struct pgi_bridge {
     pg_process process; /* first: what the scheduler runs, and links and letters know */
     _Atomic(uint32_t) state;
     _Atomic(bool) news;         /* to be looked at, told by pgi_bridge_wake() */
+    pgs_mpsc letters;           /* whoever takes its idle bit writes them */
+    _Atomic(bool) left;         /* the rest of that is the task's */
     _Atomic(uint64_t) queued;   /* bytes of letters not yet written */
     _Atomic(uint64_t) ended;    /* the pid of the child's first process, once that has ended */
     _Atomic(pgs_parker *) idle; /* to be unparked when all letters are written; NULL: nobody asks */
@@ -65,11 +70,14 @@ struct pgi_bridge {
     char name[64];             /* its name */
     pgi_isolation isolation;   /* of the child */
     int bell_in, bell_out;
+    int bell_kept; /* the end of bell_out where the child listens: were it closed with the child, who rings would get a
+                      SIGPIPE */
     pgs_source source; /* of bell_in */
     pgs_ring_pair rings;
 
+    uint64_t written; /* of the body of the first letter; the writer's own */
+
     /* The task's own. */
-    uint64_t written;     /* of the body of the first letter */
     unsigned char *parts; /* of a long body: what has come so far */
     uint64_t parts_length, parts_size;
     uint32_t last_generation; /* that the child has used, as it says in its goodbye; 0: it has not */

@@ -119,17 +119,25 @@ static void explain(const pgi_bridge *b, pg_exit_info *why)
     snprintf(why->text, sizeof why->text, "operating-system process %d: %.440s", death->pid, text);
 }
 
-/* All other children hear of it: any of them may be linked there. */
-static void tell_others(pgi_os *os, const pgi_bridge *dead, const pg_exit_info *why)
+/* Posts a frame to every child, the same for all: STOP, or NODE_DOWN with the end of the node that `from` is of.  The
+ * lock keeps bridges from being used again under other numbers. */
+static void tell_all(pgi_os *os, uint8_t type, pg_pid from, const pg_exit_info *why)
 {
+    pthread_mutex_lock(&os->lock);
     for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
-        if (b == dead || !is_in_use(b)) continue;
-        pg_message *msg;
-        pgi_message_build_exit(NULL, why->kind, why->text, pg_v_nil(), why->pid, PGI_DOWN, &msg);
-        if (msg && pgi_post(b, PGI_F_NODE_DOWN, (pg_pid){0}, dead->root, 0, msg) == PG_OK) continue;
-        store_relaxed(&b->lost, true);
-        pgi_bridge_wake(b);
+        if (!is_in_use(b)) continue;
+        pgi_bridge *held = pgi_hold_bridge(b->node);
+        if (held == b) {
+            pg_message *msg = NULL;
+            if (why) pgi_message_build_exit(NULL, why->kind, why->text, pg_v_nil(), why->pid, PGI_DOWN, &msg);
+            if ((why && !msg) || pgi_post(b, type, (pg_pid){0}, from, 0, msg) != PG_OK) {
+                store_relaxed(&b->lost, true);
+                pgi_bridge_wake(b);
+            }
+        }
+        if (held) pgi_release_node(b->node);
     }
+    pthread_mutex_unlock(&os->lock);
 }
 
 void pgi_os_closed(pgi_bridge *b)
@@ -140,14 +148,15 @@ void pgi_os_closed(pgi_bridge *b)
     pg_exit_info why;
     explain(b, &why);
     if (!orderly && !refused) pgi_os_remember(&why);
-    pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
     size_t told = pgi_far_node_down(b, b->node, NULL);
-    if (orderly || refused) return;
-    if (told == 0 && load_relaxed(&b->ended) != b->root.id) {
+    if (!orderly && !refused && told == 0 && load_relaxed(&b->ended) != b->root.id) {
         pgi_log(rt, PG_LOG_FAILED, "process <pid %u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
                 b->name, pgi_exit_kind_name(why.kind), why.text);
     }
-    tell_others(&rt->os, b, &why);
+    /* All other children hear of it: any of them may be linked there. */
+    if (!orderly && !refused) tell_all(&rt->os, PGI_F_NODE_DOWN, b->root, &why);
+    /* Last: what waits for one owner of a number cannot be told from what waits for the next. */
+    pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
 }
 
 void pgi_os_gone(pg_runtime *rt)
@@ -164,9 +173,7 @@ void pgi_os_kill(pgi_bridge *bridge)
 
 void pgi_os_tell_stop(pg_runtime *rt)
 {
-    for (pgi_bridge *b = first_bridge(&rt->os); b; b = b->next) {
-        if (is_in_use(b)) pgi_post(b, PGI_F_STOP, (pg_pid){0}, (pg_pid){0}, 0, NULL);
-    }
+    tell_all(&rt->os, PGI_F_STOP, (pg_pid){0}, NULL);
 }
 
 void pgi_os_kill_all(pg_runtime *rt)
@@ -205,7 +212,7 @@ static int connect_once(pg_runtime *rt)
         os->client = client;
     }
     os->source = (pgs_source){.fd = os->client, .fire = hear};
-    if (pgs_source_add(rt->sched, &os->source, EPOLLIN) != 0) return PG_ENOMEM;
+    if (pgs_source_add(rt->sched, &os->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
     os->listening = true;
     return PG_OK;
 }
@@ -233,6 +240,7 @@ static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[3])
     if (pipe2(bell, O_CLOEXEC | O_NONBLOCK) != 0) bell[0] = bell[1] = -1;
     fds[1] = bell[0];
     fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the hub */
+    b->bell_kept = bell[0];
     b->rings = (pgs_ring_pair){0};
     bool have = fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && pgs_ring_pair_map(&b->rings, fds[0], 0) == 0;
     int status = have ? pgi_bridge_open(b, rt, fds[2], bell[1], false) : PG_ENOMEM;
@@ -313,8 +321,7 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     status = tell_birth(b, head, name, args);
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
-    close(fds[0]); /* it is mapped, and the zygote has its own; so it has of the end of the pipe */
-    close(fds[1]);
+    close(fds[0]); /* it is mapped, and the zygote has its own */
     if (status == PG_OK) return b->root;
     pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
     return pgi_refused(status);

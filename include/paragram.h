@@ -339,6 +339,46 @@ PG_API size_t pg_format_message(char *buffer, size_t size, const pg_message *msg
 PG_API size_t pg_format_term(char *buffer, size_t size, const pg_term *term);
 PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
 
+/* --------------------------------------------------------------------------------------------- shared buffers
+ * Memory that is sent without being copied, between threads and between operating-system processes alike.  It is
+ * written by whoever made it, then sent, and only read from then on, by all who have it:
+ *     pg_buffer *b = pg_buffer_new(size);
+ *     fill(pg_buffer_data(b), size);
+ *     pg_send(pid, "picture", b);
+ *     pg_buffer_release(b);
+ *   and in the receiver, for a message that matches ("picture", PG_BUFFER):
+ *     const void *data = pg_get_buffer(self, msg, 1, &size);
+ * Its memory goes when nobody has it any more: neither a message, nor one of the calls below that gives a reference,
+ * nor an operating-system process that did and has died.
+ * Each takes a descriptor in every operating-system process that has it.  Between those, a message may hold 32 of them,
+ * and an exit none; and what one of them has sent to others is, all together, at most 256 buffers and 16 GB at a time:
+ * a message that would make it more is dropped. */
+
+/* A buffer of `size` bytes, all zero.  NULL: no memory or descriptor, or a size of 0.  It is not inherited over a fork()
+ * before it is sealed. */
+PG_API pg_buffer *pg_buffer_new(size_t size);
+
+/* Its first byte.  Once it is sealed, writing there is a fault (SIGSEGV).  NULL: it cannot be mapped. */
+PG_API void *pg_buffer_data(pg_buffer *buffer);
+PG_API size_t pg_buffer_size(const pg_buffer *buffer);
+
+/* Makes it read-only, for good; sending does so, too.  Nobody may be touching it meanwhile.  PG_EINVAL: NULL, or the
+ * kernel is writing into it, for an asynchronous read, say; PG_ENOMEM. */
+PG_API int pg_buffer_seal(pg_buffer *buffer);
+
+/* The bytes of a buffer in a message, and how many they are; `size` may be NULL.  Checked as pg_get() is, and they live
+ * as long as the message does. */
+PG_API const void *pg_get_buffer(pg_process *self, const pg_message *msg, size_t index, size_t *size);
+PG_API const void *pg_term_buffer(pg_process *self, const pg_term *term, size_t *size);
+
+/* The buffer itself, for longer than its message lives: a reference, to be given back with pg_buffer_release().  Checked
+ * as pg_get() is. */
+PG_API pg_buffer *pg_buffer_keep(pg_process *self, const pg_term *term);
+
+/* Gives back what pg_buffer_new() or pg_buffer_keep() gave; what has been sent stays with those who have it.  May be
+ * NULL. */
+PG_API void pg_buffer_release(pg_buffer *buffer);
+
 /* --------------------------------------------------------------------------------------------------- receivers */
 
 /* Adds a receiver: messages that the pattern matches are handled by `handler`, unless an earlier receiver matches.

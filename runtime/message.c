@@ -14,6 +14,8 @@
  * has no order. */
 #include "message.h"
 
+#include "buffer.h"
+
 pg_message pgi_no_args = {.units = 1, .kind = PGI_USER, .flags = PGI_STATIC};
 
 _Static_assert(PGI_SIGNAL_BYTES == sizeof(pg_message) + 5 * sizeof(pg_term), "header, exit, pid, three parts");
@@ -26,8 +28,14 @@ static inline size_t text_units(size_t length)
     return length / PGI_UNIT + 1;
 }
 
-/* The depth of nesting below and with a term, and the end of the data that belong to it. */
-static unsigned term_extent(const pg_term *term, const char **end)
+/* What values take beside their own terms. */
+typedef struct tally {
+    size_t units;
+    bool buffers; /* there are some among them */
+} tally;
+
+/* The depth of nesting below and with a term, the end of the data that belong to it, and whether there is a buffer. */
+static unsigned term_extent(const pg_term *term, const char **end, bool *buffers)
 {
     const char *mine;
     unsigned deepest = 0;
@@ -40,13 +48,14 @@ static unsigned term_extent(const pg_term *term, const char **end)
         const pg_term *elements = pgi_term_elements(term);
         size_t count = pgi_term_count(term);
         for (size_t i = 0; i < count; i++) {
-            unsigned depth = term_extent(&elements[i], end);
+            unsigned depth = term_extent(&elements[i], end, buffers);
             if (depth > deepest) deepest = depth;
         }
         if (count == 0) return 1;
         mine = (const char *)(elements + count);
         deepest++;
     } else {
+        if (pgi_term_type(term) == PG_T_BUFFER) *buffers = true;
         return 0;
     }
     if (*end == NULL || mine > *end) *end = mine;
@@ -60,24 +69,24 @@ static inline const char *term_data(const pg_term *term)
     return pgi_in(term->head, PGI_TEXTS) ? pgi_term_text(term, &length) : (const char *)pgi_term_elements(term);
 }
 
-static int add_units(size_t *units, size_t more)
+static int add_units(tally *t, size_t more)
 {
-    *units += more;
-    return *units <= PGI_UNITS_MAX ? PG_OK : PG_ENOMEM;
+    t->units += more;
+    return t->units <= PGI_UNITS_MAX ? PG_OK : PG_ENOMEM;
 }
 
-static int measure_term(const pg_term *term, unsigned levels, size_t *units)
+static int measure_term(const pg_term *term, unsigned levels, tally *t)
 {
     const char *end = NULL;
     if (term == NULL) return PG_EINVAL;
-    if (term_extent(term, &end) > levels) return PG_ETOOMANY;
-    return end != NULL ? add_units(units, (size_t)(end - term_data(term)) / PGI_UNIT) : PG_OK;
+    if (term_extent(term, &end, &t->buffers) > levels) return PG_ETOOMANY;
+    return end != NULL ? add_units(t, (size_t)(end - term_data(term)) / PGI_UNIT) : PG_OK;
 }
 
-static int measure_values(const pg_value *values, size_t count, unsigned levels, size_t *units);
+static int measure_values(const pg_value *values, size_t count, unsigned levels, tally *t);
 
 /* Adds the units that the value takes beside its own term.  `levels` of nesting are allowed to it. */
-static int measure(const pg_value *value, unsigned levels, size_t *units)
+static int measure(const pg_value *value, unsigned levels, tally *t)
 {
     if (pgi_value_is_inline(value)) return PG_OK;
     size_t count = pgi_value_count(*value);
@@ -86,7 +95,7 @@ static int measure(const pg_value *value, unsigned levels, size_t *units)
     case PG_T_STR:
     case PG_T_BYTES:
         if (value->body < PG_LONG_MARK || count <= PG_INLINE_MAX || pgi_value_text(*value) == NULL) return PG_EINVAL;
-        return add_units(units, text_units(count));
+        return add_units(t, text_units(count));
     case PG_T_DICT:
         if (count % 2 != 0) return PG_EINVAL;
         /* fall through */
@@ -95,17 +104,18 @@ static int measure(const pg_value *value, unsigned levels, size_t *units)
         if (levels == 0) return PG_ETOOMANY;
         if (count == 0) return PG_OK;
         if (value->body == 0) return PG_EINVAL;
-        status = add_units(units, count);
-        return status == PG_OK ? measure_values(pgi_value_elements(*value), count, levels - 1, units) : status;
-    case PG_T_TERM: return measure_term((const pg_term *)(uintptr_t)value->body, levels, units);
+        status = add_units(t, count);
+        return status == PG_OK ? measure_values(pgi_value_elements(*value), count, levels - 1, t) : status;
+    case PG_T_TERM: return measure_term((const pg_term *)(uintptr_t)value->body, levels, t);
+    case PG_T_BUFFER: t->buffers = true; return PG_OK;
     default: return PG_EINVAL;
     }
 }
 
-static int measure_values(const pg_value *values, size_t count, unsigned levels, size_t *units)
+static int measure_values(const pg_value *values, size_t count, unsigned levels, tally *t)
 {
     for (size_t i = 0; i < count; i++) {
-        int status = measure(&values[i], levels, units);
+        int status = measure(&values[i], levels, t);
         if (status != PG_OK) return status;
     }
     return PG_OK;
@@ -217,7 +227,8 @@ static void fill_text(pg_term *to, const pg_value *value, char **cursor)
 static void fill_term(pg_term *to, const pg_term *term, char **cursor)
 {
     const char *end = NULL;
-    (void)term_extent(term, &end);
+    bool ignored;
+    (void)term_extent(term, &end, &ignored);
     *to = *term;
     if (end == NULL) return;
     const char *data = term_data(term);
@@ -232,7 +243,7 @@ static int fill(pg_term *to, const pg_value *values, size_t count, char **cursor
     for (size_t i = 0; i < count; i++, to++) {
         const pg_value *value = &values[i];
         unsigned type = (unsigned)(value->head & 0xff);
-        if (pgi_value_is_inline(value)) {
+        if (pgi_value_is_inline(value) || type == PG_T_BUFFER) {
             *to = (pg_term){value->head, value->body};
         } else if (pgi_in(type, PGI_TEXTS)) {
             fill_text(to, value, cursor);
@@ -265,20 +276,21 @@ static inline void start_message(pg_message *message, size_t units, size_t count
 static __attribute__((noinline)) int build_deep(pgi_cache *cache, size_t count, const pg_value *values, unsigned levels,
                                                 pg_message **out)
 {
-    size_t units = 1 + count;
-    int status = measure_values(values, count, levels, &units);
+    tally t = {.units = 1 + count};
+    int status = measure_values(values, count, levels, &t);
     if (status != PG_OK) return status;
-    pg_message *message = pgi_block_alloc(cache, units);
+    pg_message *message = pgi_block_alloc(cache, t.units);
     if (unlikely(message == NULL)) return PG_ENOMEM;
-    start_message(message, pgi_block_units(units), count, PGI_USER, 0);
+    start_message(message, pgi_block_units(t.units), count, PGI_USER, 0);
     pg_term *terms = (pg_term *)(void *)(message + 1);
     char *cursor = (char *)(terms + count);
     status = fill(terms, values, count, &cursor);
+    if (status == PG_OK && unlikely(t.buffers)) status = pgi_buffers_take(message);
     if (unlikely(status != PG_OK)) {
         pgi_message_free(cache, message);
         return status;
     }
-    pgs_assert(cursor <= (char *)message + units * PGI_UNIT);
+    pgs_assert(cursor <= (char *)message + t.units * PGI_UNIT);
     *out = message;
     return PG_OK;
 }
@@ -372,12 +384,14 @@ int pgi_message_copy(pgi_cache *cache, const pg_message *message, pg_message **o
     if (unlikely(copy == NULL)) return PG_ENOMEM;
     start_message(copy, pgi_block_units(units), message->count, message->kind, 0);
     memcpy(copy + 1, message + 1, (units - 1) * PGI_UNIT);
+    if (unlikely(message->flags & PGI_BUFFERS)) pgi_buffers_take(copy); /* the original has them, so they are there */
     return PG_OK;
 }
 
 void pgi_message_free_flagged(pgi_cache *cache, pg_message *message)
 {
     if (message->flags & PGI_STATIC) return;
+    if (message->flags & PGI_BUFFERS) pgi_buffers_drop(message);
     if (message->flags & PGI_EMBEDDED)
         pgi_embedded_free(message);
     else

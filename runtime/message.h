@@ -23,7 +23,8 @@ enum {
 /* How its block is owned, in `flags`. */
 enum {
     PGI_EMBEDDED = 1, /* part of another object, which gets it back by pgi_embedded_free() */
-    PGI_STATIC = 2    /* for ever */
+    PGI_STATIC = 2,   /* for ever */
+    PGI_BUFFERS = 4   /* not its block, but its terms: they have references of buffers (buffer.h) */
 };
 
 struct pg_message {
@@ -49,7 +50,8 @@ static inline const pg_term *pgi_message_terms(const pg_message *message)
 
 /* Makes a message of kind PGI_USER, a deep copy of `count` values; they may be changed or freed afterwards.
  * `cache` is the calling thread's own, or NULL.  PG_OK; PG_ETOOMANY: more than PG_VALUES_MAX values, or nested deeper
- * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns; PG_ENOMEM.  *out is NULL unless PG_OK. */
+ * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns, or a buffer
+ * that is gone; PG_ENOMEM.  *out is NULL unless PG_OK.  Buffers are sealed. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
 /* The usual message, without a call: up to three values, all inline, and a block at hand in the cache.  NULL, and

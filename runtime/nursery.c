@@ -38,6 +38,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "buffer.h"
 #include "memory.h"
 #include "sched/clock.h"
 
@@ -500,6 +501,7 @@ void pgi_nursery_run(int master, pid_t host, const pgi_codemap *known)
     setsid();
     prctl(PR_SET_NAME, "pg-zygote");
     default_signals();
+    pgi_buffers_forget();
     /* What the program could not flush is not the children's to write; nor what it has read theirs to read. */
     __fpurge(stdin);
     __fpurge(stdout);

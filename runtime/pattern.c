@@ -132,6 +132,7 @@ static int measure(tally *t, source s, unsigned levels, int wanted)
         return PG_OK;
     }
     switch (type) {
+    case PG_T_BUFFER: t->shareable = false; return PG_OK;
     case PG_T_STR:
     case PG_T_BYTES:
         if (s.body < PG_LONG_MARK || source_count(s) <= PG_INLINE_MAX || source_text(s) == NULL) return PG_EINVAL;
@@ -142,7 +143,7 @@ static int measure(tally *t, source s, unsigned levels, int wanted)
     case PG_T_DICT: return measure_sequence(t, s, levels, wanted);
     case PG_T_ANY:
     case PG_T_ETC: formed = s.head == type && s.body == 0; break;
-    case PG_T_TYPE: formed = s.body == 0 && source_count(s) <= PG_T_PTR; break;
+    case PG_T_TYPE: formed = s.body == 0 && source_count(s) <= PG_T_BUFFER; break;
     case PG_T_WHERE:
         t->pure = false;
         formed = s.head == type && s.body != 0;

@@ -180,6 +180,12 @@ static void print_scalar(pgi_print *p, unsigned type, uint64_t body)
     }
 }
 
+/* By the number of its inode: what else is in its name is for those who have it. */
+static void print_buffer(pgi_print *p, uint64_t head)
+{
+    pgi_print_format(p, "<buffer %" PRIu64 ">", head >> 8);
+}
+
 /* --------------------------------------------------------------------------------------------------- sequences */
 
 /* What stands around the elements of a sequence. */
@@ -255,6 +261,8 @@ static void print_term(pgi_print *p, const pg_term *term, unsigned depth)
         print_exit(p, pgi_term_elements(term), depth);
     } else if (pgi_in(type, PGI_SEQUENCES)) {
         print_elements(p, type, pgi_term_count(term), pgi_term_elements(term), depth + 1);
+    } else if (type == PG_T_BUFFER) {
+        print_buffer(p, term->head);
     } else {
         print_scalar(p, type, term->body);
     }
@@ -330,6 +338,7 @@ static void print_value(pgi_print *p, pg_value value, unsigned depth)
     case PG_T_ANY:
     case PG_T_ETC: pgi_print_text(p, pgi_type_name(type)); break;
     case PG_T_TYPE: pgi_print_text(p, pgi_type_name((unsigned)(value.head >> 8 & 0xff))); break;
+    case PG_T_BUFFER: print_buffer(p, value.head); break;
     case PG_T_WHERE: pgi_print_format(p, "where(0x%" PRIx64 ")", value.body); break;
     case PG_T_TERM: pgi_print_term(p, (const pg_term *)(uintptr_t)value.body); break;
     default: print_scalar(p, type, value.body); break;

@@ -8,6 +8,7 @@
  * does. */
 #include "term.h"
 
+#include "buffer.h"
 #include "message.h"
 #include "print.h"
 
@@ -59,7 +60,10 @@ int pgi_term_compare(const pg_term *a, const pg_term *b)
         const char *a_text = pgi_term_text(a, &a_length), *b_text = pgi_term_text(b, &b_length);
         return compare_bytes(a_text, a_length, b_text, b_length);
     }
-    if (!pgi_in(type, PGI_SEQUENCES)) return compare_scalars(type, a->body, b->body);
+    if (!pgi_in(type, PGI_SEQUENCES)) {
+        int found = compare_scalars(type, a->body, b->body);
+        return found != 0 ? found : compare_numbers(a->head, b->head); /* of buffers only may they differ */
+    }
 
     size_t count = pgi_term_count(a);
     if (count != pgi_term_count(b)) return compare_numbers(count, pgi_term_count(b));
@@ -91,7 +95,7 @@ int pgi_term_compare_value(const pg_term *term, pg_value value)
 {
     if ((value.head & 0xff) == PG_T_TERM)
         return value.body != 0 ? pgi_term_compare(term, (const pg_term *)(uintptr_t)value.body) : -1;
-    if (pgi_value_is_inline(&value)) {
+    if (pgi_value_is_inline(&value) || (value.head & 0xff) == PG_T_BUFFER) {
         pg_term inlined = {value.head, value.body};
         return pgi_term_compare(term, &inlined);
     }
@@ -162,8 +166,9 @@ const pg_term *pgi_dict_find_value(const pg_term *dict, pg_value key)
 
 const char *pgi_type_name(unsigned type)
 {
-    static const char *const names[] = {"nil",  "bool", "int",  "float", "str", "bytes", "pid",  "ref",   "tuple",
-                                        "list", "dict", "exit", "ptr",   "any", "etc",   "type", "where", "term"};
+    static const char *const names[] = {"nil", "bool",  "int",  "float", "str",  "bytes", "pid",
+                                        "ref", "tuple", "list", "dict",  "exit", "ptr",   "buffer",
+                                        "any", "etc",   "type", "where", "term"};
     return type < sizeof names / sizeof names[0] ? names[type] : "invalid";
 }
 
@@ -287,6 +292,13 @@ void *pg_get_ptr(pg_process *self, const pg_message *msg, size_t index)
     return term != NULL ? (void *)(uintptr_t)term->body : NULL;
 }
 
+const void *pg_get_buffer(pg_process *self, const pg_message *msg, size_t index, size_t *size)
+{
+    if (size != NULL) *size = 0;
+    const pg_term *term = checked_at(self, msg, index, PG_T_BUFFER);
+    return term != NULL ? pg_term_buffer(self, term, size) : NULL;
+}
+
 void pg_get_exit(pg_process *self, const pg_message *msg, size_t index, pg_exit_info *exit)
 {
     if (exit != NULL) {
@@ -372,6 +384,25 @@ void *pg_term_ptr(pg_process *self, const pg_term *term)
 {
     term = checked(self, term, PGI_BIT(PG_T_PTR), "ptr");
     return term != NULL ? (void *)(uintptr_t)term->body : NULL;
+}
+
+pg_buffer *pg_buffer_keep(pg_process *self, const pg_term *term)
+{
+    term = checked(self, term, PGI_BIT(PG_T_BUFFER), "buffer");
+    return term != NULL ? pgi_buffer_find(term) : NULL;
+}
+
+const void *pg_term_buffer(pg_process *self, const pg_term *term, size_t *size)
+{
+    if (size != NULL) *size = 0;
+    pg_buffer *buffer = pg_buffer_keep(self, term);
+    if (buffer == NULL) return NULL;
+    const void *data = pgi_buffer_map(buffer);
+    size_t bytes = buffer->size;
+    pg_buffer_release(buffer); /* the message has another reference */
+    if (data == NULL && self != NULL) pg_fail(self, "memory is short: a buffer of %zu bytes cannot be mapped", bytes);
+    if (data != NULL && size != NULL) *size = bytes;
+    return data;
 }
 
 size_t pg_term_count(pg_process *self, const pg_term *term)

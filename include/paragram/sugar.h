@@ -18,6 +18,7 @@
     char *: pg_v_str, const char *: pg_v_str, \
     pg_pid: pg_v_pid, pg_ref: pg_v_ref, pg_value: pg_v_value, \
     pg_process *: pg_v_process, const pg_process *: pg_v_process, const pg_term *: pg_v_term, \
+    pg_buffer *: pg_v_buffer, const pg_buffer *: pg_v_buffer, \
     default: pg_v_ptr)(x)
 
 #define PG_CAT(a, b) PG_CAT_(a, b)
@@ -192,6 +193,10 @@ inline pg_value pg_v(const pg_process *process)
 inline pg_value pg_v(const pg_term *term)
 {
     return pg_v_term(term);
+}
+inline pg_value pg_v(const pg_buffer *buffer)
+{
+    return pg_v_buffer(buffer);
 }
 inline pg_value pg_v(const void *p)
 {

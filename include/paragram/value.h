@@ -13,6 +13,7 @@
  *   pg_pid, pg_ref                  pid, ref
  *   pg_process *                    pid            the pid of that process
  *   const pg_term *                 any            a part of a received message, copied whole
+ *   pg_buffer *                     buffer         the memory itself, which is not copied: see SHARED BUFFERS
  *   pg_value                        itself
  *   other pointers                  ptr            a local pointer: the address is sent, not what it points to
  *
@@ -37,6 +38,7 @@ extern "C" {
 typedef struct pg_process pg_process; /* a process, as its own code sees it */
 typedef struct pg_message pg_message; /* a received message; read-only */
 typedef struct pg_term pg_term;       /* a value inside a received message; read-only */
+typedef struct pg_buffer pg_buffer;   /* memory that processes of all kinds share; see pg_buffer_new() */
 
 /* Names a process, living or dead, for ever: a pid is never given to another one.  {0} names none. */
 typedef struct pg_pid {
@@ -67,6 +69,7 @@ typedef enum pg_type {
     PG_T_DICT,
     PG_T_EXIT,
     PG_T_PTR,
+    PG_T_BUFFER,
     /* In patterns only: */
     PG_T_ANY,
     PG_T_ETC,
@@ -199,6 +202,7 @@ static inline pg_value pg_v_term(const pg_term *term)
 }
 
 PG_API pg_value pg_v_process(const pg_process *process);
+PG_API pg_value pg_v_buffer(const pg_buffer *buffer);
 
 /* Sequences over `count` values that the caller keeps; a dict's are key, value, key, value, ... */
 static inline pg_value pg_tuple_of(size_t count, const pg_value *values)
@@ -246,6 +250,7 @@ static inline pg_value pg_p_where(pg_predicate f)
 #define PG_DICT pg_p_type(PG_T_DICT)
 #define PG_EXIT pg_p_type(PG_T_EXIT)
 #define PG_PTR pg_p_type(PG_T_PTR)
+#define PG_BUFFER pg_p_type(PG_T_BUFFER)
 
 #ifdef __cplusplus
 }

@@ -8,7 +8,8 @@
  *   floor_futex         the same by a futex in shared memory
  *   floor_socketpair    the same by a pair of Unix sockets, 64 bytes each time
  *   .../asleep          the same, where whoever is to answer sleeps for half a millisecond first: by then the other has
- *                       been asleep for long, and its processor too. The median of all single ways
+ *                       been asleep for long, and its processor too. Both are bound to one processor, or each to one of
+ *                       its own. The median of all single ways
  *   peer_zeromq         ZeroMQ over ipc, 64 bytes: /pingpong one way of a PAIR's, /flood one message by PUSH and PULL.
  *                       Only where libzmq was found
  *
@@ -204,6 +205,26 @@ BENCHMARK(floor_ring_pgs)->UseRealTime();
 
 /* ---------------------------------------------------------------------------------------------- sleeping and waking */
 
+/* This thread on the first processor, for a while. */
+class Pinned
+{
+  public:
+    Pinned()
+    {
+        sched_getaffinity(0, sizeof before_, &before_);
+        bench::pin(0);
+    }
+    ~Pinned()
+    {
+        sched_setaffinity(0, sizeof before_, &before_);
+    }
+    Pinned(const Pinned &) = delete;
+    Pinned &operator=(const Pinned &) = delete;
+
+  private:
+    cpu_set_t before_;
+};
+
 /* What the ways of a ping-pong with pauses have taken, in both directions. */
 struct Ways {
     int64_t sent[2]; /* when; handed over with the bell */
@@ -225,10 +246,12 @@ template <class Ring, class Wait> void sleepy(benchmark::State &state, Ring ring
         return true;
     };
     Child child([&] {
+        bench::pin(state.range(0) - 1);
         for (int round = 0;; round = (round + 1) % bench::sleepy_rounds) {
             if (!receive(1, round) || !send(0)) return;
         }
     });
+    Pinned here;
     while (state.KeepRunningBatch(2 * bench::sleepy_rounds)) {
         for (int round = 0; round < bench::sleepy_rounds; round++) {
             if (!bench::expect(state, send(1) && receive(0, round), "a turn went wrong")) return;

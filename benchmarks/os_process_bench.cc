@@ -21,9 +21,9 @@
 namespace
 {
 
-pg_pid spawn_os(bench::Runtime &runtime, pg_target target, pg_pid peer)
+pg_pid spawn_os(bench::Runtime &runtime, pg_target target, pg_pid peer, int64_t number = 1)
 {
-    auto args = pg_tuple(peer, runtime.main, 1);
+    auto args = pg_tuple(peer, runtime.main, number);
     pg_spawn_options options = pg_spawn_options();
     options.args = args;
     options.kind = PG_OS;
@@ -190,6 +190,7 @@ void sleepy_child(pg_process *self)
 {
     pg_pid peer = pg_get_pid(self, pg_args(self), 0);
     const pg_message *msg;
+    bench::pin(pg_get_int(self, pg_args(self), 2) - 1); /* the only worker */
     while (pg_recv(self, &msg, PG_FOREVER) == PG_OK) {
         int64_t taken = bench::nanoseconds() - pg_get_int(self, msg, 0);
         pg_sleep(self, bench::sleepy_pause);
@@ -201,6 +202,7 @@ void sleepy_hub(pg_process *self)
 {
     Ways *ways = bench::shared<Ways>(self);
     const pg_message *msg;
+    bench::pin(0);
     while (pg_recv_match(self, &msg, PG_FOREVER, "go") == PG_OK) {
         for (ways->count = 0; ways->count < 2 * bench::sleepy_rounds;) {
             pg_sleep(self, bench::sleepy_pause);
@@ -219,7 +221,7 @@ void os_pingpong_asleep(benchmark::State &state)
     Ways ways;
     ways.main = pg_self(runtime.main);
     pg_pid hub = runtime.spawn(sleepy_hub, &ways);
-    ways.peer = spawn_os(runtime, sleepy_child, hub);
+    ways.peer = spawn_os(runtime, sleepy_child, hub, state.range(0));
     while (state.KeepRunningBatch(2 * bench::sleepy_rounds)) {
         pg_send(hub, "go");
         if (!bench::expect(state, runtime.answer() == 2 * bench::sleepy_rounds, "no answer")) break;

@@ -1,6 +1,7 @@
 /* support.cc - see support.h. */
 #include "support.h"
 
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,6 +88,20 @@ void nap(int64_t ns)
 {
     timespec t = {ns / 1000000000, static_cast<long>(ns % 1000000000)};
     nanosleep(&t, nullptr);
+}
+
+void pin(int64_t which)
+{
+    cpu_set_t allowed, one;
+    CPU_ZERO(&allowed);
+    if (sched_getaffinity(getpid(), sizeof allowed, &allowed) != 0) return;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &allowed) || which-- > 0) continue;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
 }
 
 void show_median(benchmark::State &state, int64_t *taken, int count)

@@ -75,7 +75,11 @@ double page_tables();
 int64_t nanoseconds();
 void nap(int64_t ns);
 
+/* Binds the calling thread to the first, or second, of the processors that the program may use. */
+void pin(int64_t which);
+
 /* A ping-pong in which all sleep: how long each side pauses before it sends, and how often it does so in an iteration.
+ * The sides are bound to one processor or to two, as state.range(0) says.
  * One operation of such a case is one way, and its time, manual, the median of `count` of them in nanoseconds. */
 constexpr int64_t sleepy_pause = 500000;
 constexpr int sleepy_rounds = 500;
@@ -99,6 +103,9 @@ int run_child(const char *name, unsigned workers);
     BENCHMARK(f)->Name(name)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime()
 
 /* Registers a ping-pong with pauses. */
-#define BENCH_SLEEPY(f, name) BENCHMARK(f)->Name(name)->UseManualTime()->Iterations(2 * bench::sleepy_rounds)
+#define BENCH_SLEEPY(f, name) \
+    BENCHMARK(f)              \
+        ->Name(name)          \
+        ->ArgName("processors")->Arg(1)->Arg(2)->UseManualTime()->Iterations(2 * bench::sleepy_rounds)
 
 #endif

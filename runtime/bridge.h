@@ -42,6 +42,7 @@ typedef struct pgi_letter {
     uint64_t to, from, word;
     uint8_t type, flags;
     bool is_message;
+    pg_message *args; /* its own, where the body is a spawn whose arguments refer to buffers; NULL: none */
 } pgi_letter;
 
 typedef enum pgi_bridge_state {

@@ -16,6 +16,8 @@
  * written is refused. */
 #include "wire.h"
 
+#include "parcel.h"
+
 /* ------------------------------------------------------------------------------------------------------- frames */
 
 /* What a field may be. */
@@ -83,12 +85,21 @@ static bool part_fits(const pgi_frame *frame)
     return frame->word % 16 == 0 && frame->word <= longest - frame->length;
 }
 
+/* Frames that have some. */
+static bool buffers_fit(const pgi_frame *frame)
+{
+    uint8_t type = frame->type == PGI_F_PART ? frame->flags : frame->type;
+    if (type == PGI_F_ASK && frame->type != PGI_F_PART && frame->flags != PGI_ASK_SPAWN) return false;
+    return frame->buffers <= PGI_PARCEL_MAX && (type == PGI_F_MESSAGE || type == PGI_F_SPAWN || type == PGI_F_ASK);
+}
+
 int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity)
 {
     if (copy->type == 0 || copy->type >= PGI_F_TYPES) return PG_EINVAL;
     const rule *r = &rules[copy->type];
     if (copy->type == PGI_F_ASK && copy->flags == PGI_ASK_SPAWN) r = &ask_to_spawn;
-    if (copy->flags < r->least || copy->flags > r->most || (copy->spare[0] | copy->spare[1]) != 0) return PG_EINVAL;
+    if (copy->flags < r->least || copy->flags > r->most || copy->spare != 0) return PG_EINVAL;
+    if (copy->buffers != 0 && !buffers_fit(copy)) return PG_EINVAL;
     if (!field_fits(copy->to, r->to) || !field_fits(copy->from, r->from) || !field_fits(copy->word, r->word))
         return PG_EINVAL;
     if (!length_fits(copy->length, r->body)) return PG_EINVAL;
@@ -103,7 +114,16 @@ int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity)
 typedef struct rest {
     const char *cursor;
     const char *end;
+    const pg_term *names; /* of buffers that may be referred to */
+    unsigned count;
 } rest;
+
+static bool is_named(const pg_term *buffer, const rest *r)
+{
+    for (unsigned i = 0; i < r->count; i++)
+        if (r->names[i].head == buffer->head && r->names[i].body == buffer->body) return true;
+    return false;
+}
 
 static inline size_t left(const rest *r)
 {
@@ -164,6 +184,10 @@ static bool check_terms(const pg_term *terms, size_t count, unsigned levels, res
             if (!check_text(term, r)) return false;
             continue;
         }
+        if (pgi_term_type(term) == PG_T_BUFFER) {
+            if (!is_named(term, r)) return false;
+            continue;
+        }
         size_t inner = pgi_term_count(term);
         pg_type type = pgi_term_type(term);
         if (!pgi_in(type, PGI_SEQUENCES) || levels == 0 || inner > left(r) / sizeof(pg_term)) return false;
@@ -197,7 +221,7 @@ static bool kind_fits(const pg_message *message, const pg_term *terms)
     return message->kind == PGI_DOWN && message->count == 2 && pgi_term_type(&terms[1]) == PG_T_PID;
 }
 
-int pgi_wire_check(const void *block, size_t bytes, uint8_t kind)
+int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
 {
     const pg_message *message = block;
     const pg_term *terms = pgi_message_terms(message);
@@ -208,8 +232,13 @@ int pgi_wire_check(const void *block, size_t bytes, uint8_t kind)
     size_t count = message->count;
     if (count > PG_VALUES_MAX || count > message->units - 1) return PG_EINVAL;
     if (likely(count == message->units - 1) && kind == PGI_USER && likely(all_inline(terms, count))) return PG_OK;
-    rest r = {(const char *)(terms + count), (const char *)block + bytes};
+    rest r = {(const char *)(terms + count), (const char *)block + bytes, names, named};
     return kind_fits(message, terms) && check_deep(terms, count, &r) ? PG_OK : PG_EINVAL;
+}
+
+int pgi_wire_check(const void *block, size_t bytes, uint8_t kind)
+{
+    return pgi_wire_check_with(block, bytes, kind, NULL, 0);
 }
 
 /* ----------------------------------------------------------------------------------------------- messages: sending */
@@ -245,7 +274,7 @@ static bool survey_terms(const pg_term *terms, size_t count, survey *s)
         } else if (pgi_in(term->head, PGI_TEXTS)) {
             const char *text = pgi_term_text(term, &inner);
             if (pgi_term_is_long(term)) note(s, text, text_bytes(inner));
-        } else if ((inner = pgi_term_count(term)) != 0) {
+        } else if (pgi_in(term->head, PGI_SEQUENCES) && (inner = pgi_term_count(term)) != 0) {
             const pg_term *elements = pgi_term_elements(term);
             note(s, elements, inner * sizeof(pg_term));
             if (!survey_terms(elements, inner, s)) return false;
@@ -289,6 +318,7 @@ static pg_message *pack(pgi_cache *cache, const pg_message *message, size_t unit
     char *cursor = (char *)(terms + copy->count);
     pack_terms(terms, pgi_message_terms(message), copy->count, &cursor);
     pgs_assert(cursor == (char *)copy + units * PGI_UNIT);
+    if (unlikely(message->flags & PGI_BUFFERS)) pgi_buffers_take(copy); /* the original has them */
     return copy;
 }
 
@@ -299,9 +329,18 @@ static bool survey_message(const pg_message *message, survey *s)
     return survey_terms(terms, message->count, s);
 }
 
+/* PG_OK; what pgi_wire_prepare() refuses a message with buffers for. */
+static PGS_COLD int check_buffers(const pg_message *message)
+{
+    pg_buffer *list[PGI_PARCEL_MAX];
+    if (message->kind != PGI_USER) return PG_EINVAL;
+    return pgi_buffers_list(message, list, PGI_PARCEL_MAX) <= PGI_PARCEL_MAX ? PG_OK : PG_ETOOMANY;
+}
+
 bool pgi_wire_may_cross(const pg_message *message)
 {
     survey s;
+    if (message->flags & PGI_BUFFERS && check_buffers(message) != PG_OK) return false;
     return survey_message(message, &s);
 }
 
@@ -309,6 +348,8 @@ int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes)
 {
     survey s;
     if (!survey_message(*message, &s)) return PG_EINVAL;
+    int status = unlikely((*message)->flags & PGI_BUFFERS) ? check_buffers(*message) : PG_OK;
+    if (unlikely(status != PG_OK)) return status;
     *bytes = s.units * PGI_UNIT;
     if (likely(s.dense)) return PG_OK;
     pg_message *copy = pack(cache, *message, s.units);
@@ -358,7 +399,7 @@ void pgi_wire_spawn_write(void *to, const pgi_spawn_body *head, const char *name
     if (head->args_bytes != 0) pgi_wire_write(args, head->args_bytes, 0, (char *)to + args_at, head->args_bytes);
 }
 
-int pgi_wire_spawn_check(const void *body, size_t bytes)
+int pgi_wire_spawn_check_with(const void *body, size_t bytes, const pg_term *names, unsigned count)
 {
     const pgi_spawn_body *head = body;
     const char *name = pgi_wire_spawn_name(head);
@@ -369,5 +410,10 @@ int pgi_wire_spawn_check(const void *body, size_t bytes)
     for (const char *pad = name + name_length; pad != (const char *)body + args_at; pad++)
         if (*pad != 0) return PG_EINVAL;
     if (head->args_bytes == 0) return PG_OK;
-    return pgi_wire_check((const char *)body + args_at, head->args_bytes, PGI_USER);
+    return pgi_wire_check_with((const char *)body + args_at, head->args_bytes, PGI_USER, names, count);
+}
+
+int pgi_wire_spawn_check(const void *body, size_t bytes)
+{
+    return pgi_wire_spawn_check_with(body, bytes, NULL, 0);
 }

@@ -26,7 +26,10 @@
 typedef struct pgi_frame {
     uint32_t length; /* of the body, in bytes, without its padding */
     uint8_t type;
-    uint8_t flags, spare[2]; /* zero but as told by the type */
+    uint8_t flags;   /* zero but as told by the type */
+    uint8_t buffers; /* in the parcel that was sent before it (parcel.h): of MESSAGE, SPAWN and PGI_ASK_SPAWN, and of
+                        their pieces */
+    uint8_t spare;   /* 0 */
     uint64_t to, from;       /* pids */
     uint64_t word;
 } pgi_frame;
@@ -91,6 +94,9 @@ int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity);
  * thread. */
 int pgi_wire_check(const void *block, size_t bytes, uint8_t kind);
 
+/* The same, where the message may refer to the buffers of these names. */
+int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned count);
+
 /* Makes a block from pgi_block_alloc() that has passed pgi_wire_check() a message to be freed by
  * pgi_message_free(). */
 static inline pg_message *pgi_wire_adopt(void *block)
@@ -100,12 +106,13 @@ static inline pg_message *pgi_wire_adopt(void *block)
     return message;
 }
 
-/* Whether a message of this program may be sent to another operating-system process: there is no ptr in it. */
+/* Whether a message of this program may be sent to another operating-system process: there is no ptr in it, nor a buffer
+ * in an exit. */
 bool pgi_wire_may_cross(const pg_message *message);
 
 /* Brings a message that the caller owns into its wire form, all but the header: where that takes a copy, *message
  * is the copy afterwards, and the original has been freed.  `*bytes` are those to be sent, header included.  PG_OK;
- * PG_EINVAL: there is a ptr in it; PG_ENOMEM; *message is what it was, unless PG_OK.  `cache` is the calling
+ * PG_EINVAL: there is a ptr in it, or a buffer in an exit; PG_ETOOMANY: more than PGI_PARCEL_MAX buffers; PG_ENOMEM; *message is what it was, unless PG_OK.  `cache` is the calling
  * thread's own, or NULL. */
 int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
 
@@ -136,6 +143,7 @@ void pgi_wire_spawn_write(void *to, const pgi_spawn_body *head, const char *name
  * body, the name has a NUL in it, or the arguments are no message.  Addresses and pids are not judged: a peer's
  * spawn asks for code that runs in its own kind of place. */
 int pgi_wire_spawn_check(const void *body, size_t bytes);
+int pgi_wire_spawn_check_with(const void *body, size_t bytes, const pg_term *names, unsigned count);
 
 /* The name, "" where there is none, and the arguments, NULL where there are none, of a body that has been judged; they
  * lie in it. */

@@ -4,6 +4,7 @@
  * The first byte of an input says what the others are: a message of each kind, the header of a frame with a word
  * before it that says what can be read, or a spawn.  They are copied into memory of their own size, so that
  * AddressSanitizer sees every byte that is read behind the end. */
+#include "parcel.h"
 #include "wire.h"
 
 #include "check.h"
@@ -60,7 +61,7 @@ static void try_frame(const uint8_t *data, size_t size)
     if (status == PG_EINVAL) return;
     CHECK(pgi_frame_bytes(&frame) <= room[1]);
     CHECK((pgi_frame_bytes(&frame) <= room[0]) == (status == PG_OK));
-    CHECK(frame.type != 0 && frame.type < PGI_F_TYPES && frame.spare[0] == 0 && frame.spare[1] == 0);
+    CHECK(frame.type != 0 && frame.type < PGI_F_TYPES && frame.spare == 0 && frame.buffers <= PGI_PARCEL_MAX);
 }
 
 static void try_spawn(const uint8_t *data, size_t size)

@@ -63,7 +63,7 @@ static void test_frames(void)
         CHECK_EQ(pgi_frame_check(&frame, 0, 0), PG_EINVAL);
 
         /* What no type allows, and what this one does not. */
-        frame.spare[1] = 1;
+        frame.spare = 1;
         CHECK_EQ(judge(frame), PG_EINVAL);
         frame = good[i];
         frame.flags = PGI_F_DOWN + 1;

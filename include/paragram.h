@@ -60,14 +60,15 @@
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
- *   waited for, terminated, by its pid, from wherever that is known; it may spawn processes of all kinds.  What it does
- *   to its memory, or the kernel to it, is its own affair: those linked get an exit of kind PG_EXIT_CRASHED that says
- *   how it died, and where.  What it had sent before still arrives.
+ *   waited for, terminated, by its pid, from wherever that is known; it may spawn processes of all kinds.  When it
+ *   crashes, or exits, that is the end of it and of the processes of other kinds in it, and of nothing else: those
+ *   linked get an exit of kind PG_EXIT_CRASHED that says how it died, and where.  What it had sent before still arrives.
  *   It begins with the program's memory as it was at pg_start() or pg_zygote_early(), not as it is now; its arguments
  *   and messages are copied.  So local pointers cannot be sent to it, and targets, handlers and tables have to be from
- *   the program or libraries that were loaded by then.  It has the program's stdout and stderr, and no other
- *   descriptor.  It lives until all processes in it have ended; then stdout and stderr are flushed, and what was
- *   registered with atexit() is not done.  When the program ends, however that happens, all of them are killed.
+ *   the program or libraries that were loaded by then.  It has the program's stdout and stderr as they were then, an
+ *   empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then stdout and
+ *   stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however that happens,
+ *   all of them are killed; pg_stop() kills those that have not ended in time.
  *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  More
  *   than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are dropped.
  *   pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox forbids. */
@@ -195,10 +196,11 @@ PG_API void pg_detach(pg_process *self);
  * (PG_ETIMEDOUT).  PG_ESTOPPED: its runtime has stopped.  PG_EINVAL: `self` is not attached, or the call is nested. */
 PG_API int pg_serve(pg_process *self, int64_t timeout);
 
-/* Forks the zygote now, for all runtimes of the program, from which processes of kind PG_OS are forked later.  pg_start()
- * does so by itself, but only in a program of one thread: to be called first thing in main() by programs that start
- * threads before, and by those that load much data, which then need not be copied into each of them.  PG_OK;
- * PG_EUNSUPPORTED: there are threads already; PG_ENOMEM. */
+/* Forks the zygote now, from which processes of kind PG_OS are forked later, of all runtimes of the program, until it
+ * ends.  pg_start() does so by itself, but only in a program of one thread: to be called first thing in main() by
+ * programs that start threads before it, and by those that have data which those processes are not to have.  PG_OK,
+ * also when there is one already; PG_EUNSUPPORTED: there are threads already, or the system lacks what it takes (Linux
+ * 5.4, /proc); PG_ENOMEM. */
 PG_API int pg_zygote_early(void);
 
 /* The pid of the first attached process; a null pid when there is none.  In a process of kind PG_OS that of the program
@@ -234,9 +236,11 @@ typedef struct pg_limits {
 /* What it may ask of the system.  What it spawns is confined as it is, or more. */
 typedef enum pg_sandbox {
     PG_SANDBOX_NONE,          /* what the program may */
-    PG_SANDBOX_NO_PRIVILEGES, /* none that exec could give; no core; not to be traced by others of the user */
-    PG_SANDBOX_COMPUTE        /* memory, threads, time, messages and open descriptors; no files, sockets, processes: any
-                                 other system call is its end.  PG_EUNSUPPORTED without seccomp */
+    PG_SANDBOX_NO_PRIVILEGES, /* no capabilities, and none that exec could give; no core; not to be traced by others of
+                                 the user */
+    PG_SANDBOX_COMPUTE        /* memory, threads, time, messages and open descriptors; no files, which fail to open; no
+                                 sockets, no processes: any other system call is its end, PG_EXIT_CRASHED with its name.
+                                 PG_EUNSUPPORTED without seccomp */
 } pg_sandbox;
 
 typedef struct pg_spawn_options {

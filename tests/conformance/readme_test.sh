@@ -9,7 +9,7 @@ status=0
 
 # The program, without the comment on top of the example.
 example=$(sed -n '/^#include/,$p' examples/quickstart.c)
-sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$readme"
+awk '/^```c$/ { inside = ++n == 1; next } /^```$/ { inside = 0 } inside' README.md >"$readme"
 if ! diff "$readme" - <<<"$example"; then
     echo "README.md: the quickstart is not examples/quickstart.c"
     status=1

@@ -357,10 +357,15 @@ static bool rest(pgi_bridge *b)
     return pgs_mpsc_rest(&b->process.mailbox, &released);
 }
 
-static void close_bridge(pgi_bridge *b)
+void pgi_bridge_unpublish(pgi_bridge *b)
 {
     pgi_node_bridge(b->node, NULL);
     while (pgi_node_is_held(b->node)) sched_yield(); /* somebody is posting: a moment */
+}
+
+static void close_bridge(pgi_bridge *b)
+{
+    pgi_bridge_unpublish(b);
     pgs_source_remove(b->process.rt->sched, &b->source);
     pgi_os_closed(b); /* tells everybody, and gives the number back */
     drop_letters(b);

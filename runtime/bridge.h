@@ -105,6 +105,9 @@ void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death);
 /* The child has broken the protocol: it is killed.  The bridge's task only. */
 void pgi_bridge_break(pgi_bridge *bridge, const char *how);
 
+/* Nobody finds the hub's bridge by its number any more, and nobody is posting to it who has.  Its task. */
+void pgi_bridge_unpublish(pgi_bridge *bridge);
+
 /* Frees what the bridge still holds, but not itself.  When nobody uses it any more. */
 void pgi_bridge_destroy(pgi_bridge *bridge);
 

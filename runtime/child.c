@@ -2,8 +2,10 @@
  *
  * A child starts a runtime of its own, under the node number that the hub has given it, and opens its uplink.  The first
  * letter that comes says what its first process is; so that is in the mailbox before anything that was sent to it.  The
- * child lives as long as any of its processes does; then it says goodbye, and leaves by _exit(): what the program has
- * registered to be done at its exit is not for a child to do.
+ * child lives as long as any of its processes does; then it says goodbye, answers what was on its way to it until the
+ * hub says the same, and leaves by _exit(): what the program has registered to be done at its exit is not for a child to
+ * do.  Were it to leave at once, those who had just linked to one of its processes, or asked for its end, would never
+ * hear of it.
  *
  * Its main thread waits meanwhile.  The first process is green, on the one worker, which also reads the ring: whatever
  * comes from outside wakes one thread. */
@@ -50,8 +52,10 @@ static bool all_ended(pg_runtime *rt)
 static void say_goodbye(pg_runtime *rt)
 {
     store_release(&uplink.idle, &rt->stopper); /* partner: work in bridge.c */
-    pgi_post(&uplink, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, pgi_slots_highest_generation(&rt->slots), NULL);
-    while (load_acquire(&uplink.queued) > 0) pgs_parker_park(&rt->stopper, pgs_deadline(look_again));
+    bool said = pgi_post(&uplink, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, pgi_slots_highest_generation(&rt->slots),
+                         NULL) == PG_OK;
+    while ((said && !load_acquire(&child.dismissed)) || load_acquire(&uplink.queued) > 0) /* partner: pgi_child_dismiss */
+        pgs_parker_park(&rt->stopper, pgs_deadline(look_again));
     pgi_threads_join(rt, true);
     fflush(stdout);
     fflush(stderr);
@@ -113,6 +117,12 @@ void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body)
 void pgi_child_stop(pg_runtime *rt)
 {
     pgi_end_all(rt);
+}
+
+void pgi_child_dismiss(pg_runtime *rt)
+{
+    store_release(&child.dismissed, true); /* partner: say_goodbye */
+    pgs_parker_unpark(&rt->stopper);
 }
 
 void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit)

@@ -10,14 +10,16 @@ typedef struct pgi_child {
     uint32_t hub;               /* the node of the hub's runtime */
     pg_pid root;                /* its first process */
     _Atomic(bool) begun, ended; /* that one has */
+    _Atomic(bool) dismissed;    /* nothing comes any more */
 } pgi_child;
 
 /* What the zygote calls in a new process, on its only thread.  Returns when all has ended. */
 void pgi_child_main(const pgi_birth *birth, const int fds[3]);
 
-/* The hub says: this is your first process; end all processes. */
+/* The hub says: this is your first process; end all processes; nothing comes any more. */
 void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body);
 void pgi_child_stop(pg_runtime *rt);
+void pgi_child_dismiss(pg_runtime *rt);
 
 /* A process of this runtime has ended, and those linked have been told; what waits for its end is to be told.  Called
  * where `rt` has a child. */

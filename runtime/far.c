@@ -324,14 +324,14 @@ static bool may_say(const pgi_bridge *bridge, const pgi_frame *frame)
     switch (frame->type) {
     case PGI_F_MESSAGE:
     case PGI_F_TERMINATE:
-    case PGI_F_ANSWER: return true;
+    case PGI_F_ANSWER:
+    case PGI_F_GOODBYE: return true;
     case PGI_F_DOWN:
     case PGI_F_LINK:
     case PGI_F_UNLINK:
     case PGI_F_ASK:
     case PGI_F_CANCEL: return bridge->is_uplink || own;
     case PGI_F_ENDED: return !bridge->is_uplink && frame->from == bridge->root.id;
-    case PGI_F_GOODBYE:
     case PGI_F_LOG: return !bridge->is_uplink;
     default: return bridge->is_uplink; /* SPAWN, STOP, NODE_DOWN */
     }
@@ -376,6 +376,16 @@ static void arrived_ended(pgi_bridge *bridge, pg_message *msg)
     pgi_message_free(pgi_cache_here(NULL), msg);
 }
 
+/* No process lives there, and none will: nobody reaches the child any more, and what was on its way is the last. */
+static bool arrived_goodbye(pgi_bridge *bridge, uint64_t last_generation)
+{
+    if (last_generation < bridge->first_generation) return false;
+    if (last_generation > (uint64_t)bridge->first_generation + PGI_GENERATION_WINDOW) return false;
+    bridge->last_generation = (uint32_t)last_generation;
+    pgi_bridge_unpublish(bridge);
+    return pgi_post(bridge, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, 0, NULL) == PG_OK; /* else it is killed */
+}
+
 static void arrived_log(pgi_bridge *bridge, uint8_t level, const char *text, uint64_t length)
 {
     char line[1024];
@@ -408,12 +418,10 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
         return true;
     case PGI_F_ENDED: arrived_ended(bridge, msg); return true;
     case PGI_F_STOP: pgi_child_stop(rt); return true;
-    case PGI_F_GOODBYE: {
-        bool possible = frame->word >= bridge->first_generation &&
-                        frame->word <= (uint64_t)bridge->first_generation + PGI_GENERATION_WINDOW;
-        if (possible) bridge->last_generation = (uint32_t)frame->word;
-        return possible;
-    }
+    case PGI_F_GOODBYE:
+        if (!bridge->is_uplink) return arrived_goodbye(bridge, frame->word);
+        pgi_child_dismiss(rt);
+        return true;
     default: return false;
     }
 }

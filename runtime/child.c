@@ -138,9 +138,8 @@ void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit)
 
 /* -------------------------------------------------------------------------------------------- what it asks of it */
 
-pg_pid pgi_child_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args)
+pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *options, pg_message *args)
 {
-    (void)rt;
     const char *name = options && options->name ? options->name : "";
     size_t bytes = 0;
     int status = args ? pgi_wire_prepare(NULL, &args, &bytes) : PG_OK;
@@ -161,6 +160,7 @@ pg_pid pgi_child_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options 
     if (args) pgi_message_free(NULL, args);
     if (status != PG_OK) return pgi_refused(status);
     pg_pid pid = {0};
-    status = pgi_ask(PGI_ASK_SPAWN, pgi_pid_make(child.hub, 0, 0), body, size, PG_SECONDS(30), NULL, &pid);
+    pg_pid hub = pgi_pid_make(child.hub, pgi_pid_generation(parent), pgi_pid_index(parent));
+    status = pgi_ask(PGI_ASK_SPAWN, hub, body, size, PG_SECONDS(30), NULL, &pid);
     return status == PG_OK ? pid : pgi_refused(status);
 }

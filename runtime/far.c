@@ -437,7 +437,11 @@ static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, const void 
     if (frame->type == PGI_F_SPAWN) {
         pgi_child_begin(bridge->process.rt, body);
     } else {
-        pg_pid pid = pgi_os_spawn_for(bridge, body);
+        pg_pid pid = pgi_os_spawn_for(bridge, body), to = {frame->to};
+        if (pgi_pid_generation(to) != 0) { /* to be linked from the start: whoever asks may not live to do so */
+            pg_pid asking = pgi_pid_make(bridge->node, pgi_pid_generation(to), pgi_pid_index(to));
+            if (pg_pid_status(pid) == PG_OK) post_surely(pid, PGI_F_LINK, asking, NULL);
+        }
         answer((pg_pid){frame->from}, pg_pid_status(pid), pid, NULL);
     }
     return true;

@@ -29,6 +29,11 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
 static question *questions;
 static uint64_t last_number;
 
+void pgi_ask_begin(uint32_t generation)
+{
+    last_number = (uint64_t)generation << PGI_INDEX_BITS;
+}
+
 static void put_in(question *q, uint32_t asker)
 {
     pthread_mutex_lock(&lock);
@@ -57,7 +62,7 @@ static void answer(question *q, int status, pg_pid pid, const pg_exit_info *exit
     if (q->answered) return;
     q->answered = true;
     q->status = status;
-    if (exit && q->exit) *q->exit = *exit;
+    if (q->exit && status == PG_OK) *q->exit = exit ? *exit : (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
     if (q->pid) *q->pid = pid;
     pgi_sleeper_wake(q->sched, q->sleeper);
 }

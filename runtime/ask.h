@@ -4,6 +4,10 @@
 
 #include "bridge.h"
 
+/* Questions of this operating-system process begin with this number, the first generation of its node: so that none has
+ * the address of one that a process before it with this node has asked.  Before the first question. */
+void pgi_ask_begin(uint32_t generation);
+
 /* Asks the node of `to`, and waits for the answer until the timeout.  `what` is PGI_ASK_WHY, PGI_ASK_WAIT or
  * PGI_ASK_SPAWN; `body` a letter's body (PGI_ASK_SPAWN), which is consumed.  Returns the status of the answer; *exit
  * and *pid are filled in with what it brings.  PG_ETIMEDOUT: none came in time; PG_ENOPROC: nothing leads there. */
@@ -11,7 +15,7 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, int64_t timeou
 
 /* The answer to a question has come from `node`; where that is 0, from one that may answer for all.  `exit` may be NULL.
  *  Answers that nobody waits for, or that somebody else was asked for, are ignored. */
-void pgi_ask_answer(pg_pid question, uint32_t node, int status, pg_pid pid, const pg_exit_info *exit);
+void pgi_ask_answer(pg_pid address, uint32_t node, int status, pg_pid pid, const pg_exit_info *exit);
 
 /* Nothing comes from `node` any more: all who wait for it get `exit`; where that is NULL, what is remembered.  Returns
  * how many were told. */

@@ -92,7 +92,7 @@ int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t 
 
 void pgi_bridge_wake(pgi_bridge *bridge)
 {
-    store_relaxed(&bridge->news, true); /* before the claim, for a task that is about to rest; see pgs_mpsc_claim */
+    store_release(&bridge->news, true); /* partner: work; before the claim, for a task that is about to rest; see pgs_mpsc_claim */
     if (pgs_mpsc_claim(&bridge->process.mailbox)) pgs_ready(bridge->process.rt->sched, &bridge->process.sleeper.task);
 }
 
@@ -250,6 +250,11 @@ static void *add_part(pgi_bridge *b, const pgi_frame *frame, const void *body, u
         pgi_bridge_break(b, "a message that is too long");
         return NULL;
     }
+    if (!b->parts) b->parts_whole = *whole;
+    if (*whole != b->parts_whole) { /* a block that is freed as smaller than it was made is the end of the heap */
+        pgi_bridge_break(b, "pieces that do not fit");
+        return NULL;
+    }
     if (!grow_parts(b, b->parts_length + frame->length, *whole)) {
         pgi_bridge_break(b, "memory is short for a message");
         return NULL;
@@ -378,22 +383,32 @@ static void close_bridge(pgi_bridge *b)
     pgi_os_gone(b->process.rt);
 }
 
+/* What the child had written when it died; a process that it has forked may go on writing for ever. */
+static void read_rest(pgi_bridge *b)
+{
+    pgs_ring_reader *r = &b->rings.reader;
+    uint64_t last = pgs_ring_reader_look(r) + r->head;
+    while (!r->broken && (int64_t)(last - r->head) > 0 && read_frames(b) > 0) continue;
+}
+
+static const char *lost_why(pgi_bridge *b)
+{
+    return load_relaxed(&b->queued) > PGI_BRIDGE_LIMIT ? "it does not read" : "memory is short";
+}
+
 /* False: it is at rest. */
 static bool work(pgi_bridge *b, pgs_worker *w)
 {
-    store_relaxed(&b->news, false);
-    fence_seq_cst(); /* before the looks at the state and the rings; partner: the claim in pgi_bridge_wake */
+    (void)xchg_acquire(&b->news, false); /* partner: pgi_bridge_wake: what the news are is seen below */
     uint32_t state = load_acquire(&b->state); /* partner: pgi_bridge_bury */
-    if (unlikely(load_relaxed(&b->lost)) && state == PGI_BRIDGE_OPEN) pgi_bridge_break(b, "memory is short");
+    if (unlikely(load_relaxed(&b->lost)) && state == PGI_BRIDGE_OPEN) pgi_bridge_break(b, lost_why(b));
     if (state == PGI_BRIDGE_DEAD) {
-        while (!b->rings.reader.broken && read_frames(b) > 0) continue;
+        read_rest(b);
         close_bridge(b);
         state = PGI_BRIDGE_FREE;
     }
-    if (state != PGI_BRIDGE_OPEN) {
-        drop_letters(b);
-        return !rest(b) || takes_back(b);
-    }
+    /* Letters of a BROKEN one wait for its death: how it has ended is not known before. */
+    if (state != PGI_BRIDGE_OPEN) return !rest(b) || takes_back(b);
     outcome written = DONE;
     if (is_writer(b)) {
         store_relaxed(&b->left, false); /* before it gives its part up */
@@ -454,7 +469,7 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
     bridge->bell_in = bell_in;
     bridge->bell_out = bell_out;
     bridge->is_uplink = is_uplink;
-    bridge->last_generation = 0;
+    bridge->last_generation = bridge->links_asked = 0;
     bridge->broken = NULL;
     store_relaxed(&bridge->ended, 0);
     store_relaxed(&bridge->lost, false);
@@ -467,6 +482,10 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
 
 void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death)
 {
+    uint32_t open = PGI_BRIDGE_OPEN, broken = PGI_BRIDGE_BROKEN;
+    if (!cas_acq_rel(&bridge->state, &open, PGI_BRIDGE_DYING) && /* partners: pgi_bridge_break, itself */
+        !cas_acq_rel(&bridge->state, &broken, PGI_BRIDGE_DYING))
+        return;
     bridge->death = *death;
     store_release(&bridge->state, PGI_BRIDGE_DEAD); /* partner: work */
     pgi_bridge_wake(bridge);

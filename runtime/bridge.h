@@ -50,6 +50,7 @@ typedef enum pgi_bridge_state {
     PGI_BRIDGE_TAKEN,  /* being opened */
     PGI_BRIDGE_OPEN,   /* the other side may live */
     PGI_BRIDGE_BROKEN, /* the other side broke the protocol: nothing is read or written, its death is awaited */
+    PGI_BRIDGE_DYING,  /* its death is being written down */
     PGI_BRIDGE_DEAD    /* it has died: what it had sent is read, then the bridge is free */
 } pgi_bridge_state;
 
@@ -80,10 +81,12 @@ struct pgi_bridge {
 
     /* The task's own. */
     unsigned char *parts; /* of a long body: what has come so far */
-    uint64_t parts_length, parts_size;
+    uint64_t parts_length, parts_size, parts_whole;
+    uint32_t links_asked;     /* by the child: far.c */
     uint32_t last_generation; /* that the child has used, as it says in its goodbye; 0: it has not */
     const char *broken;       /* how it broke the protocol; NULL: it has not */
 
+    _Atomic(uint32_t) watching; /* questions that came by this bridge and wait for ends here */
     _Atomic(bool) lost; /* a letter was lost for want of memory that must not be: the task breaks the bridge */
     pgi_death death;    /* written before the state says DEAD */
 
@@ -99,7 +102,8 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body);
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame);
 
-/* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  Any thread. */
+/* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  The first to tell counts: one
+ * that is not OPEN or BROKEN is left alone.  Any thread. */
 void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death);
 
 /* The child has broken the protocol: it is killed.  The bridge's task only. */

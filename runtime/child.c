@@ -34,7 +34,7 @@ static void log_to_hub(void *context, pg_log_level level, const char *line)
     size_t length = strlen(line);
     char *text = length > 0 ? pgi_alloc(length) : NULL;
     if (!text) return;
-    memcpy(text, line, length);
+    for (size_t i = 0; i < length; i++) text[i] = line[i]; /* without its NUL */
     pgi_post_frame(&uplink, &(pgi_letter){.type = PGI_F_LOG, .flags = (uint8_t)level, .body = text, .length = length});
 }
 
@@ -65,15 +65,16 @@ void pgi_child_main(const pgi_birth *birth, const int fds[3])
 {
     pgi_child_config config;
     memcpy(&config, birth->isolation, sizeof config);
-    pg_runtime *forgotten;
-    while ((forgotten = pgi_node_forget_one()) != NULL) continue;
+    while (pgi_node_forget_one() != NULL) continue;
     uplink.node = 0;
     child.hub = config.hub;
     child.uplink = &uplink;
     child.root = pgi_pid_make(birth->node, config.first_generation + 1, 0);
     pgi_ref_begin(birth->node, config.first_generation);
+    pgi_ask_begin(config.first_generation);
 
     if (pgs_ring_pair_map(&uplink.rings, fds[0], 1) != 0) _exit(EXIT_FAILURE);
+    close(fds[0]);
     pgi_crash_listen(uplink.rings.words, PGS_RING_WORDS);
     pgi_crash_thread_begin(true);
     if (pgi_isolation_apply(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
@@ -92,7 +93,8 @@ void pgi_child_main(const pgi_birth *birth, const int fds[3])
     if (pgi_bridge_open(&uplink, rt, fds[1], fds[2], true) != PG_OK) give_up("its uplink could not be opened");
 
     while (!all_ended(rt)) {
-        pgs_parker_park(&rt->stopper, load_acquire(&child.ended) ? pgs_deadline(look_again) : PGS_NEVER);
+        bool ended = load_acquire(&child.ended); /* partner: pgi_child_ended */
+        pgs_parker_park(&rt->stopper, ended ? pgs_deadline(look_again) : PGS_NEVER);
     }
     say_goodbye(rt);
 }
@@ -143,6 +145,7 @@ pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *
     const char *name = options && options->name ? options->name : "";
     size_t bytes = 0;
     int status = args ? pgi_wire_prepare(NULL, &args, &bytes) : PG_OK;
+    if (bytes > UINT32_MAX) status = PG_ENOMEM;
     void *body = NULL;
     size_t size = 0;
     if (status == PG_OK) {

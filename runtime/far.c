@@ -6,7 +6,10 @@
  * told once, whatever unlinks and ends cross on the way.  What is linked to one that does not live is told at once, by
  * its node, or by the hub if that is gone.
  *
- * A wait for an end is a question (ask.h).  The node that is asked keeps it as a watcher of the process. */
+ * A wait for an end is a question (ask.h).  The node that is asked keeps it as a watcher of the process.
+ *
+ * What a child may cost the hub is bounded: the links and the questions that it has standing here, by number, and what
+ * it is to be told and does not read, by bytes.  One that goes beyond is killed. */
 #include "far.h"
 
 #include "ask.h"
@@ -14,17 +17,32 @@
 #include "os.h"
 #include "runtime.h"
 
+/* Links that were asked for by a child, and questions of it that wait: as many as it may have processes. */
+enum { STANDING_MAX = 1 << 18, ANSWER_MAX = 4096 /* bytes of its body: an exit without an error */ };
+
 /* A far node waits for an end here. */
 typedef struct far_watcher {
-    pgi_watcher watcher; /* first; its sleeper is NULL */
-    pg_runtime *rt;
-    pg_pid asked;
-    pg_pid asker; /* the address of the question */
+    pgi_watcher watcher; /* its sleeper is NULL */
+    pgi_bridge *bridge;  /* by which the question came */
+    pg_pid asker;        /* the address of the question */
 } far_watcher;
 
 static bool is_here(const pg_runtime *rt, pg_pid pid)
 {
     return pgi_pid_node(pid) == rt->node;
+}
+
+/* A letter was lost that must not be: the bridge's task breaks it. */
+static void lose(pgi_bridge *bridge)
+{
+    store_relaxed(&bridge->lost, true);
+    pgi_bridge_wake(bridge);
+}
+
+/* A child has been told far more than pg_send() would have tried to tell it, and does not read. */
+static bool is_flooded(pgi_bridge *bridge)
+{
+    return !bridge->is_uplink && load_relaxed(&bridge->queued) > 2 * PGI_BRIDGE_LIMIT;
 }
 
 /* Posts what must not be lost: where memory is so short that it cannot be, the bridge breaks, and all are told. */
@@ -36,9 +54,11 @@ static void post_surely(pg_pid to, uint8_t type, pg_pid from, pg_message *body)
         pgi_message_free(pgi_cache_here(NULL), body);
         return;
     }
-    if (pgi_post(bridge, type, to, from, 0, body) == PG_ENOMEM) {
-        store_relaxed(&bridge->lost, true);
-        pgi_bridge_wake(bridge);
+    if (is_flooded(bridge)) {
+        pgi_message_free(pgi_cache_here(NULL), body);
+        lose(bridge);
+    } else if (pgi_post(bridge, type, to, from, 0, body) == PG_ENOMEM) {
+        lose(bridge);
     }
     pgi_release_node(node);
 }
@@ -60,7 +80,7 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
     bool message = msg->kind == PGI_USER;
     if (bridge && load_acquire(&bridge->ended) != pid.id) { /* partner: the arrival of ENDED */
         status = PG_EFULL;
-        if (!message || load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT) {
+        if (message ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge)) {
             uint8_t type = message ? PGI_F_MESSAGE : msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
             status = pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
             msg = NULL;
@@ -152,6 +172,26 @@ void pgi_tell_far(pg_process *bridge, pg_pid far, pg_pid pid, const pgi_end *end
     post_surely(far, PGI_F_DOWN, pid, msg);
 }
 
+/* How many links a bridge has, of whoever's wish. */
+static uint32_t count_links(pgi_bridge *bridge)
+{
+    uint32_t count = 0;
+    pgi_lock(&bridge->process);
+    for (pgi_link *link = bridge->process.links; link; link = link->side[1].next) count++;
+    pgi_unlock(&bridge->process);
+    return count;
+}
+
+/* Whether a child may link once more.  What it has asked for is counted, and what has gone since is seen only by
+ * counting all again: once in as many. */
+static bool may_link(pgi_bridge *bridge)
+{
+    if (bridge->is_uplink || ++bridge->links_asked <= STANDING_MAX) return true;
+    uint32_t count = count_links(bridge);
+    bridge->links_asked = count / 2;
+    return count < STANDING_MAX;
+}
+
 /* Somebody elsewhere links with one of here. */
 static void arrived_link(pgi_bridge *bridge, pg_pid to, pg_pid from)
 {
@@ -164,7 +204,7 @@ static void arrived_link(pgi_bridge *bridge, pg_pid to, pg_pid from)
     int status = p ? insert_link(p, bridge, from, &new) : PG_EENDED;
     pgi_look_end(&visit);
     pgi_leave(&visit);
-    if (status == PG_ENOMEM) store_relaxed(&bridge->lost, true);
+    if (status == PG_ENOMEM) lose(bridge);
     if (status == PG_EENDED) pgi_far_refuse(rt, PGI_F_LINK, 0, to, from);
 }
 
@@ -222,15 +262,22 @@ int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit)
     return status == PG_ENOPROC ? pgi_look_back_far(pid, exit) : status;
 }
 
+static void drop_watcher(far_watcher *w)
+{
+    sub_relaxed(&w->bridge->watching, 1);
+    pgi_free(w, sizeof *w);
+}
+
 void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info)
 {
     far_watcher *w = container_of(watcher, far_watcher, watcher);
     answer(w->asker, PG_OK, info->pid, info);
-    pgi_free(w, sizeof *w);
+    drop_watcher(w);
 }
 
-static void arrived_question(pg_runtime *rt, uint8_t what, pg_pid to, pg_pid from)
+static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid from)
 {
+    pg_runtime *rt = bridge->process.rt;
     pg_exit_info exit;
     far_watcher *w = NULL;
     if (what == PGI_ASK_WAIT) {
@@ -239,12 +286,13 @@ static void arrived_question(pg_runtime *rt, uint8_t what, pg_pid to, pg_pid fro
             answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
             return;
         }
-        *w = (far_watcher){.rt = rt, .asked = to, .asker = from};
+        *w = (far_watcher){.bridge = bridge, .asker = from};
+        add_relaxed(&bridge->watching, 1); /* before somebody may tell it */
     }
     int status = pgi_look(rt, to, w ? &w->watcher : NULL, &exit);
     if (status == PG_ETIMEDOUT && w) return; /* answered at its end */
     answer(from, status, to, &exit);
-    if (w) pgi_free(w, sizeof *w);
+    if (w) drop_watcher(w);
 }
 
 /* Whoever asked waits no longer. */
@@ -260,15 +308,35 @@ static void arrived_cancel(pg_runtime *rt, pg_pid to, pg_pid from)
     }
     if (found) pgi_watcher_remove(p, &found->watcher);
     pgi_unlock(p);
-    if (found) pgi_free(found, sizeof *found);
+    if (found) drop_watcher(found);
 }
 
-static void arrived_answer(pgi_bridge *bridge, pg_pid question, pg_pid result, const pg_message *msg)
+/* Nobody is left who waits on that node. */
+static void forget_askers(pgi_bridge *bridge, uint32_t node)
+{
+    pgi_slots *slots = &bridge->process.rt->slots;
+    uint32_t used = load_relaxed(&slots->used);
+    for (uint32_t i = 0; i < used && load_relaxed(&bridge->watching) > 0; i++) {
+        pg_process *p = &slots->base[i];
+        pgi_lock(p);
+        for (pgi_watcher *w = p->watchers, *next; w; w = next) {
+            next = w->next;
+            far_watcher *far = container_of(w, far_watcher, watcher);
+            if (w->sleeper || pgi_pid_node(far->asker) != node) continue;
+            pgi_watcher_remove(p, w);
+            drop_watcher(far);
+        }
+        pgi_unlock(p);
+    }
+}
+
+static void arrived_answer(pgi_bridge *bridge, const pgi_frame *frame, const pg_message *msg)
 {
     pg_exit_info exit;
+    pg_pid result = {frame->from};
     if (msg) pg_get_exit(NULL, msg, 0, &exit);
-    int status = pg_pid_status(result);
-    pgi_ask_answer(question, bridge->is_uplink ? 0 : bridge->node, status, result, msg ? &exit : NULL);
+    uint32_t node = bridge->is_uplink ? (uint32_t)frame->word : bridge->node;
+    pgi_ask_answer((pg_pid){frame->to}, node, pg_pid_status(result), result, msg ? &exit : NULL);
 }
 
 /* --------------------------------------------------------------------------------------------------- what arrives */
@@ -318,7 +386,7 @@ static int message_kind(const pgi_frame *frame)
 }
 
 /* Whether this side may be told that: a child speaks for its own processes, and to the hub. */
-static bool may_say(const pgi_bridge *bridge, const pgi_frame *frame)
+static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
 {
     bool own = pgi_pid_node((pg_pid){frame->from}) == bridge->node;
     switch (frame->type) {
@@ -331,7 +399,8 @@ static bool may_say(const pgi_bridge *bridge, const pgi_frame *frame)
     case PGI_F_UNLINK:
     case PGI_F_ASK:
     case PGI_F_CANCEL: return bridge->is_uplink || own;
-    case PGI_F_ENDED: return !bridge->is_uplink && frame->from == bridge->root.id;
+    case PGI_F_ENDED: /* once */
+        return !bridge->is_uplink && frame->from == bridge->root.id && load_relaxed(&bridge->ended) != frame->from;
     case PGI_F_LOG: return !bridge->is_uplink;
     default: return bridge->is_uplink; /* SPAWN, STOP, NODE_DOWN */
     }
@@ -344,9 +413,18 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
     pg_pid to = {frame->to}, from = {frame->from};
     uint32_t node = pgi_pid_node(to);
     pgi_bridge *next = bridge->is_uplink ? NULL : pgi_hold_bridge(node);
+    bool answers = frame->type == PGI_F_ANSWER;
     if (!next) {
         pgi_message_free(pgi_cache_here(NULL), msg);
         pgi_far_refuse(rt, frame->type, frame->flags, to, from);
+    } else if (is_flooded(next)) {
+        /* Whoever asks for more is to blame; of what it was to be told, it is itself. */
+        pgi_message_free(pgi_cache_here(NULL), msg);
+        if (frame->type == PGI_F_DOWN || answers) {
+            lose(next);
+        } else {
+            pgi_bridge_break(bridge, "it floods another process");
+        }
     } else {
         size_t bytes = 0;
         if (msg) pgi_wire_prepare(pgi_cache_here(NULL), &msg, &bytes); /* it has come in this form */
@@ -354,14 +432,11 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
                                                         .flags = frame->flags,
                                                         .to = to.id,
                                                         .from = from.id,
-                                                        .word = frame->word,
+                                                        .word = answers ? bridge->node : frame->word,
                                                         .body = msg,
                                                         .length = bytes,
                                                         .is_message = true});
-        if (status != PG_OK) {
-            store_relaxed(&next->lost, true);
-            pgi_bridge_wake(next);
-        }
+        if (status != PG_OK) lose(next);
     }
     if (next) pgi_release_node(node);
 }
@@ -403,12 +478,18 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
     pg_exit_info exit;
     switch (frame->type) {
     case PGI_F_DOWN: arrived_down(bridge, to, from, msg); return true;
-    case PGI_F_LINK: arrived_link(bridge, to, from); return true;
+    case PGI_F_LINK:
+        if (!may_link(bridge)) return false;
+        arrived_link(bridge, to, from);
+        return true;
     case PGI_F_UNLINK: arrived_unlink(bridge, to, from); return true;
-    case PGI_F_ASK: arrived_question(rt, frame->flags, to, from); return true;
+    case PGI_F_ASK:
+        if (!bridge->is_uplink && load_relaxed(&bridge->watching) >= STANDING_MAX) return false;
+        arrived_question(bridge, frame->flags, to, from);
+        return true;
     case PGI_F_CANCEL: arrived_cancel(rt, to, from); return true;
     case PGI_F_ANSWER:
-        arrived_answer(bridge, to, from, msg);
+        arrived_answer(bridge, frame, msg);
         pgi_message_free(pgi_cache_here(NULL), msg);
         return true;
     case PGI_F_NODE_DOWN:
@@ -447,6 +528,13 @@ static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, const void 
     return true;
 }
 
+/* Whether an exit is that of the process that the frame comes from, and an answer no longer than one can be. */
+static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t length)
+{
+    if (frame->type == PGI_F_ANSWER) return length <= ANSWER_MAX;
+    return frame->type != PGI_F_DOWN || pgi_message_terms(block)[1].body == frame->from;
+}
+
 bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length)
 {
     bool bytes = frame->type == PGI_F_LOG || frame->type == PGI_F_SPAWN ||
@@ -458,7 +546,9 @@ bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, ui
         free_block(block, length);
         return well;
     }
-    if (well && block) well = kind >= 0 && pgi_wire_check(block, length, (uint8_t)kind) == PG_OK;
+    if (well && block) {
+        well = kind >= 0 && pgi_wire_check(block, length, (uint8_t)kind) == PG_OK && body_fits(frame, block, length);
+    }
     if (!well) {
         free_block(block, length);
         return false;
@@ -498,5 +588,6 @@ size_t pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *
     }
     pgi_look_end(&visit);
     pgi_leave(&visit);
+    forget_askers(bridge, node);
     return told + pgi_ask_give_up(node, why);
 }

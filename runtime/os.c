@@ -153,8 +153,10 @@ void pgi_os_closed(pgi_bridge *b)
         pgi_log(rt, PG_LOG_FAILED, "process <pid %u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
                 b->name, pgi_exit_kind_name(why.kind), why.text);
     }
-    /* All other children hear of it: any of them may be linked there. */
-    if (!orderly && !refused) tell_all(&rt->os, PGI_F_NODE_DOWN, b->root, &why);
+    /* All other children hear of it: any of them may be linked there.  Of one that has ended in good order, too: it
+     * may have kept from them what it should have told. */
+    if (orderly) pgi_os_look_back(b->root, &why);
+    if (!refused) tell_all(&rt->os, PGI_F_NODE_DOWN, b->root, &why);
     /* Last: what waits for one owner of a number cannot be told from what waits for the next. */
     pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
 }
@@ -257,6 +259,7 @@ static int tell_birth(pgi_bridge *b, const pgi_spawn_body *head, const char *nam
 {
     size_t bytes = 0;
     int status = args ? pgi_wire_prepare(NULL, &args, &bytes) : PG_OK;
+    if (bytes > UINT32_MAX) status = PG_ENOMEM;
     if (status == PG_OK) {
         pgi_spawn_body whole = *head;
         whole.name_length = (uint32_t)strlen(name);
@@ -356,6 +359,15 @@ pgi_isolation pgi_os_isolation_of(const pg_spawn_options *o)
                            .level = o->sandbox};
 }
 
+static int check_isolation(pg_runtime *rt, const pgi_isolation *isolation)
+{
+    int status = pgi_isolation_check(isolation);
+    if (status == PG_EUNSUPPORTED) {
+        pgi_log(rt, PG_LOG_WARNING, "a process of kind PG_OS is refused: this build or system has no seccomp");
+    }
+    return status;
+}
+
 static int check(pg_runtime *rt, pg_target target, const pg_table *table, const pgi_isolation *isolation)
 {
     if (!rt->os.zygote) {
@@ -368,7 +380,7 @@ static int check(pg_runtime *rt, pg_target target, const pg_table *table, const 
     }
     if (!knows(rt, "target", (const void *)(uintptr_t)target)) return PG_EUNSUPPORTED;
     if (table && !knows(rt, "table", (const void *)(uintptr_t)table->define)) return PG_EUNSUPPORTED;
-    return pgi_isolation_check(isolation);
+    return check_isolation(rt, isolation);
 }
 
 pg_pid pgi_os_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args)
@@ -392,7 +404,7 @@ pg_pid pgi_os_spawn_for(pgi_bridge *bridge, const pgi_spawn_body *body)
     pg_runtime *rt = bridge->process.rt;
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
     const pgi_isolation isolation = pgi_isolation_merge(bridge->isolation, body->isolation);
-    int status = pgi_isolation_check(&isolation);
+    int status = check_isolation(rt, &isolation);
     if (status == PG_OK && !knows(rt, "target", (const void *)(uintptr_t)body->target)) status = PG_EUNSUPPORTED;
     if (status == PG_OK && !knows(rt, "table", (const void *)(uintptr_t)body->table)) status = PG_EUNSUPPORTED;
     if (status != PG_OK) return pgi_refused(status);

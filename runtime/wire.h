@@ -51,9 +51,11 @@ enum {
     PGI_F_UNLINK,      /* to, from */
     PGI_F_SPAWN,       /* the first frame to a child; body: pgi_spawn_body */
     PGI_F_ASK,         /* to, from: the address of the question: the node that asks, and a number of its own in the
-                          other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub; body: pgi_spawn_body */
-    PGI_F_ANSWER,      /* to: the address of the question; from: a pid, or the status of pgi_refused(); body: (exit,
-                          pid), or nothing */
+                          other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub, but the rest of it that of the process
+                          of `from` that is to be linked, if any; body: pgi_spawn_body */
+    PGI_F_ANSWER,      /* to: the address of the question; from: a pid, or the status of pgi_refused(); word, to a child:
+                          the node that answers, as the hub knows it, 0: the hub, for whatever node; body: (exit, pid),
+                          or nothing */
     PGI_F_CANCEL,      /* to, from: as in the question */
     PGI_F_STOP,        /* nothing */
     PGI_F_NODE_DOWN,   /* from: a pid of the node; body: (exit, pid) */
@@ -96,7 +98,7 @@ int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity);
 int pgi_wire_check(const void *block, size_t bytes, uint8_t kind);
 
 /* The same, where the message may refer to the buffers of these names. */
-int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned count);
+int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named);
 
 /* Makes a block from pgi_block_alloc() that has passed pgi_wire_check() a message to be freed by
  * pgi_message_free(). */

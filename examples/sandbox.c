@@ -210,7 +210,7 @@ int main(void)
     TRY(&a, "writes where it likes", "IMG\4\0\3\0S\0\0\0\360R\6\7");
     TRY(&a, "an image", "IMG\4\0\3\0S\6\0\0\0L\6abcdef");
     TRY(&a, "reads a file", "IMG\4\0\3\0F\13/etc/passwd");
-    TRY(&a, "runs a program", "IMG\4\0\3\0X\16echo it has run");
+    TRY(&a, "runs a program", "IMG\4\0\3\0X\17echo it has run");
     TRY(&a, "an image", "IMG\1\0\1\0R\1\1");
 
     pg_unlink(a.self, a.decoder);

@@ -159,15 +159,14 @@ int pgi_unlink_far(pg_process *self, pg_pid pid)
     return PG_OK;
 }
 
-void pgi_tell_far(pg_process *bridge, pg_pid far, pg_pid pid, const pgi_end *end)
+void pgi_tell_far(pg_pid far, pg_pid pid, const char *name, const pgi_end *end)
 {
-    (void)bridge;
     pgi_cache *cache = pgi_cache_here(NULL);
     pg_message *msg;
-    int status = pgi_message_build_exit(cache, end->kind, end->text, end->error, pid, PGI_DOWN, &msg);
+    int status = pgi_message_build_named_exit(cache, end->kind, end->text, end->error, pid, name, PGI_DOWN, &msg);
     if (status == PG_ETOOMANY || (msg && !pgi_wire_may_cross(msg))) {
         if (msg) pgi_message_free(cache, msg);
-        pgi_message_build_exit(cache, end->kind, end->text, pg_v_nil(), pid, PGI_DOWN, &msg);
+        pgi_message_build_named_exit(cache, end->kind, end->text, pg_v_nil(), pid, name, PGI_DOWN, &msg);
     }
     post_surely(far, PGI_F_DOWN, pid, msg);
 }

@@ -169,7 +169,7 @@ static void tell_other_end(pgi_link *link, pg_process *other, pg_pid pid, const 
     } else if (other == link->side[0].process) {
         push_signal(other, make_signal(pgi_cache_here(other->rt), link, link->far, end));
     } else {
-        pgi_tell_far(other, link->far, pid, end);
+        pgi_tell_far(link->far, pid, other_end(link, other)->name, end);
         drop(link);
     }
 }
@@ -239,7 +239,7 @@ static int is_far(const pg_process *self, pg_pid pid, bool *far)
 {
     *far = pgi_pid_node(pid) != self->rt->node;
     pg_runtime *other = *far ? pgi_hold_node(pgi_pid_node(pid)) : NULL;
-    if (!other) return PG_OK;
+    if (!other) return *far && load_relaxed(&self->rt->stopped) ? PG_ESTOPPED : PG_OK;
     pgi_release_node(pgi_pid_node(pid));
     return PG_EINVAL;
 }

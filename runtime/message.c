@@ -348,8 +348,14 @@ int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
 int pgi_message_build_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
                            uint8_t message_kind, pg_message **out)
 {
-    const pg_value parts[3] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error};
-    const pg_value values[2] = {pg_tuple_of(3, parts), pg_v_pid(pid)};
+    return pgi_message_build_named_exit(cache, kind, text, error, pid, NULL, message_kind, out);
+}
+
+int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
+                                 const char *name, uint8_t message_kind, pg_message **out)
+{
+    const pg_value parts[4] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error, pg_v_str(name)};
+    const pg_value values[2] = {pg_tuple_of(name != NULL ? 4 : 3, parts), pg_v_pid(pid)};
     *out = NULL;
     int status = build_deep(cache, pid.id != 0 ? 2 : 1, values, PG_DEPTH_MAX + 1, out);
     if (status != PG_OK) return status;

@@ -116,7 +116,9 @@ static void explain(const pgi_bridge *b, pg_exit_info *why)
     } else {
         pgi_crash_text(b->rings.words, PGS_RING_WORDS, death->code, death->status, text, sizeof text);
     }
-    snprintf(why->text, sizeof why->text, "operating-system process %d: %.440s", death->pid, text);
+    const char *quote = b->name[0] ? " \"" : "";
+    snprintf(why->text, sizeof why->text, "operating-system process %d%s%s%.*s: %.400s", death->pid, quote, b->name,
+             b->name[0] ? 1 : 0, "\"", text);
 }
 
 /* Posts a frame to every child, the same for all: STOP, or NODE_DOWN with the end of the node that `from` is of.  The
@@ -301,10 +303,10 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
 {
     int fds[3];
     uint32_t first_generation = 0;
-    int status = connect_once(rt);
+    int status = pgi_alive(rt) < rt->options.max_processes ? connect_once(rt) : PG_ELIMIT;
     pgi_bridge *b = status == PG_OK ? take_bridge(&rt->os) : NULL;
     uint32_t node = b ? pgi_node_reserve(PGI_GENERATION_WINDOW, &first_generation) : 0;
-    if (status == PG_OK && !node) status = b ? PG_ELIMIT : PG_ENOMEM;
+    if (status == PG_OK && !node) status = b ? PG_ELIMIT : PG_ENOMEM; /* of numbers, too, there are so many */
     if (status == PG_OK) {
         b->node = node;
         b->first_generation = first_generation;
@@ -325,7 +327,10 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
     close(fds[0]); /* it is mapped, and the zygote has its own */
-    if (status == PG_OK) return b->root;
+    if (status == PG_OK) {
+        add_relaxed(&rt->os.born, 1);
+        return b->root;
+    }
     pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
     return pgi_refused(status);
 }

@@ -14,6 +14,7 @@ typedef struct pgi_os {
     pgs_source source;             /* of the client */
     _Atomic(pgi_bridge *) bridges; /* all that there ever were: memory of bridges stays memory of bridges */
     _Atomic(uint32_t) alive;
+    _Atomic(uint64_t) born; /* since the start */
 } pgi_os;
 
 /* What a child begins with: in the opaque part of its birth. */

@@ -110,6 +110,17 @@ static void explain_unhandled(pg_process *p, const pg_message *msg, char *text)
     }
 }
 
+/* Of one whose slot is in another operating-system process the exit says the name, if it is known. */
+static void print_ended(pgi_print *out, const pg_process *p, const pg_message *msg, pg_pid pid)
+{
+    const pg_term *exit = pgi_message_terms(msg);
+    bool here = pgi_pid_node(pid) == p->rt->node;
+    pgi_print_process(out, here ? pgi_slot_of(&p->rt->slots, pid) : NULL, pid);
+    if (here || pgi_term_count(exit) < 4) return;
+    size_t length;
+    pgi_print_format(out, " \"%.200s\"", pgi_term_text(&pgi_term_elements(exit)[3], &length));
+}
+
 /* Returns whether the other one had ended normally. */
 static bool explain_exit(pg_process *p, const pg_message *msg, char *text)
 {
@@ -118,7 +129,7 @@ static bool explain_exit(pg_process *p, const pg_message *msg, char *text)
     pg_get_exit(NULL, msg, 0, &exit);
     pgi_print_init(&out, text, PGI_TEXT_MAX);
     pgi_print_text(&out, "unhandled exit: linked process ");
-    pgi_print_process(&out, pgi_slot_of(&p->rt->slots, exit.pid), exit.pid);
+    print_ended(&out, p, msg, exit.pid);
     pgi_print_format(&out, " ended (%s)", pgi_exit_kind_name(exit.kind));
     if (exit.text[0]) pgi_print_text(&out, ": ");
     pgi_print_text(&out, exit.text);

@@ -200,13 +200,23 @@ static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target
     return publish(visit, p, link);
 }
 
+/* Whether the table is one: who asks has to know now, not who is started. */
+static int check_table(pg_runtime *rt, const pg_spawn_options *o)
+{
+    const pgi_receivers *receivers = NULL;
+    int status = o && o->table ? pgi_table_use(&rt->receivers, o->table, &receivers) : PG_OK;
+    if (status == PG_OK) pgi_receivers_drop(receivers);
+    return status;
+}
+
 /* In an operating-system process of its own: the hub starts it.  `parent`: that it is to be linked with, or null. */
 static pg_pid spawn_far(pg_runtime *rt, pg_pid parent, pg_target target, const pg_spawn_options *o)
 {
     pg_message *args = NULL;
     if (!target && !(o && o->table)) return pgi_refused(PG_EINVAL);
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
-    int status = o ? pgi_message_build_args(NULL, o->args, &args) : PG_OK;
+    int status = check_table(rt, o);
+    if (status == PG_OK && o) status = pgi_message_build_args(NULL, o->args, &args);
     if (status != PG_OK) return pgi_refused(status);
     if (args && args->count == 0) {
         pgi_message_free(NULL, args);

@@ -168,11 +168,11 @@ static bool keys_ascend(const pg_term *pairs, size_t count)
     return true;
 }
 
-/* The parts of an exit have been judged. */
-static bool parts_fit(const pg_term *parts)
+/* The parts of an exit, which are three or, with a name, four, have been judged. */
+static bool parts_fit(const pg_term *parts, size_t count)
 {
     return pgi_term_type(&parts[0]) == PG_T_INT && parts[0].body <= PG_EXIT_UNKNOWN &&
-           pgi_term_type(&parts[1]) == PG_T_STR;
+           pgi_term_type(&parts[1]) == PG_T_STR && (count == 3 || pgi_term_type(&parts[3]) == PG_T_STR);
 }
 
 /* Terms one after the other, which lie before the cursor; `levels` of nesting are allowed to them. */
@@ -191,13 +191,13 @@ static bool check_terms(const pg_term *terms, size_t count, unsigned levels, res
         size_t inner = pgi_term_count(term);
         pg_type type = pgi_term_type(term);
         if (!pgi_in(type, PGI_SEQUENCES) || levels == 0 || inner > left(r) / sizeof(pg_term)) return false;
-        if ((type == PG_T_DICT && inner % 2 != 0) || (type == PG_T_EXIT && inner != 3)) return false;
+        if ((type == PG_T_DICT && inner % 2 != 0) || (type == PG_T_EXIT && inner != 3 && inner != 4)) return false;
         if (term->body != (inner != 0 ? (uint64_t)(r->cursor - (const char *)term) : 0)) return false;
         const pg_term *elements = (const pg_term *)(const void *)r->cursor;
         r->cursor += inner * sizeof(pg_term);
         if (!check_terms(elements, inner, levels - 1, r)) return false;
         if (type == PG_T_DICT && !keys_ascend(elements, inner)) return false;
-        if (type == PG_T_EXIT && !parts_fit(elements)) return false;
+        if (type == PG_T_EXIT && !parts_fit(elements, inner)) return false;
     }
     return true;
 }

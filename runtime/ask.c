@@ -97,7 +97,7 @@ static uint32_t asking_node(uint32_t node)
 {
     pgi_bridge *bridge = pgi_hold_bridge(node);
     uint32_t own = bridge ? bridge->process.rt->node : 0;
-    if (bridge) pgi_release_node(node);
+    if (bridge) pgi_release_bridge(node);
     return own;
 }
 
@@ -112,7 +112,7 @@ static int post(const question *q, uint8_t type, uint8_t flags, pg_pid to, void 
     int status = pgi_post_frame(
         bridge, &(pgi_letter){
                     .type = type, .flags = flags, .to = to.id, .from = q->address.id, .body = body, .length = length});
-    pgi_release_node(q->node);
+    pgi_release_bridge(q->node);
     return status;
 }
 

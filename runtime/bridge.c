@@ -16,6 +16,7 @@
  * Rejected: to have the task write all letters (what a process had sent in the moment before its death would be lost
  * with it; and each message to a sleeper would wake two threads).  A lock for the writer (a sender that loses its
  * processor would hold up the others: as it is, they leave their letters to it).  A ring for each pair of children: 200 of them would need 40,000. */
+#define _GNU_SOURCE /* sched_getcpu */
 #include "bridge.h"
 
 #include <sched.h>
@@ -55,20 +56,45 @@ static void free_letter(pgs_mpsc_node *node)
     if (node) pgi_block_free(pgi_cache_here(NULL), container_of(node, pgi_letter, node), LETTER_UNITS);
 }
 
+/* The writer gives its part up.  False: letters have come meanwhile. */
+static bool is_done(pgi_bridge *b)
+{
+    pgs_mpsc_node *released;
+    if (!pgs_mpsc_rest(&b->letters, &released)) return false;
+    free_letter(released);
+    return true;
+}
+
+static bool write_directly(pgi_bridge *b, const pgi_letter *letter);
+static void wake_reader(pgi_bridge *b);
+static void go_on(pgi_bridge *b);
 static void write_at_once(pgi_bridge *b);
 
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
 {
-    pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
-    if (unlikely(!letter)) {
-        pgi_letter lost = *frame;
-        free_body(&lost);
-        return PG_ENOMEM;
+    bool writer = pgs_mpsc_idle_hint(&bridge->letters) && pgs_mpsc_claim(&bridge->letters);
+    int status = PG_OK;
+    if (writer && likely(write_directly(bridge, frame))) {
+        pgi_letter sent = *frame;
+        free_body(&sent);
+        bool done = is_done(bridge);
+        if (unlikely(pgs_ring_reader_slept(&bridge->rings.writer))) wake_reader(bridge);
+        if (likely(done)) return PG_OK;
+    } else {
+        pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
+        if (likely(letter)) {
+            *letter = *frame;
+            add_relaxed(&bridge->queued, sizeof *letter + letter->length);
+            writer |= pgs_mpsc_push(&bridge->letters, &letter->node);
+            if (!writer) go_on(bridge);
+        } else {
+            pgi_letter lost = *frame;
+            free_body(&lost);
+            status = PG_ENOMEM;
+        }
     }
-    *letter = *frame;
-    add_relaxed(&bridge->queued, sizeof *letter + letter->length);
-    if (pgs_mpsc_push(&bridge->letters, &letter->node)) write_at_once(bridge);
-    return PG_OK;
+    if (writer) write_at_once(bridge);
+    return status;
 }
 
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body)
@@ -103,6 +129,20 @@ static void ring_bell(int bell)
     static const uint64_t one = 1; /* to a pipe: eight bytes that say nothing */
     ssize_t written = write(bell, &one, sizeof one);
     (void)written; /* full: it has been rung and not heard, which is as good */
+}
+
+/* The processor that this runs on, plus one. */
+static uint32_t here(void)
+{
+    return (uint32_t)sched_getcpu() + 1;
+}
+
+/* Wakes a reader that has announced its sleep.  One that slept on this processor has to wait for it. */
+static PGS_COLD void wake_reader(pgi_bridge *b)
+{
+    ring_bell(b->bell_out);
+    pgs_worker *w = pgs_worker_self();
+    if (w && pgs_ring_reader_place(&b->rings.writer) == here()) pgs_worker_give_way(w);
 }
 
 /* Writes the next frame of a letter.  False: there is no room now. */
@@ -149,15 +189,6 @@ static void finish_letter(pgi_bridge *b, pgi_letter *letter)
     free_letter(pgs_mpsc_advance(&b->letters, &letter->node));
 }
 
-/* The writer gives its part up.  False: letters have come meanwhile. */
-static bool is_done(pgi_bridge *b)
-{
-    pgs_mpsc_node *released;
-    if (!pgs_mpsc_rest(&b->letters, &released)) return false;
-    free_letter(released);
-    return true;
-}
-
 typedef enum outcome {
     DONE, /* all is written, and the caller is the writer no more */
     MORE, /* enough for once */
@@ -178,12 +209,21 @@ static outcome write_letters(pgi_bridge *b)
             if (b->written == letter->length) finish_letter(b, letter);
         }
     }
-    if (frames > 0 && pgs_ring_reader_sleeps(&b->rings.writer)) ring_bell(b->bell_out);
+    if (frames > 0 && pgs_ring_reader_sleeps(&b->rings.writer)) wake_reader(b);
     if (result == FULL || next_letter(b)) return result;
     pgs_parker *idle = load_acquire(&b->idle); /* partner: child.c */
     if (is_done(b)) result = DONE;
     if (idle && result == DONE) pgs_parker_unpark(idle);
     return result;
+}
+
+/* A frame that no letter is before, without a letter.  False: it is long, or there is no room.  The writer only. */
+static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
+{
+    if (load_acquire(&b->state) != PGI_BRIDGE_OPEN || frame->length > piece(b)) return false; /* partner: as below */
+    if (!write_frame(b, frame)) return false;
+    b->written = 0;
+    return true;
 }
 
 /* What whoever posted is made to do who found no writer: so his letter lies in the ring when he goes on, and arrives
@@ -199,6 +239,13 @@ static void write_at_once(pgi_bridge *b)
 static bool is_writer(pgi_bridge *b)
 {
     return load_acquire(&b->left); /* partner: write_at_once */
+}
+
+/* The task may rest and wait for room that there is already: its worker, if it is the caller's, hears the bell late. */
+static void go_on(pgi_bridge *b)
+{
+    if (!is_writer(b) || !pgs_mpsc_idle_hint(&b->process.mailbox)) return;
+    if (pgs_ring_writer_may_go_on(b->rings.writer.shared)) pgi_bridge_wake(b);
 }
 
 /* Nobody reads them any more. */
@@ -327,9 +374,12 @@ static unsigned read_frames(pgi_bridge *b)
 /* ------------------------------------------------------------------------------------------------------ the task */
 
 /* Looks at the ring for a moment longer, if this worker has nothing else to do: who answers at once is not worth a
- * sleep and a wake. */
+ * sleep and a wake.  One that is on the same processor cannot answer before this sleeps. */
 static bool more_comes(pgi_bridge *b, pgs_worker *w)
 {
+    uint32_t place = here();
+    pgs_ring_reader_at(&b->rings.reader, place);
+    if (pgs_ring_reader_place(&b->rings.writer) == place) return false;
     for (unsigned i = 0; i < SPINS && pgs_worker_alone(w); i++) {
         if (pgs_ring_reader_look(&b->rings.reader) > 0) return true;
         if (load_relaxed(&b->news)) return true;
@@ -396,8 +446,14 @@ static const char *lost_why(pgi_bridge *b)
     return load_relaxed(&b->queued) > PGI_BRIDGE_LIMIT ? "it does not read" : "memory is short";
 }
 
-/* False: it is at rest. */
-static bool work(pgi_bridge *b, pgs_worker *w)
+typedef enum turn {
+    REST,  /* it is at rest */
+    AGAIN, /* there is more to do */
+    LATER  /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake anybody
+              for it */
+} turn;
+
+static turn work(pgi_bridge *b, pgs_worker *w)
 {
     (void)xchg_acquire(&b->news, false); /* partner: pgi_bridge_wake: what the news are is seen below */
     uint32_t state = load_acquire(&b->state); /* partner: pgi_bridge_bury */
@@ -408,29 +464,37 @@ static bool work(pgi_bridge *b, pgs_worker *w)
         state = PGI_BRIDGE_FREE;
     }
     /* Letters of a BROKEN one wait for its death: how it has ended is not known before. */
-    if (state != PGI_BRIDGE_OPEN) return !rest(b) || takes_back(b);
+    if (state != PGI_BRIDGE_OPEN) return !rest(b) || takes_back(b) ? AGAIN : REST;
     outcome written = DONE;
     if (is_writer(b)) {
+        uint64_t before = b->rings.writer.tail;
         store_relaxed(&b->left, false); /* before it gives its part up */
         written = write_letters(b);
-        if (written == DONE) return true;
+        if (written == DONE) return AGAIN;
         store_relaxed(&b->left, true);
+        if (b->rings.writer.tail != before) b->lingers = true;
         if (b->rings.writer.broken) pgi_bridge_break(b, "an index that cannot be");
     }
     unsigned moved = read_frames(b);
-    if (load_relaxed(&b->state) != PGI_BRIDGE_OPEN) return true;
-    if (moved > 0 || written == MORE) return true;
-    if (written == DONE && more_comes(b, w)) return true;
-    if (!pgs_ring_reader_sleep(&b->rings.reader)) return true;
-    if (written == FULL && !waits_for_room(b)) return true;
-    return !rest(b) || takes_back(b);
+    if (load_relaxed(&b->state) != PGI_BRIDGE_OPEN) return AGAIN;
+    if (moved > 0) b->lingers = true;
+    if (moved > 0 || written == MORE) return AGAIN;
+    if (written == DONE && more_comes(b, w)) return AGAIN;
+    bool lingers = b->lingers;
+    b->lingers = false;
+    if (lingers && !pgs_worker_alone(w)) return LATER;
+    if (!pgs_ring_reader_sleep(&b->rings.reader)) return AGAIN;
+    if (written == FULL && !waits_for_room(b)) return AGAIN;
+    return !rest(b) || takes_back(b) ? AGAIN : REST;
 }
 
 static pgs_worker *serve(pgs_worker *w, pg_process *p)
 {
     pgi_bridge *b = pgi_bridge_of(p);
     for (unsigned n = 0; n < 16; n++) {
-        if (!work(b, w)) return w;
+        turn next = work(b, w);
+        if (next == LATER) pgs_linger(w, &p->sleeper.task);
+        if (next != AGAIN) return w;
         if (pgs_worker_progress(w)) break;
     }
     pgs_requeue(w, &p->sleeper.task);

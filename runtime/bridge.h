@@ -80,6 +80,7 @@ struct pgi_bridge {
     uint64_t written; /* of the body of the first letter; the writer's own */
 
     /* The task's own. */
+    bool lingers;         /* frames have come or gone since it looked around last */
     unsigned char *parts; /* of a long body: what has come so far */
     uint64_t parts_length, parts_size, parts_whole;
     uint32_t links_asked;     /* by the child: far.c */

@@ -60,7 +60,7 @@ static void post_surely(pg_pid to, uint8_t type, pg_pid from, pg_message *body)
     } else if (pgi_post(bridge, type, to, from, 0, body) == PG_ENOMEM) {
         lose(bridge);
     }
-    pgi_release_node(node);
+    pgi_release_bridge(node);
 }
 
 static pg_message *exit_message(const pg_exit_info *exit)
@@ -87,7 +87,7 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
         }
     }
     if (msg) pgi_message_free(pgi_cache_here(NULL), msg);
-    if (bridge) pgi_release_node(node);
+    if (bridge) pgi_release_bridge(node);
     return status;
 }
 
@@ -145,7 +145,7 @@ int pgi_link_far(pg_process *self, pg_pid pid)
     int status = insert_link(self, bridge, pid, &new);
     if (new) status = pgi_post(bridge, PGI_F_LINK, pid, pgi_pid_of(self), 0, NULL);
     if (new &&status != PG_OK) remove_link(self, bridge, pid);
-    pgi_release_node(node);
+    pgi_release_bridge(node);
     return status;
 }
 
@@ -155,7 +155,7 @@ int pgi_unlink_far(pg_process *self, pg_pid pid)
     pgi_bridge *bridge = pgi_hold_bridge(node);
     if (!bridge) return PG_ENOPROC;
     if (remove_link(self, bridge, pid)) post_surely(pid, PGI_F_UNLINK, pgi_pid_of(self), NULL);
-    pgi_release_node(node);
+    pgi_release_bridge(node);
     return PG_OK;
 }
 
@@ -437,7 +437,7 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
                                                         .is_message = true});
         if (status != PG_OK) lose(next);
     }
-    if (next) pgi_release_node(node);
+    if (next) pgi_release_bridge(node);
 }
 
 static void arrived_ended(pgi_bridge *bridge, pg_message *msg)

@@ -82,14 +82,26 @@ void pgi_release_node(uint32_t node)
     sub_release(&nodes[node].holders, 1); /* partner: pgi_node_is_held */
 }
 
+/* An uplink stays, and need not be held. */
 pgi_bridge *pgi_hold_bridge(uint32_t node)
 {
     if (node == 0) return NULL;
+    pgi_bridge *up = load_acquire(&uplink); /* partner: pgi_node_uplink */
+    if (up) return load_relaxed(&nodes[node].rt) ? NULL : up;
     add_seq_cst(&nodes[node].holders, 1); /* as in pgi_hold_node */
     pgi_bridge *bridge = load_seq_cst(&nodes[node].bridge);
-    if (!bridge && !load_relaxed(&nodes[node].rt)) bridge = load_acquire(&uplink); /* partner: pgi_node_uplink */
     if (!bridge) pgi_release_node(node);
     return bridge;
+}
+
+void pgi_release_bridge(uint32_t node)
+{
+    if (!pgi_node_is_child()) pgi_release_node(node);
+}
+
+bool pgi_node_is_far(uint32_t node)
+{
+    return load_relaxed(&nodes[node].bridge) || (pgi_node_is_child() && !load_relaxed(&nodes[node].rt));
 }
 
 void pgi_node_bridge(uint32_t node, pgi_bridge *bridge)

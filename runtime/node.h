@@ -40,6 +40,10 @@ void pgi_release_node(uint32_t node);
 /* What leads to a number that is no runtime's of this program; NULL: nothing does.  The bridge's memory stays a
  * bridge's until the number is released. */
 pgi_bridge *pgi_hold_bridge(uint32_t node);
+void pgi_release_bridge(uint32_t node);
+
+/* Whether a number leads to a bridge: without holding it, so it may just have changed. */
+bool pgi_node_is_far(uint32_t node);
 void pgi_node_bridge(uint32_t node, pgi_bridge *bridge);
 void pgi_node_uplink(pgi_bridge *bridge);
 

@@ -137,7 +137,7 @@ static void tell_all(pgi_os *os, uint8_t type, pg_pid from, const pg_exit_info *
                 pgi_bridge_wake(b);
             }
         }
-        if (held) pgi_release_node(b->node);
+        if (held) pgi_release_bridge(b->node);
     }
     pthread_mutex_unlock(&os->lock);
 }

@@ -12,8 +12,9 @@ static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
 }
 
 /* To a process of another runtime than the caller's, or from a thread that is no worker. */
-static PGS_COLD int send_as_guest(pg_pid pid, pg_message *msg)
+static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
 {
+    if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far(pid, msg);
     pgi_visit visit;
     pgi_visit_pid(&visit, pid);
     if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);

@@ -61,6 +61,7 @@ typedef struct pgs_ring_shared {
     PGS_ALIGNED _Atomic(uint64_t) tail;          /* writer: bytes ever committed */
     PGS_ALIGNED _Atomic(uint64_t) head;          /* reader: bytes ever released */
     PGS_ALIGNED _Atomic(uint32_t) reader_sleeps; /* 1: the reader wants the doorbell */
+    _Atomic(uint32_t) reader_place;              /* where the reader was when it looked last: see pgs_ring_reader_at */
     PGS_ALIGNED _Atomic(uint64_t) writer_waits; /* the head from which on the writer wants the doorbell, plus 1; or 0 */
 } pgs_ring_shared;
 
@@ -169,10 +170,25 @@ static inline bool pgs_ring_reader_sleeps(pgs_ring_writer *w)
     return unlikely(load_relaxed(&w->shared->reader_sleeps)) && xchg_relaxed(&w->shared->reader_sleeps, 0);
 }
 
+/* The same for whoever has just given the writer's part up by an atomic read-modify-write, and so may call it no longer
+ * being the writer. */
+static inline bool pgs_ring_reader_slept(pgs_ring_writer *w)
+{
+    fence_after_rmw(); /* as above */
+    return unlikely(load_relaxed(&w->shared->reader_sleeps)) && xchg_relaxed(&w->shared->reader_sleeps, 0);
+}
+
 /* Takes back the announcement of pgs_ring_writer_sleep(), for a writer that was woken by something else. */
 static inline void pgs_ring_writer_awake(pgs_ring_writer *w)
 {
     store_relaxed(&w->shared->writer_waits, 0);
+}
+
+/* Whether a writer that has announced that it waits has got what it wants. Any thread; a hint. */
+static inline bool pgs_ring_writer_may_go_on(const pgs_ring_shared *shared)
+{
+    uint64_t wanted = load_relaxed(&((pgs_ring_shared *)(uintptr_t)shared)->writer_waits);
+    return wanted == 0 || (int64_t)(load_relaxed(&((pgs_ring_shared *)(uintptr_t)shared)->head) + 1 - wanted) >= 0;
 }
 
 /* Announces that the writer waits for room for `bytes`, at most the capacity. True: it may sleep, and its doorbell
@@ -245,6 +261,18 @@ static inline bool pgs_ring_writer_wake(pgs_ring_reader *r)
 static inline void pgs_ring_reader_awake(pgs_ring_reader *r)
 {
     store_relaxed(&r->shared->reader_sleeps, 0);
+}
+
+/* Says where the reader is, a processor's number plus one, say, for the writer to see: a hint, which nothing here
+ * depends on. The reader's, and the writer's function; 0: the reader has not said. */
+static inline void pgs_ring_reader_at(pgs_ring_reader *r, uint32_t place)
+{
+    if (load_relaxed(&r->shared->reader_place) != place) store_relaxed(&r->shared->reader_place, place);
+}
+
+static inline uint32_t pgs_ring_reader_place(const pgs_ring_writer *w)
+{
+    return load_relaxed(&w->shared->reader_place);
 }
 
 /* Announces that the reader sleeps. True: it may, and its doorbell is rung after the next commit. False: no

@@ -88,6 +88,12 @@ void pgs_ready(pgs_sched *sched, pgs_task *task);
  * returns. */
 void pgs_requeue(pgs_worker *worker, pgs_task *task);
 
+/* The same for a task that only looks around: nobody is woken to take it. */
+void pgs_linger(pgs_worker *worker, pgs_task *task);
+
+/* The worker is not to search for long when it has nothing to do next, since somebody else waits for its processor. */
+void pgs_worker_give_way(pgs_worker *worker);
+
 /* How to wait.  All functions are called at most once for each wait, with the task; none may block. */
 typedef struct pgs_wait {
     /* Publishes that the task waits, once it has left its stack.  True: from this moment others may make it ready.

@@ -92,6 +92,16 @@ void pgs_requeue(pgs_worker *w, pgs_task *task)
     pgs_idle_hint(w->face.sched);
 }
 
+void pgs_linger(pgs_worker *w, pgs_task *task)
+{
+    pgs_injector_push(&w->fifo, &task->link);
+}
+
+void pgs_worker_give_way(pgs_worker *w)
+{
+    w->gives_way = true;
+}
+
 static pgs_task *task_of(pgs_link *link)
 {
     return link ? container_of(link, pgs_task, link) : NULL;
@@ -216,7 +226,9 @@ static pgs_task *search(pgs_worker *w)
         add_seq_cst(&s->searching, 1); /* partner: the reads in pgs_idle_hint */
         w->searching = true;
     }
-    for (unsigned round = 0; round < PGS_SEARCH_ROUNDS; round++) {
+    unsigned rounds = unlikely(w->gives_way) ? 1 : PGS_SEARCH_ROUNDS;
+    w->gives_way = false;
+    for (unsigned round = 0; round < rounds; round++) {
         pgs_epoch_quiesce(&s->epoch, &w->member);
         bool look = round % PGS_SOURCES_EVERY == 0 && unlikely(pgs_poller_is_unwatched(&s->poller));
         pgs_task *task = look && pgs_poller_look(&s->poller, w->number + 1) ? take_newest(w) : NULL;

@@ -62,6 +62,7 @@ struct pgs_worker {
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
     uint32_t slices;     /* that the monitor has ended */
     bool searching;
+    bool gives_way; /* it parks after one round of the next search */
     uint64_t random;
     unsigned spares;
     pgs_fiber *spare[PGS_SPARE_FIBERS]; /* runner fibers that nobody uses, the newest last */

@@ -75,6 +75,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns);
 #define and_acq_rel(p, v) MODEL_RMW(p, MODEL_AND, v, MODEL_ACQ_REL)
 
 #define fence_seq_cst() model_fence()
+#define fence_after_rmw() model_fence()
 #define fence_light() model_fence_light()
 
 #endif

@@ -101,22 +101,29 @@ static uint32_t asking_node(uint32_t node)
     return own;
 }
 
-/* Posts a frame about the question; the body is consumed. */
-static int post(const question *q, uint8_t type, uint8_t flags, pg_pid to, void *body, uint64_t length)
+/* Posts a frame about the question; the body and the arguments are consumed. */
+static int post(const question *q, uint8_t type, uint8_t flags, pg_pid to, void *body, uint64_t length,
+                pg_message *args)
 {
     pgi_bridge *bridge = pgi_hold_bridge(q->node);
     if (!bridge) {
         if (body) pgi_free(body, length);
+        pgi_message_free(pgi_cache_here(NULL), args);
         return PG_ENOPROC;
     }
-    int status = pgi_post_frame(
-        bridge, &(pgi_letter){
-                    .type = type, .flags = flags, .to = to.id, .from = q->address.id, .body = body, .length = length});
+    int status = pgi_post_frame(bridge, &(pgi_letter){.type = type,
+                                                      .flags = flags,
+                                                      .to = to.id,
+                                                      .from = q->address.id,
+                                                      .body = body,
+                                                      .length = length,
+                                                      .args = args});
     pgi_release_bridge(q->node);
     return status;
 }
 
-int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, int64_t timeout, pg_exit_info *exit, pg_pid *pid)
+int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *args, int64_t timeout, pg_exit_info *exit,
+            pg_pid *pid)
 {
     pg_process *self = pg_current();
     if (self && self->phase == PGI_ENDING) self = NULL; /* it waits as a plain thread does */
@@ -131,7 +138,7 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, int64_t timeou
                   .status = PG_ETIMEDOUT};
     store_relaxed(&q.sleeper->token, PGI_AWAKE);
     put_in(&q, asking_node(q.node));
-    int status = post(&q, PGI_F_ASK, what, to, body, length);
+    int status = post(&q, PGI_F_ASK, what, to, body, length, args);
     int error = 0;
     if (status == PG_OK) {
         pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
@@ -139,6 +146,6 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, int64_t timeou
     }
     take_out(&q);
     if (status != PG_OK) return status;
-    if (!q.answered) post(&q, PGI_F_CANCEL, 0, to, NULL, 0);
+    if (!q.answered) post(&q, PGI_F_CANCEL, 0, to, NULL, 0, NULL);
     return q.answered ? q.status : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;
 }

@@ -25,6 +25,7 @@
 
 #include "far.h"
 #include "os.h"
+#include "parcel.h"
 #include "runtime.h"
 
 enum {
@@ -42,6 +43,8 @@ static uint64_t piece(const pgi_bridge *b)
 
 static void free_body(pgi_letter *letter)
 {
+    pgi_message_free(pgi_cache_here(NULL), letter->args);
+    letter->args = NULL;
     if (!letter->body) return;
     if (letter->is_message) {
         pgi_message_free(pgi_cache_here(NULL), letter->body);
@@ -118,7 +121,8 @@ int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t 
 
 void pgi_bridge_wake(pgi_bridge *bridge)
 {
-    store_release(&bridge->news, true); /* partner: work; before the claim, for a task that is about to rest; see pgs_mpsc_claim */
+    /* Partner: work; before the claim, for a task that is about to rest; see pgs_mpsc_claim. */
+    store_release(&bridge->news, true);
     if (pgs_mpsc_claim(&bridge->process.mailbox)) pgs_ready(bridge->process.rt->sched, &bridge->process.sleeper.task);
 }
 
@@ -145,6 +149,25 @@ static PGS_COLD void wake_reader(pgi_bridge *b)
     if (w && pgs_ring_reader_place(&b->rings.writer) == here()) pgs_worker_give_way(w);
 }
 
+/* What the frame refers to buffers by; NULL: it refers to none. */
+static inline const pg_message *buffers_of(const pgi_letter *letter)
+{
+    const pg_message *with = letter->is_message ? letter->body : letter->args;
+    return unlikely(with && with->flags & PGI_BUFFERS) ? with : NULL;
+}
+
+/* Sends what the letter's frames refer to, before the first of them.  PG_OK; PG_EFULL: there is no room now; PG_ENOMEM. */
+static int send_parcel(pgi_bridge *b, const pgi_letter *letter)
+{
+    const pg_message *with = buffers_of(letter);
+    if (likely(!with) || b->parcel > 0) return PG_OK;
+    unsigned count;
+    int status = pgi_parcel_send(b->channel, with, &count);
+    if (status == PG_OK) b->parcel = count;
+    b->crowded = status == PG_EFULL;
+    return status;
+}
+
 /* Writes the next frame of a letter.  False: there is no room now. */
 static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
 {
@@ -157,6 +180,7 @@ static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
     *(pgi_frame *)(void *)at = (pgi_frame){.length = (uint32_t)length,
                                            .type = part ? PGI_F_PART : letter->type,
                                            .flags = part ? letter->type : letter->flags,
+                                           .buffers = (uint8_t)b->parcel,
                                            .to = letter->to,
                                            .from = letter->from,
                                            .word = part ? left - length : letter->word};
@@ -186,7 +210,19 @@ static void finish_letter(pgi_bridge *b, pgi_letter *letter)
     sub_relaxed(&b->queued, sizeof *letter + letter->length);
     free_body(letter);
     b->written = 0;
+    b->parcel = 0;
     free_letter(pgs_mpsc_advance(&b->letters, &letter->node));
+}
+
+/* Its buffers cannot be sent. */
+static PGS_COLD void lose_letter(pgi_bridge *b, pgi_letter *letter)
+{
+    if (letter->type == PGI_F_SPAWN) { /* a child is not to wait for its first process for ever */
+        store_relaxed(&b->lost, true);
+        pgi_bridge_wake(b);
+    }
+    pgi_far_refuse(b->process.rt, letter->type, letter->flags, (pg_pid){letter->to}, (pg_pid){letter->from});
+    finish_letter(b, letter);
 }
 
 typedef enum outcome {
@@ -202,7 +238,10 @@ static outcome write_letters(pgi_bridge *b)
     outcome result = MORE;
     pgi_letter *letter;
     while (result == MORE && frames < FRAMES_A_SLICE && (letter = next_letter(b)) != NULL) {
-        if (!write_frame(b, letter)) {
+        int status = send_parcel(b, letter);
+        if (unlikely(status == PG_ENOMEM)) {
+            lose_letter(b, letter);
+        } else if (status != PG_OK || !write_frame(b, letter)) {
             result = FULL;
         } else {
             frames++;
@@ -217,10 +256,12 @@ static outcome write_letters(pgi_bridge *b)
     return result;
 }
 
-/* A frame that no letter is before, without a letter.  False: it is long, or there is no room.  The writer only. */
+/* A frame that no letter is before, without a letter.  False: it is long, or has buffers, or there is no room.  The
+ * writer only. */
 static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
 {
     if (load_acquire(&b->state) != PGI_BRIDGE_OPEN || frame->length > piece(b)) return false; /* partner: as below */
+    if (buffers_of(frame)) return false; /* they may have to wait for room of their own */
     if (!write_frame(b, frame)) return false;
     b->written = 0;
     return true;
@@ -231,7 +272,7 @@ static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
 static void write_at_once(pgi_bridge *b)
 {
     if (load_acquire(&b->state) == PGI_BRIDGE_OPEN && write_letters(b) == DONE) return; /* partner: pgi_bridge_open */
-    store_release(&b->left, true); /* partner: is_writer */
+    store_release(&b->left, true);                                                      /* partner: is_writer */
     pgi_bridge_wake(b);
 }
 
@@ -388,10 +429,26 @@ static bool more_comes(pgi_bridge *b, pgs_worker *w)
     return false;
 }
 
+static void channel_opens(pgs_source *source, uint32_t events)
+{
+    (void)events;
+    pgi_bridge_wake(container_of(source, pgi_bridge, outlet));
+}
+
+/* Listens to the channel from now on, since it has been full once.  False: memory is short. */
+static PGS_COLD bool listen_to_channel(pgi_bridge *b)
+{
+    if (b->listening) return true;
+    b->outlet = (pgs_source){.fd = b->channel, .fire = channel_opens};
+    b->listening = pgs_source_add(b->process.rt->sched, &b->outlet, EPOLLOUT | EPOLLET) == 0;
+    return b->listening;
+}
+
 /* The writer announces that it waits for room for the next letter, and some more.  False: there is room. */
 static bool waits_for_room(pgi_bridge *b)
 {
     const pgi_letter *next = next_letter(b);
+    if (unlikely(b->crowded)) return listen_to_channel(b);
     uint64_t length = next->length - b->written;
     size_t wanted = sizeof(pgi_frame) + pgi_frame_padded(length <= piece(b) ? length : piece(b));
     size_t half = (size_t)(b->rings.writer.mask + 1) / 2;
@@ -422,6 +479,8 @@ static void close_bridge(pgi_bridge *b)
 {
     pgi_bridge_unpublish(b);
     pgs_source_remove(b->process.rt->sched, &b->source);
+    if (b->listening) pgs_source_remove(b->process.rt->sched, &b->outlet);
+    b->listening = b->crowded = false;
     pgi_os_closed(b); /* tells everybody, and gives the number back */
     drop_letters(b);
     drop_parts(b);
@@ -429,6 +488,7 @@ static void close_bridge(pgi_bridge *b)
     close(b->bell_in);
     close(b->bell_out);
     close(b->bell_kept);
+    close(b->channel);
     store_release(&b->state, PGI_BRIDGE_FREE); /* partner: take_bridge in os.c */
     pgi_os_gone(b->process.rt);
 }
@@ -455,7 +515,7 @@ typedef enum turn {
 
 static turn work(pgi_bridge *b, pgs_worker *w)
 {
-    (void)xchg_acquire(&b->news, false); /* partner: pgi_bridge_wake: what the news are is seen below */
+    (void)xchg_acquire(&b->news, false);      /* partner: pgi_bridge_wake: what the news are is seen below */
     uint32_t state = load_acquire(&b->state); /* partner: pgi_bridge_bury */
     if (unlikely(load_relaxed(&b->lost)) && state == PGI_BRIDGE_OPEN) pgi_bridge_break(b, lost_why(b));
     if (state == PGI_BRIDGE_DEAD) {

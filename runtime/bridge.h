@@ -74,10 +74,16 @@ struct pgi_bridge {
     int bell_in, bell_out;
     int bell_kept; /* the end of bell_out where the child listens: were it closed with the child, who rings would get a
                       SIGPIPE */
+    int channel;   /* on which parcels go both ways (parcel.h) */
     pgs_source source; /* of bell_in */
     pgs_ring_pair rings;
 
-    uint64_t written; /* of the body of the first letter; the writer's own */
+    /* The writer's own. */
+    uint64_t written;  /* of the body of the first letter */
+    unsigned parcel;   /* buffers in the parcel that was sent for it; 0: none was */
+    bool crowded;      /* there was no room in the channel for that */
+    bool listening;    /* to when there is */
+    pgs_source outlet; /* of the channel, while listening */
 
     /* The task's own. */
     bool lingers;         /* frames have come or gone since it looked around last */
@@ -88,8 +94,8 @@ struct pgi_bridge {
     const char *broken;       /* how it broke the protocol; NULL: it has not */
 
     _Atomic(uint32_t) watching; /* questions that came by this bridge and wait for ends here */
-    _Atomic(bool) lost; /* a letter was lost for want of memory that must not be: the task breaks the bridge */
-    pgi_death death;    /* written before the state says DEAD */
+    _Atomic(bool) lost;         /* a letter was lost for want of memory that must not be: the task breaks the bridge */
+    pgi_death death;            /* written before the state says DEAD */
 
     pgi_bridge *next; /* in the runtime's list of all */
 };

@@ -61,7 +61,7 @@ static void say_goodbye(pg_runtime *rt)
     fflush(stderr);
 }
 
-void pgi_child_main(const pgi_birth *birth, const int fds[3])
+void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS])
 {
     pgi_child_config config;
     memcpy(&config, birth->isolation, sizeof config);
@@ -75,6 +75,7 @@ void pgi_child_main(const pgi_birth *birth, const int fds[3])
 
     if (pgs_ring_pair_map(&uplink.rings, fds[0], 1) != 0) _exit(EXIT_FAILURE);
     close(fds[0]);
+    uplink.channel = fds[3];
     pgi_crash_listen(uplink.rings.words, PGS_RING_WORDS);
     pgi_crash_thread_begin(true);
     if (pgi_isolation_apply(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
@@ -160,10 +161,13 @@ pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *
         if (body) pgi_wire_spawn_write(body, &head, name, args);
         status = body ? PG_OK : PG_ENOMEM;
     }
-    if (args) pgi_message_free(NULL, args);
+    if (args && (status != PG_OK || !(args->flags & PGI_BUFFERS))) { /* else they go with the letter */
+        pgi_message_free(NULL, args);
+        args = NULL;
+    }
     if (status != PG_OK) return pgi_refused(status);
     pg_pid pid = {0};
     pg_pid hub = pgi_pid_make(child.hub, pgi_pid_generation(parent), pgi_pid_index(parent));
-    status = pgi_ask(PGI_ASK_SPAWN, hub, body, size, PG_SECONDS(30), NULL, &pid);
+    status = pgi_ask(PGI_ASK_SPAWN, hub, body, size, args, PG_SECONDS(30), NULL, &pid);
     return status == PG_OK ? pid : pgi_refused(status);
 }

@@ -15,6 +15,7 @@
 #include "ask.h"
 #include "child.h"
 #include "os.h"
+#include "parcel.h"
 #include "runtime.h"
 
 /* Links that were asked for by a child, and questions of it that wait: as many as it may have processes. */
@@ -255,8 +256,8 @@ int pgi_look_back_far(pg_pid pid, pg_exit_info *exit)
 int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
     static const int64_t patience = PG_SECONDS(5); /* for an answer that needs no end: then it is taken for alive */
-    int status = timeout > 0 ? pgi_ask(PGI_ASK_WAIT, pid, NULL, 0, timeout, exit, NULL)
-                             : pgi_ask(PGI_ASK_WHY, pid, NULL, 0, patience, exit, NULL);
+    int status = timeout > 0 ? pgi_ask(PGI_ASK_WAIT, pid, NULL, 0, NULL, timeout, exit, NULL)
+                             : pgi_ask(PGI_ASK_WHY, pid, NULL, 0, NULL, patience, exit, NULL);
     if (status == PG_OK) exit->pid = pid;
     return status == PG_ENOPROC ? pgi_look_back_far(pid, exit) : status;
 }
@@ -507,13 +508,16 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
 }
 
 /* A frame whose body is no message. */
-static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, const void *body, uint64_t length)
+static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, void *body, uint64_t length,
+                         const pgi_parcel *parcel)
 {
     if (frame->type == PGI_F_LOG) {
         arrived_log(bridge, frame->flags, body, length);
         return true;
     }
-    if (pgi_wire_spawn_check(body, length) != PG_OK) return false;
+    if (pgi_wire_spawn_check_with(body, length, parcel->names, parcel->count) != PG_OK) return false;
+    pg_message *args = (pg_message *)(uintptr_t)pgi_wire_spawn_args(body);
+    if (args && parcel->count > 0) args->flags = PGI_BUFFERS; /* of the parcel's, until it is copied */
     if (frame->type == PGI_F_SPAWN) {
         pgi_child_begin(bridge->process.rt, body);
     } else {
@@ -534,25 +538,27 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
     return frame->type != PGI_F_DOWN || pgi_message_terms(block)[1].body == frame->from;
 }
 
-bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length)
+static bool deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length, const pgi_parcel *parcel)
 {
     bool bytes = frame->type == PGI_F_LOG || frame->type == PGI_F_SPAWN ||
                  (frame->type == PGI_F_ASK && frame->flags == PGI_ASK_SPAWN);
     int kind = message_kind(frame);
     bool well = may_say(bridge, frame);
     if (well && bytes) {
-        well = block && act_on_bytes(bridge, frame, block, length);
+        well = block && act_on_bytes(bridge, frame, block, length, parcel);
         free_block(block, length);
         return well;
     }
     if (well && block) {
-        well = kind >= 0 && pgi_wire_check(block, length, (uint8_t)kind) == PG_OK && body_fits(frame, block, length);
+        well = kind >= 0 && pgi_wire_check_with(block, length, (uint8_t)kind, parcel->names, parcel->count) == PG_OK &&
+               body_fits(frame, block, length);
     }
     if (!well) {
         free_block(block, length);
         return false;
     }
     pg_message *msg = block ? pgi_wire_adopt(block) : NULL;
+    if (msg && unlikely(parcel->count > 0)) pgi_buffers_take(msg);
     if (frame->type == PGI_F_MESSAGE || frame->type == PGI_F_TERMINATE) {
         pg_runtime *rt = bridge->process.rt;
         if (pgi_send((pg_pid){frame->to}, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
@@ -563,6 +569,40 @@ bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, ui
     if (!to_somebody || is_here(bridge->process.rt, (pg_pid){frame->to})) return act(bridge, frame, msg);
     pass_on(bridge, frame, msg);
     return true;
+}
+
+/* A frame whose buffers are here no more. */
+static bool do_without(pgi_bridge *bridge, const pgi_frame *frame, int why)
+{
+    pg_runtime *rt = bridge->process.rt;
+    if (frame->type == PGI_F_SPAWN) return false; /* nothing can begin */
+    pgi_log(rt, PG_LOG_WARNING, "a message with buffers to process <pid %u.%u.%u> is dropped: %s",
+            pgi_pid_node((pg_pid){frame->to}), pgi_pid_generation((pg_pid){frame->to}),
+            pgi_pid_index((pg_pid){frame->to}),
+            why == PG_EFULL ? "its sender has too many" : "descriptors or memory are short");
+    if (frame->type == PGI_F_ASK) {
+        answer((pg_pid){frame->from}, PG_ENOMEM, (pg_pid){0}, NULL);
+    } else {
+        pgi_far_refuse(rt, frame->type, frame->flags, (pg_pid){frame->to}, (pg_pid){frame->from});
+    }
+    return true;
+}
+
+bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length)
+{
+    static const pgi_parcel none;
+    if (likely(frame->buffers == 0)) return deliver(bridge, frame, block, length, &none);
+    pgi_parcel parcel;
+    int status = pgi_parcel_receive(&parcel, bridge->channel, frame->buffers, bridge->is_uplink ? 0 : bridge->node);
+    bool well = status != PG_EINVAL && may_say(bridge, frame);
+    if (well && status == PG_OK) {
+        well = deliver(bridge, frame, block, length, &parcel);
+    } else {
+        free_block(block, length);
+        if (well) well = do_without(bridge, frame, status);
+    }
+    pgi_parcel_free(&parcel);
+    return well;
 }
 
 /* ----------------------------------------------------------------------------------------------------- the end of a node */

@@ -13,12 +13,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
 #include "crash.h"
 #include "far.h"
+#include "parcel.h"
 #include "runtime.h"
 
 enum { CHILD_PROCESSES_MAX = 1 << 18 };
@@ -236,22 +238,36 @@ static pgi_bridge *take_bridge(pgi_os *os)
     return b;
 }
 
-/* Rings and doorbells; fds[] for the child, and the hub's side opened. */
-static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[3])
+/* Two ends that hold little: what is on its way counts against the user's descriptors. */
+static bool make_channel(int ends[2])
 {
+    static const int bytes = PGI_CHANNEL_BYTES;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return false;
+    for (int i = 0; i < 2; i++) setsockopt(ends[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+    return true;
+}
+
+/* Rings, doorbells and the channel; fds[] for the child, and the hub's side opened. */
+static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[PGI_BIRTH_FDS])
+{
+    int channel[2] = {-1, -1};
     int bell[2] = {-1, -1}; /* heard by the child, rung by the hub */
     fds[0] = pgs_ring_memory(PGS_RING_CAPACITY);
     if (pipe2(bell, O_CLOEXEC | O_NONBLOCK) != 0) bell[0] = bell[1] = -1;
     fds[1] = bell[0];
     fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the hub */
     b->bell_kept = bell[0];
+    if (!make_channel(channel)) channel[0] = channel[1] = -1;
+    b->channel = channel[0];
+    fds[3] = channel[1];
     b->rings = (pgs_ring_pair){0};
-    bool have = fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && pgs_ring_pair_map(&b->rings, fds[0], 0) == 0;
+    bool have = fds[0] >= 0 && fds[1] >= 0 && fds[2] >= 0 && fds[3] >= 0;
+    have = have && pgs_ring_pair_map(&b->rings, fds[0], 0) == 0;
     int status = have ? pgi_bridge_open(b, rt, fds[2], bell[1], false) : PG_ENOMEM;
     if (status == PG_OK) return PG_OK;
     pgs_ring_pair_unmap(&b->rings);
-    const int all[] = {fds[0], fds[1], fds[2], bell[1]};
-    for (int i = 0; i < 4; i++) {
+    const int all[] = {fds[0], fds[1], fds[2], bell[1], channel[0], channel[1]};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i] >= 0) close(all[i]);
     }
     return status;
@@ -271,14 +287,18 @@ static int tell_birth(pgi_bridge *b, const pgi_spawn_body *head, const char *nam
         status = PG_ENOMEM;
         if (body) {
             pgi_wire_spawn_write(body, &whole, name, args);
-            status = pgi_post_frame(b, &(pgi_letter){.type = PGI_F_SPAWN, .body = body, .length = size});
+            bool buffers = args && (args->flags & PGI_BUFFERS);
+            status = pgi_post_frame(
+                b, &(pgi_letter){.type = PGI_F_SPAWN, .body = body, .length = size, .args = buffers ? args : NULL});
+            if (buffers) return status;
         }
     }
     if (args) pgi_message_free(NULL, args);
     return status;
 }
 
-static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi_isolation *isolation, const int fds[3])
+static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi_isolation *isolation,
+                      const int fds[PGI_BIRTH_FDS])
 {
     const pg_options *o = &rt->options;
     uint32_t most = o->max_processes < CHILD_PROCESSES_MAX ? o->max_processes : CHILD_PROCESSES_MAX;
@@ -301,7 +321,7 @@ static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi
 static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,
                          pg_message *args)
 {
-    int fds[3];
+    int fds[PGI_BIRTH_FDS];
     uint32_t first_generation = 0;
     int status = pgi_alive(rt) < rt->options.max_processes ? connect_once(rt) : PG_ELIMIT;
     pgi_bridge *b = status == PG_OK ? take_bridge(&rt->os) : NULL;
@@ -327,6 +347,7 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
     close(fds[0]); /* it is mapped, and the zygote has its own */
+    close(fds[3]);
     if (status == PG_OK) {
         add_relaxed(&rt->os.born, 1);
         return b->root;

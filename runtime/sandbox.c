@@ -124,6 +124,8 @@ static const int allowed[] = {
     SCMP_SYS(lseek),
     SCMP_SYS(fstat),
     SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(ftruncate),
     SCMP_SYS(epoll_create1),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(epoll_wait),
@@ -220,6 +222,8 @@ static int add_conditional(scmp_filter_ctx filter)
         {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), IF(1, SCMP_CMP_EQ, TCGETS, 0)}, /* isatty() */
         {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), IF(1, SCMP_CMP_EQ, F_GETFL, 0)},
         {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), IF(1, SCMP_CMP_EQ, F_GETFD, 0)},
+        {SCMP_ACT_ALLOW, SCMP_SYS(fcntl), IF(1, SCMP_CMP_EQ, F_ADD_SEALS, 0)},
+        {SCMP_ACT_ALLOW, SCMP_SYS(memfd_create), IF(1, SCMP_CMP_EQ, MFD_CLOEXEC | MFD_ALLOW_SEALING, 0)},
         {SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), IF(3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH)},
         {SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), IF(3, SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, 0)},
     };

@@ -6,7 +6,9 @@
  *   PGI_SANDBOX_NO_PRIVILEGES  no capabilities, and none to be had by exec; no core; not to be traced or read by others
  *                              of its user
  *   PGI_SANDBOX_COMPUTE        memory, threads, time, and the descriptors that are open already: no files, no
- *                              sockets, no other processes, no new executable memory
+ *                              sockets, no other processes, no new executable memory.  Buffers may be made and sent
+ *                              (buffer.h); what a child keeps in memfds without mapping it is bounded by no limit
+ *                              but that on their number, as open files
  *
  * At the last level a forbidden system call is SIGSYS, and so the end, with its name in the exit's text (crash.h). Not
  * so where libraries ask in passing and have an answer to a no: whatever opens or looks for a file by name gets EACCES,

@@ -21,7 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { PGI_BIRTH_FDS = 3, PGI_BIRTH_NAME = 16, PGI_BIRTH_ISOLATION = 128 };
+enum { PGI_BIRTH_FDS = 4, PGI_BIRTH_NAME = 16, PGI_BIRTH_ISOLATION = 128 };
 
 /* What a child is to be. */
 typedef struct pgi_birth pgi_birth;
@@ -68,7 +68,7 @@ int pgi_zygote_connect(void);
  * forked meanwhile has a copy of it. */
 void pgi_zygote_disconnect(int connection);
 
-/* Asks for a child, with three descriptors for it, which stay the caller's.  It returns before the child is there; what
+/* Asks for a child, with its descriptors, which stay the caller's.  It returns before the child is there; what
  * comes of it is told by pgi_zygote_read().  It waits only while the zygote has some 200 requests before it.
  * PG_OK; PG_ESTOPPED: the zygote is gone; PG_EINVAL: descriptors that are none; PG_ENOMEM.  Any thread. */
 int pgi_zygote_spawn(int connection, const pgi_birth *birth, const int fds[PGI_BIRTH_FDS]);

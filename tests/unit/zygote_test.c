@@ -108,7 +108,7 @@ static bool only_these(const int *fds)
     for (struct dirent *entry; (entry = readdir(all));) {
         int fd = (int)strtol(entry->d_name, NULL, 10);
         if (entry->d_name[0] == '.' || fd <= 2 || fd == dirfd(all)) continue;
-        if (fd != fds[0] && fd != fds[1] && fd != fds[2]) return false;
+        if (fd != fds[0] && fd != fds[1] && fd != fds[2] && fd != fds[3]) return false;
         n++;
     }
     closedir(all);
@@ -768,6 +768,7 @@ int main(void)
     CHECK(given[0] >= 0 && write(given[0], "m", 1) == 1);
     given[1] = open("/dev/null", O_RDONLY | O_CLOEXEC);
     given[2] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    given[3] = open("/dev/null", O_RDWR | O_CLOEXEC);
     static void (*const lives[])(void) = {ends,
                                           no_child_can_be_had,
                                           few_files,

@@ -69,7 +69,9 @@
  *   empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then stdout and
  *   stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however that happens,
  *   all of them are killed; pg_stop() kills those that have not ended in time.
- *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  More
+ *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  So may
+ *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer than
+ *   their runtime lives.  From within one, other runtimes of the program can be sent to, and that is all.  More
  *   than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are dropped.
  *   pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox forbids. */
 #ifndef PARAGRAM_H
@@ -147,7 +149,7 @@ typedef struct pg_options {
     pg_kind kind;
     /* Bytes of stack for green processes, rounded up to a power of two of at least four pages; 0: 64 KiB. */
     size_t stack_size;
-    /* Alive at once, at most 268,000,000, and as many stacks.  Address space is reserved for all of them: where it is
+    /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address space is reserved for all of them: where it is
      * limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
     /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few

@@ -142,8 +142,8 @@ int pgi_link_far(pg_process *self, pg_pid pid)
         int status = pgi_look_back_far(pid, &exit);
         return status == PG_OK ? deliver_exit(self, &exit) : status;
     }
-    bool new;
-    int status = insert_link(self, bridge, pid, &new);
+    bool new = false;
+    int status = bridge->process.rt != self->rt ? PG_EINVAL : insert_link(self, bridge, pid, &new);
     if (new) status = pgi_post(bridge, PGI_F_LINK, pid, pgi_pid_of(self), 0, NULL);
     if (new &&status != PG_OK) remove_link(self, bridge, pid);
     pgi_release_bridge(node);
@@ -155,9 +155,10 @@ int pgi_unlink_far(pg_process *self, pg_pid pid)
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
     if (!bridge) return PG_ENOPROC;
-    if (remove_link(self, bridge, pid)) post_surely(pid, PGI_F_UNLINK, pgi_pid_of(self), NULL);
+    int status = bridge->process.rt != self->rt ? PG_EINVAL : PG_OK;
+    if (status == PG_OK && remove_link(self, bridge, pid)) post_surely(pid, PGI_F_UNLINK, pgi_pid_of(self), NULL);
     pgi_release_bridge(node);
-    return PG_OK;
+    return status;
 }
 
 void pgi_tell_far(pg_pid far, pg_pid pid, const char *name, const pgi_end *end)
@@ -406,6 +407,23 @@ static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
     }
 }
 
+/* Runtimes of one program send each other messages, and do not keep each other's links and waiters.  True: that is what
+ * the frame asks for, and it has been refused. */
+static bool refuse_abroad(const pgi_bridge *bridge, const pgi_bridge *next, const pgi_frame *frame)
+{
+    if (next->process.rt == bridge->process.rt) return false;
+    if (frame->type == PGI_F_ASK && frame->flags == PGI_ASK_WAIT) {
+        answer((pg_pid){frame->from}, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
+    } else if (frame->type == PGI_F_LINK) {
+        const pg_exit_info exit = {
+            .kind = PG_EXIT_UNKNOWN, .pid = {frame->to}, .text = "it is of another runtime, and cannot be linked"};
+        post_surely((pg_pid){frame->from}, PGI_F_DOWN, exit.pid, exit_message(&exit));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* For another node: the hub passes it on. */
 static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
 {
@@ -425,7 +443,7 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
         } else {
             pgi_bridge_break(bridge, "it floods another process");
         }
-    } else {
+    } else if (!refuse_abroad(bridge, next, frame)) {
         size_t bytes = 0;
         if (msg) pgi_wire_prepare(pgi_cache_here(NULL), &msg, &bytes); /* it has come in this form */
         int status = pgi_post_frame(next, &(pgi_letter){.type = frame->type,

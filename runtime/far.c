@@ -472,7 +472,8 @@ static void arrived_ended(pgi_bridge *bridge, pg_message *msg)
 /* No process lives there, and none will: nobody reaches the child any more, and what was on its way is the last. */
 static bool arrived_goodbye(pgi_bridge *bridge, uint64_t last_generation)
 {
-    if (last_generation < bridge->first_generation) return false;
+    if (bridge->last_generation != 0) return false; /* once: it is answered */
+    if (last_generation <= bridge->first_generation) return false;
     if (last_generation > (uint64_t)bridge->first_generation + PGI_GENERATION_WINDOW) return false;
     bridge->last_generation = (uint32_t)last_generation;
     pgi_bridge_unpublish(bridge);

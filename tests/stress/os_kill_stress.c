@@ -33,7 +33,7 @@ enum { WORD = 1, WAITED, WATCHER_WAITED, WATCHER_EXIT };
 static struct shared {
     _Atomic(pid_t) pid;
     _Atomic(uint64_t) sent;
-} *shared; /* [SERIALS]: untouched, and so no memory, until a child begins */
+} * shared; /* [SERIALS]: untouched, and so no memory, until a child begins */
 
 static struct slot {
     pg_pid pid;
@@ -45,7 +45,7 @@ static struct slot {
 
 static struct told {
     uint8_t waited, watcher_waited[WATCHERS], watcher_exit[WATCHERS];
-} *told; /* [SERIALS] */
+} * told;              /* [SERIALS] */
 static pg_pid *pid_of; /* [SERIALS] */
 
 static pg_runtime *rt;
@@ -332,7 +332,8 @@ static void say_what_lacks(void)
 {
     for (int64_t i = 0; i < serials; i++) {
         const struct told *t = &told[i];
-        bool all = t->waited && t->watcher_waited[0] && t->watcher_waited[1] && t->watcher_exit[0] && t->watcher_exit[1];
+        bool all =
+            t->waited && t->watcher_waited[0] && t->watcher_waited[1] && t->watcher_exit[0] && t->watcher_exit[1];
         if (!all) {
             printf("serial %d: waited %d; by watchers %d %d; exits %d %d\n", (int)i, t->waited, t->watcher_waited[0],
                    t->watcher_waited[1], t->watcher_exit[0], t->watcher_exit[1]);
@@ -412,7 +413,7 @@ int main(void)
     random_state = check_seed();
     int fds = proc_count_fds(getpid());
     begin_all();
-    int fds_running = 0;
+    int fds_running = proc_count_fds(getpid());
     long pages = 0;
     for (int64_t settled = 0; kills < most && check_now_ns() < end;) {
         for (int i = 0; i < SLOTS; i++) {
@@ -422,8 +423,8 @@ int main(void)
         kill_one();
         if (kills < settled + 1000 && !(settled == 0 && kills >= 100)) continue;
         settle(); /* and nothing has grown since the first time */
-        if (settled == 0) fds_running = proc_count_fds(getpid());
         if (settled == 0) pages = resident_pages();
+        for (int i = 0; i < 1000 && proc_count_fds(getpid()) > fds_running; i++) serve_ms(1); /* of the last to end */
         CHECK_EQ(proc_count_fds(getpid()), fds_running);
         printf("%d kills, %.1f s: %d exits, %d messages, %ld pages resident\n", (int)kills,
                (double)(check_now_ns() - began) / 1e9, (int)exits, (int)words, resident_pages());

@@ -6,10 +6,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proc.h"
+#include "runtime/bridge.h"
+#include "runtime/parcel.h"
 
 static pg_runtime *rt;
 static pg_process *self_main;
@@ -239,7 +242,6 @@ static void test_without_copying(void)
     CHECK_EQ(mappings(), 1);
     pg_buffer_release(buffer);
     let_go();
-    CHECK_EQ(mappings(), 0);
     finish(a);
     finish(b);
     expect_no_holds();
@@ -290,7 +292,6 @@ static void test_killed_holder(void)
     CHECK(is_filled(pg_buffer_data(of_child), pg_buffer_size(of_child), 1));
     pg_buffer_release(of_child);
     pg_buffer_release(first);
-    CHECK_EQ(mappings(), 0);
     expect_no_holds();
 }
 
@@ -407,6 +408,108 @@ static void test_floods(void)
     while (pg_recv(self_main, &msg, PG_MS(50)) == PG_OK) continue;
 }
 
+/* ----------------------------------------------------------------------------------------------------- hostile ones */
+
+enum { NO_PARCEL, NOT_SEALED, OTHER_NAME, OTHER_SIZE, NO_MEMFD, TOO_MANY, TOO_FEW, NO_FRAME, HOSTILE };
+
+/* A packet in the channel, of `count` items that are all alike, and as many descriptors of `fd`. */
+static void send_packet(int channel, pg_term name, uint64_t size, unsigned count, unsigned descriptors, int fd)
+{
+    struct {
+        pg_term name;
+        uint64_t size;
+    } items[PGI_PARCEL_MAX];
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(64 * sizeof(int))];
+    } room = {.bytes = {0}};
+    for (unsigned i = 0; i < count; i++) {
+        items[i].name = name;
+        items[i].size = size;
+    }
+    struct iovec part = {items, count * sizeof *items};
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = &room};
+    packet.msg_controllen = CMSG_SPACE(descriptors * sizeof(int));
+    struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(descriptors * sizeof(int));
+    for (unsigned i = 0; i < descriptors; i++) memcpy(CMSG_DATA(header) + i * sizeof(int), &fd, sizeof fd);
+    sendmsg(channel, &packet, MSG_DONTWAIT);
+}
+
+/* Sends main a frame that says it has one buffer, after a parcel that is not what it should be. */
+static void be_hostile(pg_process *self)
+{
+    int64_t how = pg_get_int(self, pg_args(self), 0);
+    pgi_bridge *uplink = pgi_hold_bridge(pgi_pid_node(pg_main(pg_runtime_of(self))));
+    int fd = memfd_create("pg-buffer-hostile", MFD_ALLOW_SEALING);
+    struct stat info;
+    CHECK(ftruncate(fd, 4096) == 0 && fstat(fd, &info) == 0);
+    if (how != NOT_SEALED) fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+    pg_term name = {PG_T_BUFFER | (uint64_t)info.st_ino << 8, 42};
+    if (how == OTHER_NAME) name.head += 256;
+    if (how == NO_MEMFD) fd = open("/dev/zero", O_RDONLY);
+    unsigned count = how == TOO_FEW ? 2 : 1;
+    if (how != NO_PARCEL)
+        send_packet(uplink->channel, name, how == OTHER_SIZE ? 1 << 20 : 4096, count, how == TOO_MANY ? 40 : 1, fd);
+    if (how == NO_FRAME) return;
+    uplink->parcel = count;
+    pg_send(pg_main(pg_runtime_of(self)), "not to arrive");
+    pg_sleep(self, PG_SECONDS(20));
+}
+
+/* A term that names what another has: where nothing came with it, and where something else did. */
+static void name_others(pg_process *self)
+{
+    const pg_message *args = pg_args(self);
+    pg_pid to = pg_main(pg_runtime_of(self));
+    pgi_bridge *uplink = pgi_hold_bridge(pgi_pid_node(to));
+    pg_buffer *mine = pg_buffer_new(1);
+    const pg_value v = PG_V(mine);
+    pg_message *msg;
+    CHECK_EQ(pgi_message_build(NULL, 1, &v, &msg), PG_OK);
+    pg_term *term = (pg_term *)(uintptr_t)pgi_message_terms(msg);
+    unsigned ignored;
+    if (pg_get_int(self, args, 0) == 1) {
+        CHECK_EQ(pgi_parcel_send(uplink->channel, msg, &ignored), PG_OK);
+        uplink->parcel = 1;
+    }
+    term->body = (uint64_t)pg_get_int(self, args, 1);
+    term->head = (uint64_t)pg_get_int(self, args, 2);
+    msg->flags = 0;
+    pgi_post_frame(uplink,
+                   &(pgi_letter){.type = PGI_F_MESSAGE, .to = to.id, .body = msg, .length = 32, .is_message = true});
+    pg_sleep(self, PG_SECONDS(20));
+}
+
+static void test_hostile(void)
+{
+    pg_pid bystander = spawn_kind(PG_OS, reader, "bystander", pg_tuple());
+    int fds = proc_count_fds(getpid());
+    for (int how = 0; how < HOSTILE; how++) {
+        pg_pid pid = spawn_kind(PG_OS, be_hostile, "hostile", pg_tuple(how));
+        pg_exit_info why = end_of(pid);
+        CHECK_EQ(why.kind, how == NO_FRAME ? PG_EXIT_NORMAL : PG_EXIT_CRASHED);
+        if (how != NO_FRAME) CHECK(strstr(why.text, "broke the protocol"));
+    }
+    pg_buffer *b = filled(1000, 0);
+    const pg_value v = PG_V(b);
+    for (int with = 0; with < 2; with++) {
+        pg_pid pid = spawn_kind(PG_OS, name_others, "hostile", pg_tuple(with, (int64_t)v.body, (int64_t)v.head));
+        CHECK(strstr(end_of(pid).text, "broke the protocol"));
+    }
+    expect_nothing(self_main);
+    CHECK_EQ(pg_send(bystander, self_main, b, 0), PG_OK);
+    expect_back(b, 1000);
+    pg_buffer_release(b);
+    let_go();
+    for (int i = 0; i < 500 && proc_count_fds(getpid()) > fds; i++) pg_sleep(self_main, PG_MS(10));
+    CHECK(proc_count_fds(getpid()) <= fds);
+    finish(bystander);
+    expect_no_holds();
+}
+
 /* ---------------------------------------------------------------------------------------------------- in a sandbox */
 
 static void draw(pg_process *self)
@@ -447,6 +550,7 @@ int main(void)
     test_refusals();
     test_floods();
     test_sandbox();
+    test_hostile();
     pg_detach(self_main);
     CHECK_EQ(pg_stop(rt, PG_SECONDS(10)), PG_OK);
     CHECK_EQ(family_holds(), 0);

@@ -407,20 +407,13 @@ static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
     }
 }
 
-/* Runtimes of one program send each other messages, and do not keep each other's links and waiters.  True: that is what
- * the frame asks for, and it has been refused. */
+/* Processes of two runtimes are not linked.  True: that is what the frame asks for, and it has been refused. */
 static bool refuse_abroad(const pgi_bridge *bridge, const pgi_bridge *next, const pgi_frame *frame)
 {
-    if (next->process.rt == bridge->process.rt) return false;
-    if (frame->type == PGI_F_ASK && frame->flags == PGI_ASK_WAIT) {
-        answer((pg_pid){frame->from}, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
-    } else if (frame->type == PGI_F_LINK) {
-        const pg_exit_info exit = {
-            .kind = PG_EXIT_UNKNOWN, .pid = {frame->to}, .text = "it is of another runtime, and cannot be linked"};
-        post_surely((pg_pid){frame->from}, PGI_F_DOWN, exit.pid, exit_message(&exit));
-    } else {
-        return false;
-    }
+    if (frame->type != PGI_F_LINK || next->process.rt == bridge->process.rt) return false;
+    const pg_exit_info exit = {
+        .kind = PG_EXIT_UNKNOWN, .pid = {frame->to}, .text = "it is of another runtime, and cannot be linked"};
+    post_surely((pg_pid){frame->from}, PGI_F_DOWN, exit.pid, exit_message(&exit));
     return true;
 }
 

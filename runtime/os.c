@@ -123,25 +123,25 @@ static void explain(const pgi_bridge *b, pg_exit_info *why)
              b->name[0] ? 1 : 0, "\"", text);
 }
 
-/* Posts a frame to every child, the same for all: STOP, or NODE_DOWN with the end of the node that `from` is of.  The
- * lock keeps bridges from being used again under other numbers. */
-static void tell_all(pgi_os *os, uint8_t type, pg_pid from, const pg_exit_info *why)
+/* Posts what a child must be told: it breaks where that cannot be had. */
+static void post_surely(pgi_bridge *b, uint8_t type, pg_pid from, const pg_exit_info *why)
 {
-    pthread_mutex_lock(&os->lock);
-    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
-        if (!is_in_use(b)) continue;
-        pgi_bridge *held = pgi_hold_bridge(b->node);
-        if (held == b) {
-            pg_message *msg = NULL;
-            if (why) pgi_message_build_exit(NULL, why->kind, why->text, pg_v_nil(), why->pid, PGI_DOWN, &msg);
-            if ((why && !msg) || pgi_post(b, type, (pg_pid){0}, from, 0, msg) != PG_OK) {
-                store_relaxed(&b->lost, true);
-                pgi_bridge_wake(b);
-            }
-        }
-        if (held) pgi_release_bridge(b->node);
+    pg_message *msg = NULL;
+    if (why) pgi_message_build_exit(NULL, why->kind, why->text, pg_v_nil(), why->pid, PGI_DOWN, &msg);
+    if ((!why || msg) && pgi_post(b, type, (pg_pid){0}, from, 0, msg) == PG_OK) return;
+    store_relaxed(&b->lost, true);
+    pgi_bridge_wake(b);
+}
+
+/* All children of all runtimes: any of them may wait for a process of the node that `from` is of. */
+static void tell_down(pg_pid from, const pg_exit_info *why)
+{
+    for (uint32_t node = 1; node < 1 << PGI_NODE_BITS; node++) {
+        pgi_bridge *b = pgi_node_is_far(node) ? pgi_hold_bridge(node) : NULL;
+        if (!b) continue;
+        post_surely(b, PGI_F_NODE_DOWN, from, why);
+        pgi_release_bridge(node);
     }
-    pthread_mutex_unlock(&os->lock);
 }
 
 void pgi_os_closed(pgi_bridge *b)
@@ -160,7 +160,7 @@ void pgi_os_closed(pgi_bridge *b)
     /* All other children hear of it: any of them may be linked there.  Of one that has ended in good order, too: it
      * may have kept from them what it should have told. */
     if (orderly) pgi_os_look_back(b->root, &why);
-    if (!refused) tell_all(&rt->os, PGI_F_NODE_DOWN, b->root, &why);
+    if (!refused) tell_down(b->root, &why);
     /* Last: what waits for one owner of a number cannot be told from what waits for the next. */
     pgi_node_free(b->node, 1 + (orderly ? b->last_generation : b->first_generation + PGI_GENERATION_WINDOW));
 }
@@ -177,9 +177,17 @@ void pgi_os_kill(pgi_bridge *bridge)
     pgi_zygote_kill(bridge->process.rt->os.client, bridge->node, SIGKILL);
 }
 
+/* The lock keeps bridges from being used again under other numbers. */
 void pgi_os_tell_stop(pg_runtime *rt)
 {
-    tell_all(&rt->os, PGI_F_STOP, (pg_pid){0}, NULL);
+    pthread_mutex_lock(&rt->os.lock);
+    for (pgi_bridge *b = first_bridge(&rt->os); b; b = b->next) {
+        if (!is_in_use(b)) continue;
+        pgi_bridge *held = pgi_hold_bridge(b->node);
+        if (held == b) post_surely(b, PGI_F_STOP, (pg_pid){0}, NULL);
+        if (held) pgi_release_bridge(b->node);
+    }
+    pthread_mutex_unlock(&rt->os.lock);
 }
 
 void pgi_os_kill_all(pg_runtime *rt)

@@ -357,9 +357,9 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
  *     const void *data = pg_get_buffer(self, msg, 1, &size);
  * Its memory goes when nobody has it any more: neither a message, nor one of the calls below that gives a reference,
  * nor an operating-system process that did and has died.
- * Each takes a descriptor in every operating-system process that has it.  Between those, a message may hold 32 of them,
- * and an exit none; and what one of them has sent to others is, all together, at most 256 buffers and 16 GB at a time:
- * a message that would make it more is dropped. */
+ * Each takes a descriptor in every operating-system process that has it.  Between those, a message may hold 32 of them
+ * (PG_ETOOMANY), and an exit none (PG_EINVAL); and what one of them has sent that is held outside of it, all together,
+ * is at most 256 buffers and 16 GB at a time: a message that would make it more is dropped. */
 
 /* A buffer of `size` bytes, all zero.  NULL: no memory or descriptor, or a size of 0.  It is not inherited over a fork()
  * before it is sealed. */

@@ -156,7 +156,8 @@ static inline const pg_message *buffers_of(const pgi_letter *letter)
     return unlikely(with && with->flags & PGI_BUFFERS) ? with : NULL;
 }
 
-/* Sends what the letter's frames refer to, before the first of them.  PG_OK; PG_EFULL: there is no room now; PG_ENOMEM. */
+/* Sends what the letter's frames refer to, before the first of them.  PG_OK; PG_EFULL: there is no room now;
+ * PG_ENOMEM. */
 static int send_parcel(pgi_bridge *b, const pgi_letter *letter)
 {
     const pg_message *with = buffers_of(letter);

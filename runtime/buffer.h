@@ -11,8 +11,8 @@
  * descriptor compares its inode.
  *
  * References are counted in each process: one for each pg_buffer that the program has asked for, one for each term of
- * a message.  The last closes the descriptor and takes the mapping away.  Across processes the kernel counts descriptors
- * and mappings, those of the dead included; descriptors that are on their way are counted in their socket.
+ * a message.  The last closes the descriptor and takes the mapping away.  Across processes the kernel counts
+ * descriptors and mappings, those of the dead included; descriptors that are on their way are counted in their socket.
  *
  * Messages with buffers have PGI_BUFFERS in their flags, by which whoever frees or copies one comes here; the others
  * are never looked through.

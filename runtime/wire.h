@@ -109,14 +109,14 @@ static inline pg_message *pgi_wire_adopt(void *block)
     return message;
 }
 
-/* Whether a message of this program may be sent to another operating-system process: there is no ptr in it, nor a buffer
- * in an exit. */
+/* Whether a message of this program may be sent to another operating-system process: there is no ptr in it, nor a
+ * buffer in an exit. */
 bool pgi_wire_may_cross(const pg_message *message);
 
 /* Brings a message that the caller owns into its wire form, all but the header: where that takes a copy, *message
  * is the copy afterwards, and the original has been freed.  `*bytes` are those to be sent, header included.  PG_OK;
- * PG_EINVAL: there is a ptr in it, or a buffer in an exit; PG_ETOOMANY: more than PGI_PARCEL_MAX buffers; PG_ENOMEM; *message is what it was, unless PG_OK.  `cache` is the calling
- * thread's own, or NULL. */
+ * PG_EINVAL: there is a ptr in it, or a buffer in an exit; PG_ETOOMANY: more than PGI_PARCEL_MAX buffers; PG_ENOMEM;
+ * *message is what it was, unless PG_OK.  `cache` is the calling thread's own, or NULL. */
 int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
 
 /* Writes `length` bytes of the wire form of a prepared message, from the byte at `offset` on, to `to`, which may be

@@ -97,6 +97,20 @@ void messages_and_receivers(pg_process *self)
     CHECK_EQ(why.kind, PG_EXIT_FAILED);
 }
 
+void buffers(pg_process *self)
+{
+    const pg_message *msg;
+    size_t size;
+    pg_buffer *buffer = pg_buffer_new(6);
+    memcpy(pg_buffer_data(buffer), "hello", 6);
+    CHECK_EQ(pg_send(pg_self(self), "buffer", buffer), PG_OK);
+    CHECK_EQ(pg_recv_match(self, &msg, 0, "buffer", PG_BUFFER), PG_OK);
+    CHECK(pg_matches(pg_get(nullptr, msg, 1), buffer));
+    CHECK_STR(static_cast<const char *>(pg_get_buffer(nullptr, msg, 1, &size)), "hello");
+    CHECK_EQ(size, 6);
+    pg_buffer_release(buffer);
+}
+
 void every_type(pg_process *self)
 {
     const pg_message *msg;
@@ -161,6 +175,7 @@ int main()
         CHECK(self != nullptr);
         messages_and_receivers(self);
         every_type(self);
+        buffers(self);
         tables_and_links(self);
         pg_detach(self);
         CHECK_EQ(pg_stop(rt, patience), PG_OK);

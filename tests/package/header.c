@@ -21,7 +21,7 @@ static void target(pg_process *self)
     pg_receive(self, handler);
     pg_receive(self, handler, "one");
     pg_receive(self, handler, PG_NIL, PG_TRUE, PG_FALSE, PG_ANY, PG_BOOL, PG_INT, PG_FLOAT, PG_STR, PG_BYTES, PG_PID,
-               PG_REF, PG_PTR, PG_ETC);
+               PG_REF, PG_PTR, PG_BUFFER, PG_ETC);
     pg_receive(self, handler, PG_TUPLE, PG_LIST, PG_DICT, PG_EXIT, PG_WHERE(yes));
 }
 
@@ -54,6 +54,9 @@ static void send_all(pg_process *self, pg_pid pid)
     pg_send(pid, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
             29, 30, 31);
     pg_terminate_with(pid, "error");
+    pg_buffer *buffer = pg_buffer_new(1);
+    pg_send(pid, buffer, (const pg_buffer *)buffer);
+    pg_buffer_release(buffer);
     pg_terminate_with(pid, 1);
 }
 

@@ -556,7 +556,7 @@ int main(int argc, char **argv)
         CASE(sleep_is_no_receive),
         CASE(receives_nest),
         CASE(handlers_wait),
-        CASE(kept_messages_live),
+        CASE_SHARED(kept_messages_live, "a kept message outlives who has kept it, in memory that is read by another"),
         CASE(a_terminate_ends_a_receive),
         CASE(an_exit_ends_a_receive),
         CASE(exits_that_are_expected),

@@ -165,7 +165,7 @@ void ignore_log(void *, pg_log_level, const char *)
 
 int main()
 {
-    for (pg_kind kind : {PG_GREEN, PG_THREAD}) {
+    for (pg_kind kind : {PG_GREEN, PG_THREAD, PG_OS}) {
         pg_options options = {};
         options.kind = kind;
         options.log = ignore_log;

@@ -1,8 +1,15 @@
 /* conformance.h - runs the cases of a conformance test against every kind of process.
  *
  * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
- * kind set to PG_GREEN on one worker and on two, and to PG_THREAD; afterwards the runtime is stopped, which has to
- * succeed.  What the runtime logs is kept, and can be searched.  An argument of the program selects cases by name.
+ * kind set to PG_GREEN on one worker and on two, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
+ * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names of
+ * the cases to be run, and one of green, thread and OS.
+ *
+ * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind, but
+ * nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A case
+ * that needs memory shared between processes, since that is its subject, is excepted from PG_OS with the reason.  A
+ * condition that does not hold in another operating-system process makes the case fail as it does in this one; so does a
+ * crash of one.
  *
  * A wait that should end at once is given PATIENCE: it is only ever used up by a failure. */
 #ifndef CONFORMANCE_H
@@ -10,12 +17,37 @@
 
 #include <paragram.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "check.h"
 
 #define PATIENCE PG_SECONDS(30)
+
+/* ------------------------------------------------------------------------------------------ failing conditions */
+
+static pid_t the_program;        /* 0: no case is run */
+static atomic_uint *failed_away; /* in memory shared with all operating-system processes */
+
+static inline _Noreturn void end_failed(void)
+{
+    if (the_program == 0 || the_program == getpid()) exit(1);
+    atomic_fetch_add(failed_away, 1);
+    _exit(1);
+}
+
+#undef CHECK_FAIL
+#define CHECK_FAIL(...)                                               \
+    do {                                                              \
+        fflush(stdout);                                               \
+        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__); \
+        fprintf(stderr, __VA_ARGS__);                                 \
+        fputc('\n', stderr);                                          \
+        end_failed();                                                 \
+    } while (0)
 
 /* ----------------------------------------------------------------------------------------------------- the log */
 
@@ -58,21 +90,28 @@ static inline bool log_has(const char *part)
 typedef struct test_case {
     const char *name;
     void (*run)(pg_process *self);
+    const char *shared; /* why it needs memory that processes share; NULL: it does not */
 } test_case;
 
-#define CASE(function)      \
-    {                       \
-#function, function \
+#define CASE(function)            \
+    {                             \
+#function, function, NULL \
+    }
+#define CASE_SHARED(function, reason) \
+    {                                 \
+#function, function, reason   \
     }
 
 /* What the case runs under. */
 static pg_kind the_kind;
 static unsigned the_workers;
 
-/* As many of something as fits the kind: threads cost more than green processes. */
+/* As many of something as fits the kind: threads cost more than green processes, and others more than threads. */
 static inline int scaled(int green, int threads)
 {
-    return the_kind == PG_GREEN ? green : threads;
+    return the_kind == PG_GREEN                    ? green
+           : the_kind == PG_THREAD || threads < 50 ? threads
+                                                   : threads / (SANITIZED ? 10 : 4);
 }
 
 static inline pg_runtime *start_runtime(void)
@@ -85,12 +124,17 @@ static inline pg_runtime *start_runtime(void)
     return rt;
 }
 
+static const char *const kind_names[] = {[PG_GREEN] = "green", [PG_THREAD] = "thread", [PG_OS] = "OS"};
+
 static inline void run_case(const test_case *which, pg_kind kind, unsigned workers)
 {
+    if (kind == PG_OS && which->shared) {
+        printf("%s: OS, excepted: %s\n", which->name, which->shared);
+        return;
+    }
     the_kind = kind;
     the_workers = workers;
-    printf("%s: %s, %u worker%s\n", which->name, kind == PG_GREEN ? "green" : "thread", workers,
-           workers == 1 ? "" : "s");
+    printf("%s: %s, %u worker%s\n", which->name, kind_names[kind], workers, workers == 1 ? "" : "s");
     fflush(stdout);
     log_clear();
     pg_runtime *rt = start_runtime();
@@ -99,15 +143,25 @@ static inline void run_case(const test_case *which, pg_kind kind, unsigned worke
     which->run(self);
     pg_detach(self);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    CHECK_EQ(atomic_load(failed_away), 0);
+    if (log_has("operating-system process ")) CHECK_FAIL("one has crashed:\n%s", the_log.text);
 }
 
 static inline int run_cases(const test_case *cases, size_t count, int argc, char **argv)
 {
+    static const struct {
+        pg_kind kind;
+        unsigned workers;
+    } runs[] = {{PG_GREEN, 1}, {PG_GREEN, 2}, {PG_THREAD, 1}, {PG_OS, 1}};
+    failed_away = mmap(NULL, sizeof *failed_away, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(failed_away != MAP_FAILED);
+    the_program = getpid();
     for (size_t i = 0; i < count; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
-        run_case(&cases[i], PG_GREEN, 1);
-        run_case(&cases[i], PG_GREEN, 2);
-        run_case(&cases[i], PG_THREAD, 1);
+        for (size_t j = 0; j < sizeof runs / sizeof runs[0]; j++) {
+            if (argc > 2 && strcmp(argv[2], kind_names[runs[j].kind]) != 0) continue;
+            run_case(&cases[i], runs[j].kind, runs[j].workers);
+        }
     }
     return 0;
 }

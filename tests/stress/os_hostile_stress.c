@@ -180,7 +180,9 @@ static void forge(attacker *a)
     pg_pid foreign[] = {a->main, a->victim, a->other};
     pg_pid who = foreign[below(a, 3)], to = foreign[below(a, 3)];
     switch (below(a, 9)) {
-    case 0: put_message(a, (pgi_frame){.type = PGI_F_DOWN, .to = to.id, .from = who.id}, some_exit(a, who, PGI_DOWN)); break;
+    case 0:
+        put_message(a, (pgi_frame){.type = PGI_F_DOWN, .to = to.id, .from = who.id}, some_exit(a, who, PGI_DOWN));
+        break;
     case 1:
         put(a, (pgi_frame){.type = PGI_F_LINK, .to = to.id, .from = a->self.id}, NULL, 0);
         put_message(a, (pgi_frame){.type = PGI_F_DOWN, .to = to.id, .from = a->self.id}, some_exit(a, who, PGI_DOWN));
@@ -197,7 +199,8 @@ static void forge(attacker *a)
         break;
     }
     default:
-        put(a, (pgi_frame){.type = PGI_F_ASK, .flags = PGI_ASK_WAIT, .to = to.id, .from = who.id + a->number++}, NULL, 0);
+        put(a, (pgi_frame){.type = PGI_F_ASK, .flags = PGI_ASK_WAIT, .to = to.id, .from = who.id + a->number++}, NULL,
+            0);
     }
 }
 
@@ -221,7 +224,8 @@ static void ask_at_random(attacker *a)
 static void promise(attacker *a)
 {
     static unsigned char piece[16384];
-    pgi_frame frame = {.type = PGI_F_PART, .flags = PGI_F_MESSAGE, .length = sizeof piece, .to = made_up(a, any_node(a)).id};
+    pgi_frame frame = {
+        .type = PGI_F_PART, .flags = PGI_F_MESSAGE, .length = sizeof piece, .to = made_up(a, any_node(a)).id};
     frame.word = (UINT64_C(1) << 30) - a->number * sizeof piece;
     if (a->number++ == 500) frame.word = below(a, 3) ? 0 : UINT64_C(1) << 40;
     put(a, frame, piece, sizeof piece);
@@ -277,7 +281,10 @@ static void leave_a_writer(attacker *a)
 {
     pid_t pid = a->number++ == 0 ? fork() : 1;
     if (pid == 0) {
+        sigset_t none; /* workers block all signals, and this has been one */
+        sigemptyset(&none);
         signal(SIGALRM, SIG_DFL);
+        sigprocmask(SIG_SETMASK, &none, NULL);
         alarm(1);
         for (;;) send_at_random(a);
     }
@@ -288,10 +295,10 @@ static void leave_a_writer(attacker *a)
 static const struct {
     const char *name;
     void (*step)(attacker *a);
-} attacks[] = {{"scribble", scribble},      {"rewrite", rewrite},  {"garble", garble},        {"forge", forge},
-               {"link", link_at_random},    {"ask", ask_at_random}, {"promise", promise},      {"spawn", spawn_nonsense},
-               {"log", log_at_random},      {"send", send_at_random}, {"close", close_descriptors},
-               {"writer", leave_a_writer}};
+} attacks[] = {{"scribble", scribble},   {"rewrite", rewrite},         {"garble", garble},
+               {"forge", forge},         {"link", link_at_random},     {"ask", ask_at_random},
+               {"promise", promise},     {"spawn", spawn_nonsense},    {"log", log_at_random},
+               {"send", send_at_random}, {"close", close_descriptors}, {"writer", leave_a_writer}};
 
 enum { ATTACKS = sizeof attacks / sizeof attacks[0] };
 
@@ -364,8 +371,9 @@ static void spawn_hostile(int i)
 {
     size_t which = s.only < ATTACKS ? s.only : next_random(&s.random) % ATTACKS;
     int64_t seed = (int64_t)(next_random(&s.random) >> 1 | 1);
-    s.hostile[i] = pg_spawn_link(s.self, be_hostile, .name = attacks[which].name, .kind = PG_OS,
-                                 .args = pg_tuple((int64_t)which, seed, s.counters[FROM_GREEN], s.counters[FROM_CHILD]));
+    s.hostile[i] =
+        pg_spawn_link(s.self, be_hostile, .name = attacks[which].name, .kind = PG_OS,
+                      .args = pg_tuple((int64_t)which, seed, s.counters[FROM_GREEN], s.counters[FROM_CHILD]));
     CHECK_EQ(pg_pid_status(s.hostile[i]), PG_OK);
     CHECK_EQ(pg_pid_status(pg_spawn(s.self, waiter, .kind = PG_GREEN, .args = pg_tuple(s.hostile[i]))), PG_OK);
     s.spawned++;
@@ -423,9 +431,9 @@ static void run(int64_t ms)
     while (again || !is_over()) {
         int status = pg_recv_match(s.self, &msg, PG_SECONDS(60), PG_ANY, PG_ANY);
         if (status != PG_OK) {
-            CHECK_FAIL("%s: %lld spawned, %lld exits, %lld waits, numbers %lld of %lld, %lld of %lld", pg_strerror(status),
-                       (long long)s.spawned, (long long)s.exits, (long long)s.waits, (long long)s.back[0],
-                       (long long)s.sent[0], (long long)s.back[1], (long long)s.sent[1]);
+            CHECK_FAIL("%s: %lld spawned, %lld exits, %lld waits, numbers %lld of %lld, %lld of %lld",
+                       pg_strerror(status), (long long)s.spawned, (long long)s.exits, (long long)s.waits,
+                       (long long)s.back[0], (long long)s.sent[0], (long long)s.back[1], (long long)s.sent[1]);
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
         again = (now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms;

@@ -109,9 +109,7 @@ static unsigned the_workers;
 /* As many of something as fits the kind: threads cost more than green processes, and others more than threads. */
 static inline int scaled(int green, int threads)
 {
-    return the_kind == PG_GREEN                    ? green
-           : the_kind == PG_THREAD || threads < 50 ? threads
-                                                   : threads / (SANITIZED ? 10 : 4);
+    return the_kind == PG_GREEN ? green : the_kind == PG_THREAD ? threads : threads / 5;
 }
 
 static inline pg_runtime *start_runtime(void)

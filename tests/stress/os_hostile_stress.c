@@ -276,7 +276,7 @@ static void close_descriptors(attacker *a)
     send_at_random(a);
 }
 
-/* The bridge that it has would go on without it. */
+/* A process of its own goes on writing when it is dead. */
 static void leave_a_writer(attacker *a)
 {
     pid_t pid = a->number++ == 0 ? fork() : 1;
@@ -286,7 +286,12 @@ static void leave_a_writer(attacker *a)
         signal(SIGALRM, SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
         alarm(1);
-        for (;;) send_at_random(a);
+        const pgi_frame frame = {.type = PGI_F_UNLINK, .to = a->victim.id, .from = a->self.id};
+        for (;;) { /* faster than it can be read */
+            void *at = pgs_ring_reserve(&a->up->rings.writer, sizeof frame);
+            if (at) memcpy(at, &frame, sizeof frame);
+            if (at) pgs_ring_commit(&a->up->rings.writer, sizeof frame);
+        }
     }
     if (a->number == 3) kill(getpid(), SIGKILL);
     usleep(1000);

@@ -71,9 +71,8 @@
  *   all of them are killed; pg_stop() kills those that have not ended in time.
  *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  So may
  *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer than
- *   their runtime lives.  From within one, threads attached to other runtimes of the program, and green processes of
- *   those, can be sent to, and that is all.  More
- *   than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are dropped.
+ *   their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are
+ *   dropped.  What is within one may only send to the attached and green processes of other runtimes of the program.
  *   pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox forbids. */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H

@@ -54,8 +54,10 @@ static void say_goodbye(pg_runtime *rt)
     store_release(&uplink.idle, &rt->stopper); /* partner: work in bridge.c */
     bool said = pgi_post(&uplink, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, pgi_slots_highest_generation(&rt->slots),
                          NULL) == PG_OK;
-    while ((said && !load_acquire(&child.dismissed)) || load_acquire(&uplink.queued) > 0) /* partner: pgi_child_dismiss */
+    /* Partners: pgi_child_dismiss, finish_letter in bridge.c. */
+    while ((said && !load_acquire(&child.dismissed)) || load_acquire(&uplink.queued) > 0) {
         pgs_parker_park(&rt->stopper, pgs_deadline(look_again));
+    }
     pgi_threads_join(rt, true);
     fflush(stdout);
     fflush(stderr);

@@ -129,8 +129,7 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
     totals t = sum(mutable);
     *stats =
         (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached) + load_relaxed(&mutable->os.alive),
-                   .spawned =
-                       t.spawned + load_relaxed(&mutable->attached_ever) + load_relaxed(&mutable->os.born),
+                   .spawned = t.spawned + load_relaxed(&mutable->attached_ever) + load_relaxed(&mutable->os.born),
                    .dropped = t.dropped,
                    .stuck = load_relaxed(&mutable->stuck),
                    .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,

@@ -2,14 +2,14 @@
  *
  * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
  * kind set to PG_GREEN on one worker and on two, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
- * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names of
- * the cases to be run, and one of green, thread and OS.
+ * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names
+ * of the cases to be run, and one of green, thread and OS.
  *
- * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind, but
- * nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A case
- * that needs memory shared between processes, since that is its subject, is excepted from PG_OS with the reason.  A
- * condition that does not hold in another operating-system process makes the case fail as it does in this one; so does a
- * crash of one.
+ * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind,
+ * but nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A
+ * case that needs memory shared between processes, since that is its subject, is excepted from PG_OS with the reason.
+ * A condition that does not hold in another operating-system process makes the case fail as it does in this one; so
+ * does a crash of one.
  *
  * A wait that should end at once is given PATIENCE: it is only ever used up by a failure. */
 #ifndef CONFORMANCE_H

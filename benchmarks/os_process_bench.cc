@@ -282,8 +282,7 @@ bool big_child(unsigned, bench::Figures &figures)
     return measure_spawns(figures, much);
 }
 
-const bool added =
-    (bench::add_child("os_spawn_small", small_child), bench::add_child("os_spawn_big", big_child), true);
+const bool added = (bench::add_child("os_spawn_small", small_child), bench::add_child("os_spawn_big", big_child), true);
 
 void os_spawn(benchmark::State &state, const char *child)
 {

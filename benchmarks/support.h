@@ -103,9 +103,13 @@ int run_child(const char *name, unsigned workers);
     BENCHMARK(f)->Name(name)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime()
 
 /* Registers a ping-pong with pauses. */
-#define BENCH_SLEEPY(f, name) \
-    BENCHMARK(f)              \
-        ->Name(name)          \
-        ->ArgName("processors")->Arg(1)->Arg(2)->UseManualTime()->Iterations(2 * bench::sleepy_rounds)
+#define BENCH_SLEEPY(f, name)   \
+    BENCHMARK(f)                \
+        ->Name(name)            \
+        ->ArgName("processors") \
+        ->Arg(1)                \
+        ->Arg(2)                \
+        ->UseManualTime()       \
+        ->Iterations(2 * bench::sleepy_rounds)
 
 #endif

@@ -68,7 +68,7 @@ static bool is_done(pgi_bridge *b)
     return true;
 }
 
-static bool write_directly(pgi_bridge *b, const pgi_letter *letter);
+static bool write_directly(pgi_bridge *b, const pgi_letter *frame);
 static void wake_reader(pgi_bridge *b);
 static void go_on(pgi_bridge *b);
 static void write_at_once(pgi_bridge *b);
@@ -510,7 +510,7 @@ static const char *lost_why(pgi_bridge *b)
 typedef enum turn {
     REST,  /* it is at rest */
     AGAIN, /* there is more to do */
-    LATER  /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake anybody
+    LATER /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake anybody
               for it */
 } turn;
 

@@ -26,11 +26,11 @@
 typedef struct pgi_frame {
     uint32_t length; /* of the body, in bytes, without its padding */
     uint8_t type;
-    uint8_t flags;   /* zero but as told by the type */
-    uint8_t buffers; /* in the parcel that was sent before it (parcel.h): of MESSAGE, SPAWN and PGI_ASK_SPAWN, and of
+    uint8_t flags;     /* zero but as told by the type */
+    uint8_t buffers;   /* in the parcel that was sent before it (parcel.h): of MESSAGE, SPAWN and PGI_ASK_SPAWN, and of
                         their pieces */
-    uint8_t spare;   /* 0 */
-    uint64_t to, from;       /* pids */
+    uint8_t spare;     /* 0 */
+    uint64_t to, from; /* pids */
     uint64_t word;
 } pgi_frame;
 
@@ -53,16 +53,16 @@ enum {
     PGI_F_ASK,         /* to, from: the address of the question: the node that asks, and a number of its own in the
                           other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub, but the rest of it that of the process
                           of `from` that is to be linked, if any; body: pgi_spawn_body */
-    PGI_F_ANSWER,      /* to: the address of the question; from: a pid, or the status of pgi_refused(); word, to a child:
+    PGI_F_ANSWER,    /* to: the address of the question; from: a pid, or the status of pgi_refused(); word, to a child:
                           the node that answers, as the hub knows it, 0: the hub, for whatever node; body: (exit, pid),
                           or nothing */
-    PGI_F_CANCEL,      /* to, from: as in the question */
-    PGI_F_STOP,        /* nothing */
-    PGI_F_NODE_DOWN,   /* from: a pid of the node; body: (exit, pid) */
-    PGI_F_ENDED,       /* from: the first process of the child, which has ended; body: (exit, pid) */
-    PGI_F_GOODBYE,     /* of a child: word: the last generation that its processes had; of the hub, as the answer: nothing
+    PGI_F_CANCEL,    /* to, from: as in the question */
+    PGI_F_STOP,      /* nothing */
+    PGI_F_NODE_DOWN, /* from: a pid of the node; body: (exit, pid) */
+    PGI_F_ENDED,     /* from: the first process of the child, which has ended; body: (exit, pid) */
+    PGI_F_GOODBYE,   /* of a child: word: the last generation that its processes had; of the hub, as the answer: nothing
                           comes any more */
-    PGI_F_LOG,         /* flags: the pg_log_level; body: the text, at least one byte */
+    PGI_F_LOG,       /* flags: the pg_log_level; body: the text, at least one byte */
     PGI_F_TYPES
 };
 

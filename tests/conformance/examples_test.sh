@@ -113,7 +113,7 @@ if [[ -n ${ASAN_OPTIONS-}${TSAN_OPTIONS-} ]]; then
     tested+="sandbox "
 else
     run sandbox
-    sed -i -E -e 's/operating-system process [0-9]+: //' -e 's/(Segmentation fault\)).*/\1/' "$room/out"
+    sed -i -E -e 's/operating-system process [0-9]+( "[^"]*")?: //' -e 's/(Segmentation fault\)).*/\1/' "$room/out"
     if grep -q "^There is no seccomp here" "$room/out"; then
         echo "sandbox: no seccomp here"
     else

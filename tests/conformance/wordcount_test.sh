@@ -117,7 +117,7 @@ cmp -s "$room/first" "$room/counted" || fail "-i -j 4 counts otherwise"
 "$program" -i --crash-on "crash me" -n 2000000000 "$isolated" >"$room/out" 2>"$room/err" ||
     fail "a crash: ended with $?: $(head -3 "$room/err")"
 [[ ! -s $room/err || -n ${ASAN_OPTIONS-} ]] || fail "a crash: said on stderr: $(head -3 "$room/err")" # sanitizers do
-skipped "a crash" 1 "operating-system process [0-9]+: (killed by signal 11 .*at address 0x0 in .*count_file.*|exited with code .*)"
+skipped "a crash" 1 "operating-system process [0-9]+ \"[^\"]*\": (killed by signal 11 .*at address 0x0 in .*count_file.*|exited with code .*)"
 grep -qx " *$isolated/deep/crash me" "$room/out" || fail "the one that crashed is not named: $(cat "$room/out")"
 sed -n 's/^ *1 \(operating-system process [0-9]*\)\(.*\)/a crash: \1\2/p' "$room/out" | cut -c 1-150
 awk 'NR > 4 && NF == 0 { exit } NR > 4 { print $1, $2 }' "$room/out" >"$room/first"

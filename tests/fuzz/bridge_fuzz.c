@@ -2,8 +2,8 @@
  * in a runtime that lives, acts on them, and closes as if the child had died.
  *
  * The child is this thread, which has the other side of the rings.  A second child of that sort gets what is passed on,
- * and checks that nothing is said in the name of others.  Beside them there is a process to be linked with and asked for.
- * After each input both bridges are as before: all that the first one had is gone, and it takes up its next life.
+ * and checks that nothing is said in the name of others.  Beside them there is a process to be linked with and asked
+ * for.  After each input both bridges are as before: all that the first one had is gone, and it takes up its next life.
  *
  * An input is a row of records, each with a byte that says what follows: a frame whose fields are bytes of the input
  * and pids chosen by them, with a body of bytes, or of a message that is well-formed; or eight bytes written somewhere
@@ -21,7 +21,9 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CAPACITY = 16384, PATIENCE_S = 20 };
+enum { CAPACITY = 16384 };
+
+static const int64_t PATIENCE = PG_SECONDS(20);
 
 /* One that the hub takes for a child. */
 typedef struct fake {
@@ -34,6 +36,7 @@ static pg_runtime *rt;
 static pg_process *self_main;
 static pg_pid victim;
 static fake child, other;
+static bool scribbled; /* by this input */
 
 static void on_any(pg_process *self, const pg_message *msg)
 {
@@ -114,19 +117,26 @@ static bool is_open(const fake *f)
 }
 
 /* Waits for the hub; a hang is a finding. */
-static void wait_a_moment(time_t since)
+static void wait_a_moment(int64_t since)
 {
-    if (time(NULL) - since > PATIENCE_S) CHECK_FAIL("the bridge hangs in state %u", load_relaxed(&child.bridge->state));
+    if (pgs_now() - since > PATIENCE) CHECK_FAIL("the bridge hangs in state %u", load_relaxed(&child.bridge->state));
     sched_yield();
+}
+
+/* Whether the hub may still read, as far as this side can tell: after a scribble over an index each side may think that
+ * it is the other's turn. */
+static bool may_read(int64_t since)
+{
+    return is_open(&child) && !(scribbled && pgs_now() - since > PG_MS(5));
 }
 
 static void put(const pgi_frame *frame, const void *body, size_t bytes)
 {
     pgs_ring_writer *w = &child.rings.writer;
-    time_t since = time(NULL);
+    int64_t since = pgs_now();
     unsigned char *at;
     while ((at = pgs_ring_reserve(w, sizeof *frame + pgi_frame_padded(bytes))) == NULL) {
-        if (w->broken || !is_open(&child)) return;
+        if (w->broken || !may_read(since)) return;
         read_all(&other, true);
         ring(&child);
         wait_a_moment(since);
@@ -217,8 +227,9 @@ static void scribble(input *in)
 {
     size_t size = child.rings.size - (size_t)sysconf(_SC_PAGESIZE);
     uint64_t at = take(in, 3) % (size - 8), what = take(in, 8);
+    scribbled = true;
     for (unsigned i = 0; i < 8; i++)
-        __atomic_store_n((unsigned char *)child.rings.base + at + i, (unsigned char)(what >> 8 * i), __ATOMIC_RELAXED);
+        store_relaxed((_Atomic(unsigned char) *)child.rings.base + at + i, (unsigned char)(what >> 8 * i));
 }
 
 static void begin(void)
@@ -231,9 +242,9 @@ static void begin(void)
 
 static void end(fake *f, uint8_t how)
 {
-    time_t since = time(NULL);
+    int64_t since = pgs_now();
     ring(f);
-    while (is_open(f) && !f->rings.writer.broken && pgs_ring_writer_look(&f->rings.writer) < CAPACITY) {
+    while (may_read(since) && !f->rings.writer.broken && pgs_ring_writer_look(&f->rings.writer) < CAPACITY) {
         if (pgs_ring_is_broken(&f->rings)) break;
         read_all(&other, true);
         if (how & 64) read_all(f, false);
@@ -242,6 +253,7 @@ static void end(fake *f, uint8_t how)
     }
     const pgi_death death = {
         .code = how & 1 ? CLD_EXITED : CLD_KILLED, .status = how & 2 ? 0 : 9, .node = f->bridge->node};
+    since = pgs_now();
     pgi_bridge_bury(f->bridge, &death);
     while (load_acquire(&f->bridge->state) != PGI_BRIDGE_FREE) {
         read_all(&other, true);
@@ -256,6 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input in = {data, size};
     if (!rt) begin();
     if (!pg_is_alive(victim)) victim = pg_spawn(self_main, be_victim); /* a terminate is everybody's to send */
+    scribbled = false;
     be_born(&child);
     uint8_t last = (uint8_t)take(&in, 1);
     while (in.left > 0 && is_open(&child)) {

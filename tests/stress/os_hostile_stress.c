@@ -1,10 +1,10 @@
 /* os_hostile_stress.c - children that attack the hub, while others of its processes count.
  *
- * A hostile child is a process of kind PG_OS whose target takes hold of its end of the bridge and does one of the things
- * in `attacks` to it, until the hub has killed it, or its time is over.  Main keeps a few of them alive, one after the
- * other, is linked with each, and has a green process that waits for each: the exit has to come once, and the wait to
- * end, whatever the child has said.  Meanwhile it exchanges numbered messages with a green process and with a child that
- * is not hostile; every number comes back once and in order, and no other message does.
+ * A hostile child is a process of kind PG_OS whose target takes hold of its end of the bridge and does one of the
+ * things in `attacks` to it, until the hub has killed it, or its time is over.  Main keeps a few of them alive, one
+ * after the other, is linked with each, and has a green process that waits for each: the exit has to come once, and the
+ * wait to end, whatever the child has said.  Meanwhile it exchanges numbered messages with a green process and with a
+ * child that is not hostile; every number comes back once and in order, and no other message does.
  *
  * Afterwards the runtime stops in time, and no descriptor, process, or much memory is left.  PG_TEST_MS for how long,
  * PG_TEST_SEED; PG_TEST_ATTACK selects one by its name. */

@@ -1,8 +1,9 @@
 /* os_kill_stress.c - kill -9 at random of operating-system processes that send, spawn, link and wait: what survives has
  * counted right, nobody hangs, and nothing is left.
  *
- * Main keeps a few slots filled, each with a child of some role, and kills one after the other: mostly one that is known
- * to have begun, sometimes whatever the zygote has at that moment, which may be one that begins, or a child's child.
+ * Main keeps a few slots filled, each with a child of some role, and kills one after the other: mostly one that is
+ * known to have begun, sometimes whatever the zygote has at that moment, which may be one that begins, or a child's
+ * child.
  *   - One that sends small messages says in shared memory how many; all of them have to arrive, in order.
  *   - One that sends small and large ones, up to more than a ring holds: what arrives has no gap, and each is whole.
  *   - One that spawns, green and as PG_OS, linked and not, and waits for their ends.

@@ -320,7 +320,7 @@ static void test_stopped(void)
     CHECK(proc_gone(os) && proc_gone(zygote));
 }
 
-/* ------------------------------------------------------------------------------------------- a parent that is killed */
+/* ------------------------------------------------------------------------------------------ a parent that is killed */
 
 static int ends_of[2];
 

@@ -51,8 +51,8 @@ enum {
     PGI_F_UNLINK,      /* to, from */
     PGI_F_SPAWN,       /* the first frame to a child; body: pgi_spawn_body */
     PGI_F_ASK,         /* to, from: the address of the question: the node that asks, and a number of its own in the
-                          other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub, but the rest of it that of the process
-                          of `from` that is to be linked, if any; body: pgi_spawn_body */
+                          other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub, but the rest of it that of
+                          the process of `from` that is to be linked, if any; body: pgi_spawn_body */
     PGI_F_ANSWER,    /* to: the address of the question; from: a pid, or the status of pgi_refused(); word, to a child:
                           the node that answers, as the hub knows it, 0: the hub, for whatever node; body: (exit, pid),
                           or nothing */

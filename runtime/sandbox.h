@@ -13,7 +13,8 @@
  * At the last level a forbidden system call is SIGSYS, and so the end, with its name in the exit's text (crash.h). Not
  * so where libraries ask in passing and have an answer to a no: whatever opens or looks for a file by name gets EACCES,
  * clone3 gets ENOSYS (glibc then uses clone).  Calls of another ABI of the processor (i386, x32), and calls while
- * SIGSYS is blocked, as in system(), end the process without their name.  The system's Landlock is put under it where the kernel has that. */
+ * SIGSYS is blocked, as in system(), end the process without their name.  The system's Landlock is put under it where
+ * the kernel has that. */
 #ifndef PGI_SANDBOX_H
 #define PGI_SANDBOX_H
 

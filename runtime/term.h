@@ -12,7 +12,8 @@
  * The order of terms, pgi_term_compare(), is total.  First comes the type, in the order of pg_type; then numbers by
  * value, -0.0 equal to 0.0, every NaN equal to every other and above all numbers; pids, refs and pointers by their
  * bits; buffers by their names, which mean the same everywhere (buffer.h); strings and bytes byte by byte, and a prefix
- * before what it begins; sequences by their number of elements, then element by element.  Equality is this order's; only the literals of patterns see NaNs otherwise (pattern.h).
+ * before what it begins; sequences by their number of elements, then element by element.  Equality is this order's;
+ * only the literals of patterns see NaNs otherwise (pattern.h).
  *
  * All functions here are pure readers: from any thread that may read the message. */
 #ifndef PGI_TERM_H

@@ -1,16 +1,16 @@
-/* os_process_bench.cc - messages between processes of kind PG_OS, and what it takes to have one.  What lies beneath is in
- * os_bench.cc.
+/* os_process_bench.cc - messages between processes of kind PG_OS, and what it takes to have one.  What lies beneath is
+ * in os_bench.cc.
  *
- *   os_flood/up          a process of kind PG_OS sends to one of the program, which counts and adds up what it gets; both
- *                        are busy.  A message is three values, 64 bytes as it lies in memory and on the ring, where a
- *                        frame's head is before it.  The sender yields every 100 messages
+ *   os_flood/up          a process of kind PG_OS sends to one of the program, which counts and adds up what it gets;
+ *                        both are busy.  A message is three values, 64 bytes as it lies in memory and on the ring,
+ *                        where a frame's head is before it.  The sender yields every 100 messages
  *   os_flood/down        the other way round
  *   os_pingpong/hub      one way of a ping-pong between the program and a process of kind PG_OS
  *   os_pingpong/children the same between two of these, all of whose messages the program passes on
- *   os_pingpong/asleep   as os_pingpong/hub, where each side sleeps for half a millisecond before it answers, so that the
- *                        message meets one that is asleep: as floor_eventfd/asleep
- *   os_spawn/small, /big from before the spawn until the first message is handled, the median of 100 one after the other;
- *                        big: by a program that has touched 1 GB since its start.  In a program of its own
+ *   os_pingpong/asleep   as os_pingpong/hub, where each side sleeps for half a millisecond before it answers, so that
+ *                        the message meets one that is asleep: as floor_eventfd/asleep
+ *   os_spawn/small, /big from before the spawn until the first message is handled, the median of 100 one after the
+ *                        other; big: by a program that has touched 1 GB since its start.  In a program of its own
  *
  * One operation is one message, or one spawn. */
 #include <algorithm>
@@ -71,7 +71,7 @@ struct Pair {
     }
 };
 
-/* ------------------------------------------------------------------------------------------------------------ floods */
+/* ----------------------------------------------------------------------------------------------------------- floods */
 
 constexpr int64_t flood = 1000000;
 
@@ -230,7 +230,7 @@ void os_pingpong_asleep(benchmark::State &state)
 }
 BENCH_SLEEPY(os_pingpong_asleep, "os_pingpong/asleep");
 
-/* ------------------------------------------------------------------------------------------------------------ spawns */
+/* ----------------------------------------------------------------------------------------------------------- spawns */
 
 constexpr int spawns = 100;
 constexpr size_t much = static_cast<size_t>(1) << 30;
@@ -245,7 +245,8 @@ void newborn(pg_process *self)
     pg_receive(self, tell_time, PG_PID);
 }
 
-/* Nanoseconds from before its spawn until it handles its first message; it has ended then.  -1: something went wrong. */
+/* Nanoseconds from before its spawn until it handles its first message; it has ended then.  -1: something went
+ * wrong. */
 int64_t spawn_one(bench::Runtime &runtime)
 {
     int64_t before = bench::nanoseconds();

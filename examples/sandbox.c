@@ -1,9 +1,9 @@
 /* sandbox.c - a decoder for input that nobody vouches for, in a process that may compute and nothing else.
  *
- * The decoder below has the faults that decoders have: one check that a hostile image gets around, and two features that
- * a hostile image puts to its own use.  Nothing is done about that here.  It runs in an operating-system process of its
- * own, with limits, in a sandbox: so what an image can do is to end it.  The caller is told, by the exit of a linked
- * process, and starts another.
+ * The decoder below has the faults that decoders have: one check that a hostile image gets around, and two features
+ * that a hostile image puts to its own use.  Nothing is done about that here.  It runs in an operating-system process
+ * of its own, with limits, in a sandbox: so what an image can do is to end it.  The caller is told, by the exit of a
+ * linked process, and starts another.
  *
  * An image is "IMG", width and height (two bytes each, the lower one first), and then what its pixels are, in order:
  *     'R' n value         n of one value

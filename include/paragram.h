@@ -62,18 +62,19 @@
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
  *   waited for, terminated, by its pid, from wherever that is known; it may spawn processes of all kinds.  When it
  *   crashes, or exits, that is the end of it and of the processes of other kinds in it, and of nothing else: those
- *   linked get an exit of kind PG_EXIT_CRASHED that says how it died, and where.  What it had sent before still arrives.
- *   It begins with the program's memory as it was at pg_start() or pg_zygote_early(), not as it is now; its arguments
- *   and messages are copied.  So local pointers cannot be sent to it, and targets, handlers and tables have to be from
- *   the program or libraries that were loaded by then.  It has the program's stdout and stderr as they were then, an
- *   empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then stdout and
- *   stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however that happens,
- *   all of them are killed; pg_stop() kills those that have not ended in time.
+ *   linked get an exit of kind PG_EXIT_CRASHED that says how it died, and where.  What it had sent before still
+ *   arrives. It begins with the program's memory as it was at pg_start() or pg_zygote_early(), not as it is now; its
+ *   arguments and messages are copied.  So local pointers cannot be sent to it, and targets, handlers and tables have
+ *   to be from the program or libraries that were loaded by then.  It has the program's stdout and stderr as they were
+ *   then, an empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then
+ *   stdout and stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however
+ *   that happens, all of them are killed; pg_stop() kills those that have not ended in time.
  *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  So may
- *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer than
- *   their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them, they are
- *   dropped.  What is within one may only send to the attached and green processes of other runtimes of the program.
- *   pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox forbids. */
+ *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer
+ *   than their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them,
+ *   they are dropped.  What is within one may only send to the attached and green processes of other runtimes of the
+ *   program. pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox
+ *   forbids. */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H
 
@@ -149,8 +150,8 @@ typedef struct pg_options {
     pg_kind kind;
     /* Bytes of stack for green processes, rounded up to a power of two of at least four pages; 0: 64 KiB. */
     size_t stack_size;
-    /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address space is reserved for all of them: where it is
-     * limited (ulimit -v), ask for fewer.  0: 4,194,304. */
+    /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address
+     * space is reserved for all of them: where it is limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
     /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few
      * milliseconds, 10 where it computes, another thread takes over their queue. */
@@ -360,8 +361,8 @@ PG_API size_t pg_format_value(char *buffer, size_t size, pg_value value);
  * (PG_ETOOMANY), and an exit none (PG_EINVAL); and what one of them has sent that is held outside of it, all together,
  * is at most 256 buffers and 16 GB at a time: a message that would make it more is dropped. */
 
-/* A buffer of `size` bytes, all zero.  NULL: no memory or descriptor, or a size of 0.  It is not inherited over a fork()
- * before it is sealed. */
+/* A buffer of `size` bytes, all zero.  NULL: no memory or descriptor, or a size of 0.  It is not inherited over a
+ * fork() before it is sealed. */
 PG_API pg_buffer *pg_buffer_new(size_t size);
 
 /* Its first byte.  Once it is sealed, writing there is a fault (SIGSEGV).  NULL: it cannot be mapped. */
@@ -377,8 +378,8 @@ PG_API int pg_buffer_seal(pg_buffer *buffer);
 PG_API const void *pg_get_buffer(pg_process *self, const pg_message *msg, size_t index, size_t *size);
 PG_API const void *pg_term_buffer(pg_process *self, const pg_term *term, size_t *size);
 
-/* The buffer itself, for longer than its message lives: a reference, to be given back with pg_buffer_release().  Checked
- * as pg_get() is. */
+/* The buffer itself, for longer than its message lives: a reference, to be given back with pg_buffer_release().
+ * Checked as pg_get() is. */
 PG_API pg_buffer *pg_buffer_keep(pg_process *self, const pg_term *term);
 
 /* Gives back what pg_buffer_new() or pg_buffer_keep() gave; what has been sent stays with those who have it.  May be

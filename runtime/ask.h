@@ -9,12 +9,14 @@
 void pgi_ask_begin(uint32_t generation);
 
 /* Asks the node of `to`, and waits for the answer until the timeout.  `what` is PGI_ASK_WHY, PGI_ASK_WAIT or
- * PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed.  Returns the status of the answer; *exit
- * and *pid are filled in with what it brings.  PG_ETIMEDOUT: none came in time; PG_ENOPROC: nothing leads there. */
+ * PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed.  Returns the status of the answer;
+ * *exit and *pid are filled in with what it brings.  PG_ETIMEDOUT: none came in time; PG_ENOPROC: nothing leads
+ * there. */
 int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *args, int64_t timeout, pg_exit_info *exit,
             pg_pid *pid);
 
-/* The answer to a question has come from `node`; where that is 0, from one that may answer for all.  `exit` may be NULL.
+/* The answer to a question has come from `node`; where that is 0, from one that may answer for all.  `exit` may be
+ * NULL.
  *  Answers that nobody waits for, or that somebody else was asked for, are ignored. */
 void pgi_ask_answer(pg_pid address, uint32_t node, int status, pg_pid pid, const pg_exit_info *exit);
 

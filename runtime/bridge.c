@@ -7,15 +7,16 @@
  * Invariants:
  *   1. Frames are written in the order of their letters, and all frames of one letter one after the other.
  *   2. Whoever takes the idle bit of `letters` is the writer, until it is done or has left that to the task: by `left`.
- *      Only the writer touches the writer's half of the rings, `written`, and the letters.  A bridge that is OPEN, held,
- *      and has no writer has no letters.
+ *      Only the writer touches the writer's half of the rings, `written`, and the letters.  A bridge that is OPEN,
+ *      held, and has no writer has no letters.
  *   3. Before the task rests, the ring that it reads has its announcement of sleep, and so has the ring that it writes
  *      if the task is the writer; so the next frame, or room, or what is left to it makes it ready again.
  *   4. An OPEN or BROKEN bridge becomes DEAD once, by pgi_bridge_bury(), and FREE by its task, after the last frame.
  *
  * Rejected: to have the task write all letters (what a process had sent in the moment before its death would be lost
  * with it; and each message to a sleeper would wake two threads).  A lock for the writer (a sender that loses its
- * processor would hold up the others: as it is, they leave their letters to it).  A ring for each pair of children: 200 of them would need 40,000. */
+ * processor would hold up the others: as it is, they leave their letters to it).  A ring for each pair of children: 200
+ * of them would need 40,000. */
 #define _GNU_SOURCE /* sched_getcpu */
 #include "bridge.h"
 
@@ -510,8 +511,8 @@ static const char *lost_why(pgi_bridge *b)
 typedef enum turn {
     REST,  /* it is at rest */
     AGAIN, /* there is more to do */
-    LATER /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake anybody
-              for it */
+    LATER /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake
+             anybody for it */
 } turn;
 
 static turn work(pgi_bridge *b, pgs_worker *w)
@@ -573,7 +574,7 @@ static void bell_rings(pgs_source *source, uint32_t events)
     pgi_bridge_wake(b);
 }
 
-/* ----------------------------------------------------------------------------------------------- opening and closing */
+/* ---------------------------------------------------------------------------------------------- opening and closing */
 
 static void init_process(pg_process *p, pg_runtime *rt)
 {

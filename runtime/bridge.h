@@ -1,19 +1,19 @@
 /* bridge.h - the connection of two operating-system processes: letters out, frames in.
  *
  * Processes of kind PG_OS are children of one program, the hub, and each is connected with the hub alone, by a bridge
- * on either side: two rings in shared memory (sched/ring.h), and for each way a doorbell that is rung when the other side
- * sleeps.  The hub's bell is an eventfd, to which it only listens; a child's is a pipe, since whoever rings must not be
- * made to wait: of an eventfd the child could take O_NONBLOCK away and fill it, while the end of a pipe that the hub
- * writes to is the hub's alone.  What goes from one child to another is passed on by the hub.  The hub's bridge of a child
- * stands under the child's node number, a child's uplink under all numbers but its own (node.h).
+ * on either side: two rings in shared memory (sched/ring.h), and for each way a doorbell that is rung when the other
+ * side sleeps.  The hub's bell is an eventfd, to which it only listens; a child's is a pipe, since whoever rings must
+ * not be made to wait: of an eventfd the child could take O_NONBLOCK away and fill it, while the end of a pipe that the
+ * hub writes to is the hub's alone.  What goes from one child to another is passed on by the hub.  The hub's bridge of
+ * a child stands under the child's node number, a child's uplink under all numbers but its own (node.h).
  *
  * Whoever has something for the other side posts a letter, a frame that waits to be written.  If nobody writes at that
  * moment, and there is room, he writes it himself: it is in shared memory before he goes on, and survives him.  If
  * somebody does, that one writes it too.  Nobody who sends ever waits for the other side.
  *
  * A bridge is a task like any process, but that nothing is in its mailbox.  The task reads frames and delivers what is
- * in them, and writes letters for which there was no room.  It rests when there is nothing to do, and the doorbell makes
- * it ready.
+ * in them, and writes letters for which there was no room.  It rests when there is nothing to do, and the doorbell
+ * makes it ready.
  *
  * Links between processes of two nodes are links of either process with the bridge (link.h), which carry the pid of
  * the far one.
@@ -109,8 +109,8 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body);
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame);
 
-/* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  The first to tell counts: one
- * that is not OPEN or BROKEN is left alone.  Any thread. */
+/* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  The first to tell counts:
+ * one that is not OPEN or BROKEN is left alone.  Any thread. */
 void pgi_bridge_bury(pgi_bridge *bridge, const pgi_death *death);
 
 /* The child has broken the protocol: it is killed.  The bridge's task only. */

@@ -1,11 +1,11 @@
 /* child.c - see child.h.
  *
- * A child starts a runtime of its own, under the node number that the hub has given it, and opens its uplink.  The first
- * letter that comes says what its first process is; so that is in the mailbox before anything that was sent to it.  The
- * child lives as long as any of its processes does; then it says goodbye, answers what was on its way to it until the
- * hub says the same, and leaves by _exit(): what the program has registered to be done at its exit is not for a child to
- * do.  Were it to leave at once, those who had just linked to one of its processes, or asked for its end, would never
- * hear of it.
+ * A child starts a runtime of its own, under the node number that the hub has given it, and opens its uplink.  The
+ * first letter that comes says what its first process is; so that is in the mailbox before anything that was sent to
+ * it. The child lives as long as any of its processes does; then it says goodbye, answers what was on its way to it
+ * until the hub says the same, and leaves by _exit(): what the program has registered to be done at its exit is not for
+ * a child to do.  Were it to leave at once, those who had just linked to one of its processes, or asked for its end,
+ * would never hear of it.
  *
  * Its main thread waits meanwhile.  The first process is green, on the one worker, which also reads the ring: whatever
  * comes from outside wakes one thread. */

@@ -617,7 +617,7 @@ bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, ui
     return well;
 }
 
-/* ----------------------------------------------------------------------------------------------------- the end of a node */
+/* ------------------------------------------------------------------------------------------------ the end of a node */
 
 size_t pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *why)
 {

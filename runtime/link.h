@@ -59,8 +59,8 @@ struct pgi_watcher {
     bool listed;
 };
 
-/* wait.c: how a process of `rt` has ended, in *info: PG_OK; PG_ENOPROC: there never was one.  PG_ETIMEDOUT: it lives, and
- * the watcher, unless it is NULL, is in its list. */
+/* wait.c: how a process of `rt` has ended, in *info: PG_OK; PG_ENOPROC: there never was one.  PG_ETIMEDOUT: it lives,
+ * and the watcher, unless it is NULL, is in its list. */
 int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *info);
 
 void pgi_watcher_insert(pg_process *p, pgi_watcher *watcher);

@@ -91,7 +91,8 @@ int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out);
 int pgi_message_build_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
                            uint8_t message_kind, pg_message **out);
 
-/* The same with the name of the process that has ended as a fourth part, for those who cannot look it up; NULL: none. */
+/* The same with the name of the process that has ended as a fourth part, for those who cannot look it up; NULL:
+ * none. */
 int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
                                  const char *name, uint8_t message_kind, pg_message **out);
 

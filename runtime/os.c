@@ -1,8 +1,9 @@
 /* os.c - see os.h.
  *
- * A child begins in three steps, none of which waits for it: its number is reserved and its bridge opened; a letter says
- * what its first process is; the zygote is asked.  So its pid is known at once, and what is sent to it waits in the
- * ring.  What becomes of it is told by the zygote: that it could not be forked, too, which then is how it has ended.
+ * A child begins in three steps, none of which waits for it: its number is reserved and its bridge opened; a letter
+ * says what its first process is; the zygote is asked.  So its pid is known at once, and what is sent to it waits in
+ * the ring.  What becomes of it is told by the zygote: that it could not be forked, too, which then is how it has
+ * ended.
  *
  * Its death is not its end: what it had sent before lies in the ring and is read first, by the bridge. */
 #define _GNU_SOURCE
@@ -33,7 +34,7 @@ void pgi_os_start(pg_runtime *rt)
     os->zygote = !rt->options.no_os && pgi_zygote_acquire(false) == PG_OK;
 }
 
-/* ------------------------------------------------------------------------------------------------------------ deaths */
+/* ----------------------------------------------------------------------------------------------------------- deaths */
 
 /* The bridges that there are, and ever were: those of the list, which only grows at its head. */
 static pgi_bridge *first_bridge(pgi_os *os)
@@ -213,7 +214,7 @@ void pgi_os_stop(pg_runtime *rt)
     pthread_mutex_destroy(&os->lock);
 }
 
-/* ------------------------------------------------------------------------------------------------------------ births */
+/* ----------------------------------------------------------------------------------------------------------- births */
 
 /* The connection with the zygote, made when it is first needed.  Under the lock. */
 static int connect_once(pg_runtime *rt)

@@ -26,9 +26,9 @@ typedef struct pgi_parcel {
 int pgi_parcel_send(int channel, const pg_message *message, unsigned *count);
 
 /* Receives a parcel of `count` buffers from a child of that node, or with 0 from the hub.  PG_OK: it is to be given
- * back by pgi_parcel_free(), at the latest when the message has references of its own.  PG_EINVAL: there is none, or it is
- * not what it should be.  PG_EFULL: the child has too many buffers here; PG_ENOMEM: descriptors or memory are short; in
- * both cases it is gone.  Does not block.  One thread at a time. */
+ * back by pgi_parcel_free(), at the latest when the message has references of its own.  PG_EINVAL: there is none, or it
+ * is not what it should be.  PG_EFULL: the child has too many buffers here; PG_ENOMEM: descriptors or memory are short;
+ * in both cases it is gone.  Does not block.  One thread at a time. */
 int pgi_parcel_receive(pgi_parcel *parcel, int channel, unsigned count, uint32_t node);
 void pgi_parcel_free(pgi_parcel *parcel);
 

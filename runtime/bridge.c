@@ -511,7 +511,7 @@ static const char *lost_why(pgi_bridge *b)
 typedef enum turn {
     REST,  /* it is at rest */
     AGAIN, /* there is more to do */
-    LATER /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake
+    LATER  /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake
              anybody for it */
 } turn;
 

@@ -312,13 +312,14 @@ static void arrived_cancel(pg_runtime *rt, pg_pid to, pg_pid from)
     if (found) drop_watcher(found);
 }
 
-/* Nobody is left who waits on that node. */
+/* Nobody is left who waits on that node.  Inside a look: who lives here keeps the slot; nobody else is waited for. */
 static void forget_askers(pgi_bridge *bridge, uint32_t node)
 {
     pgi_slots *slots = &bridge->process.rt->slots;
     uint32_t used = load_relaxed(&slots->used);
     for (uint32_t i = 0; i < used && load_relaxed(&bridge->watching) > 0; i++) {
         pg_process *p = &slots->base[i];
+        if (load_acquire(&p->id) == 0) continue; /* partner: publish in spawn.c */
         pgi_lock(p);
         for (pgi_watcher *w = p->watchers, *next; w; w = next) {
             next = w->next;
@@ -637,8 +638,8 @@ size_t pgi_far_node_down(pgi_bridge *bridge, uint32_t node, const pg_exit_info *
         const pgi_end end = {.kind = exit.kind, .text = exit.text[0] ? exit.text : NULL, .error = pg_v_nil()};
         told += pgi_links_tell(&bridge->process, (pg_pid){0}, link, &end);
     }
+    forget_askers(bridge, node);
     pgi_look_end(&visit);
     pgi_leave(&visit);
-    forget_askers(bridge, node);
     return told + pgi_ask_give_up(node, why);
 }

@@ -29,7 +29,7 @@
 enum {
     PGS_LIFO_CAP = 32,       /* turns that the LIFO slot may take in a row while others wait */
     PGS_QUEUES_EVERY = 61,   /* turns between looks at the FIFO, the injector and the clock */
-    PGS_OLDEST_EVERY = 256,  /* turns between takes from the old end of the deque */
+    PGS_OLDEST_EVERY = 976,  /* turns between takes from the old end of the deque */
     PGS_INJECTED_BATCH = 16, /* tasks taken from the injector at once */
     PGS_SPARE_FIBERS = 32,   /* kept by a worker in front of the stack pool */
     PGS_SEARCH_ROUNDS = 200, /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */

@@ -67,7 +67,6 @@ void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS])
 {
     pgi_child_config config;
     memcpy(&config, birth->isolation, sizeof config);
-    while (pgi_node_forget_one() != NULL) continue;
     uplink.node = 0;
     child.hub = config.hub;
     child.uplink = &uplink;

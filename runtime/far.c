@@ -209,30 +209,24 @@ static void arrived_link(pgi_bridge *bridge, pg_pid to, pg_pid from)
     if (status == PG_EENDED) pgi_far_refuse(rt, PGI_F_LINK, 0, to, from);
 }
 
-static void arrived_unlink(pgi_bridge *bridge, pg_pid to, pg_pid from)
+/* Takes the link of one of here with one elsewhere out, if both are there. */
+static bool unlink_here(pgi_bridge *bridge, pg_pid here, pg_pid far)
 {
     pg_runtime *rt = bridge->process.rt;
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     pgi_look_begin(&visit);
-    pg_process *p = pgi_slot_find(&rt->slots, to);
-    if (p) remove_link(p, bridge, from);
+    pg_process *p = pgi_slot_find(&rt->slots, here);
+    bool linked = p && remove_link(p, bridge, far);
     pgi_look_end(&visit);
     pgi_leave(&visit);
+    return linked;
 }
 
 /* One that is linked with one of here has ended. */
 static void arrived_down(pgi_bridge *bridge, pg_pid to, pg_pid from, pg_message *msg)
 {
-    pg_runtime *rt = bridge->process.rt;
-    pgi_visit visit;
-    pgi_visit_runtime(&visit, rt);
-    pgi_look_begin(&visit);
-    pg_process *p = pgi_slot_find(&rt->slots, to);
-    bool linked = p && remove_link(p, bridge, from);
-    pgi_look_end(&visit);
-    pgi_leave(&visit);
-    if (linked) {
+    if (unlink_here(bridge, to, from)) {
         pgi_send(to, msg);
     } else {
         pgi_message_free(pgi_cache_here(NULL), msg);
@@ -495,7 +489,7 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
         if (!may_link(bridge)) return false;
         arrived_link(bridge, to, from);
         return true;
-    case PGI_F_UNLINK: arrived_unlink(bridge, to, from); return true;
+    case PGI_F_UNLINK: unlink_here(bridge, to, from); return true;
     case PGI_F_ASK:
         if (!bridge->is_uplink && load_relaxed(&bridge->watching) >= STANDING_MAX) return false;
         arrived_question(bridge, frame->flags, to, from);

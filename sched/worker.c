@@ -162,6 +162,20 @@ static pgs_task *take_injected(pgs_worker *w)
     return batch[0];
 }
 
+/* The queue whose oldest has its turn.  After so many turns, mostly those that came from outside and those that used up
+ * their slice; the old end of the deque is a cold one, and costs a tree of processes its order.  After a time they all
+ * take turns: PGS_OLDEST_EVERY slow tasks are a long time. */
+static enum pgs_old_end next_old_end(pgs_worker *w)
+{
+    if (w->aged) {
+        w->aged = false;
+        return w->slices / 2 % PGS_OLD_ENDS;
+    }
+    uint32_t look = w->looks++;
+    if (look % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) return PGS_OLD_DEQUE;
+    return look % 2 == 0 ? PGS_OLD_INJECTOR : PGS_OLD_FIFO;
+}
+
 /* What would starve if only the newest were taken; timers; and sources. */
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
@@ -169,10 +183,10 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
     pgs_wheel_expire(&w->wheel, now);
     pgs_poller *poller = &w->face.sched->poller;
     if (pgs_poller_is_due(poller, now)) pgs_poller_look(poller, w->number + 1);
-    uint32_t round = w->looks++;
+    enum pgs_old_end first = next_old_end(w);
     pgs_task *task = NULL;
-    if (round % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) task = pgs_deque_take_oldest(&w->deque);
-    if (!task && round % 2 == 0) task = take_injected(w);
+    if (first == PGS_OLD_DEQUE) task = pgs_deque_take_oldest(&w->deque);
+    if (!task && first == PGS_OLD_INJECTOR) task = take_injected(w);
     if (!task) task = task_of(pgs_injector_pop(&w->fifo));
     return task ? task : take_injected(w);
 }
@@ -183,7 +197,9 @@ static PGS_COLD void end_slice(pgs_worker *w)
 {
     store_relaxed(&w->slice_over, false);
     pgs_wheel_expire(&w->wheel, pgs_now());
-    if (++w->slices % 2) w->turns_left = 0;
+    if (++w->slices % 2 == 0) return;
+    w->aged = true;
+    w->turns_left = 0;
 }
 
 /* The next task of this worker's own, if it has one. */

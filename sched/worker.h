@@ -29,7 +29,7 @@
 enum {
     PGS_LIFO_CAP = 32,       /* turns that the LIFO slot may take in a row while others wait */
     PGS_QUEUES_EVERY = 61,   /* turns between looks at the FIFO, the injector and the clock */
-    PGS_OLDEST_EVERY = 976,  /* turns between takes from the old end of the deque */
+    PGS_OLDEST_EVERY = 3904, /* turns between takes from the old end of the deque, unless time brings one */
     PGS_INJECTED_BATCH = 16, /* tasks taken from the injector at once */
     PGS_SPARE_FIBERS = 32,   /* kept by a worker in front of the stack pool */
     PGS_SEARCH_ROUNDS = 200, /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
@@ -37,6 +37,9 @@ enum {
     PGS_DEQUE_INITIAL = 256,
     PGS_IDLE_WORDS = PGS_WORKERS_MAX / 64
 };
+
+/* Where tasks may lie for long while newer ones are taken. */
+enum pgs_old_end { PGS_OLD_INJECTOR, PGS_OLD_FIFO, PGS_OLD_DEQUE, PGS_OLD_ENDS };
 
 /* What the next fiber of a worker has to do for the one that was just left: only then is that one's context saved. */
 typedef struct pgs_after {
@@ -58,9 +61,10 @@ struct pgs_worker {
     pgs_task *handoff;            /* for the runner that is switched to */
     pgs_after after;
     uint32_t turns_left; /* until the next look at the old ends of the queues */
-    uint32_t looks;      /* at the old ends, so far */
+    uint32_t looks;      /* at the old ends, for the number of turns, so far */
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
     uint32_t slices;     /* that the monitor has ended */
+    bool aged;           /* the next look is for the time that has passed */
     bool searching;
     bool gives_way; /* it parks after one round of the next search */
     uint64_t random;

@@ -81,7 +81,8 @@ static void test_lifo_turns(void)
 }
 
 static _Atomic(int) order;
-static int place[3000];
+enum { MANY = 3 * PGS_OLDEST_EVERY };
+static int place[MANY];
 
 static void note_place(job *self)
 {
@@ -89,26 +90,54 @@ static void note_place(job *self)
     finished();
 }
 
-static void push_all(job *self)
+static void push_some(job *self)
 {
-    for (int i = 0; i < 3000; i++) ready(&self->peer[i]);
+    for (int i = 0; i < self->value; i++) {
+        ready(&self->peer[i]);
+        pgs_worker_progress(pgs_worker_self()); /* it is not stuck: nobody is to help */
+    }
     finished();
 }
 
-/* One worker, newest first: yet the oldest of 3,000 does not come last. */
+/* One worker, newest first: yet the oldest of many does not come last. */
 static void test_oldest_first(void)
 {
     if (workers > 1) return;
     start();
     store_relaxed(&order, 0);
-    job *jobs = make(3000, note_place);
+    job *jobs = make(MANY, note_place);
     job pusher;
-    init(&pusher, push_all);
+    init(&pusher, push_some);
     pusher.peer = jobs;
+    pusher.value = MANY;
     ready(&pusher);
-    until(&done, 3001);
-    CHECK(place[2999] < 10);
-    CHECK(place[0] < 1000);
+    until(&done, MANY + 1);
+    CHECK(place[MANY - 1] < 10);
+    CHECK(place[0] < 2 * PGS_OLDEST_EVERY); /* the looks for the time delay the others a little */
+    stop();
+    free(jobs);
+}
+
+static void note_place_slowly(job *self)
+{
+    spin_for(MS(1));
+    note_place(self);
+}
+
+/* Nor when its neighbours are so slow that it is not the number of turns that counts. */
+static void test_oldest_of_the_slow(void)
+{
+    if (workers > 1) return;
+    start();
+    store_relaxed(&order, 0);
+    int n = 200;
+    job *jobs = make(n, note_place_slowly), pusher;
+    init(&pusher, push_some);
+    pusher.peer = jobs;
+    pusher.value = n;
+    ready(&pusher);
+    until(&done, n + 1);
+    CHECK(place[0] < n / 2);
     stop();
     free(jobs);
 }
@@ -172,8 +201,9 @@ static void test_stuck(void)
         fewer = pgs_sched_workers(sched) <= workers;
     }
     CHECK(fewer);
-    /* And stuck again: the retired are taken back. */
+    /* And stuck again: the retired are taken back, until they are too many once more. */
     int retired = load_relaxed(&sched->retired), before = load_relaxed(&done);
+    bool taken_back = false;
     store_relaxed(&go_on, false);
     store_relaxed(&sitting, 0);
     for (unsigned i = 0; i < workers; i++) {
@@ -181,9 +211,15 @@ static void test_stuck(void)
         ready(&sitters[i]);
     }
     until(&sitting, (int)workers);
-    for (int i = 0; i < 100; i++) ready(&more[i]);
-    until(&done, before + 100);
-    CHECK(load_relaxed(&sched->retired) < retired);
+    for (int i = 0; i < 100; i++) {
+        more[i].run = wait_once;
+        ready(&more[i]);
+    }
+    for (bool over = false; !over; usleep(50)) {
+        over = load_relaxed(&done) == before + 100;
+        taken_back |= load_relaxed(&sched->retired) < retired;
+    }
+    CHECK(taken_back);
     store_release(&go_on, true); /* partner: sit */
     until(&done, before + 100 + (int)workers);
     stop();
@@ -248,7 +284,8 @@ static void test_progress(void)
 int main(void)
 {
     static void (*const tests[])(void) = {
-        test_lifo_cap, test_lifo_turns, test_surplus, test_oldest_first, test_stuck, test_progress,
+        test_lifo_cap,           test_lifo_turns, test_surplus,  test_oldest_first,
+        test_oldest_of_the_slow, test_stuck,      test_progress,
     };
     return RUN_TESTS(tests);
 }

@@ -71,6 +71,17 @@ static unsigned take_descriptors(struct msghdr *packet, int *fds)
     return n;
 }
 
+/* Receives a packet; -1 and errno.  That the other end was closed before it had read all of its own is said once,
+ * before what it had sent comes. */
+static ssize_t next_packet(int channel, struct msghdr *packet)
+{
+    ssize_t got;
+    while ((got = recvmsg(channel, packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0) {
+        if (errno != EINTR && errno != ECONNRESET) break;
+    }
+    return got;
+}
+
 /* One packet of `count` items.  *n descriptors are the caller's, whatever is returned. */
 static int take_packet(int channel, item *items, unsigned count, int *fds, unsigned *n)
 {
@@ -78,9 +89,8 @@ static int take_packet(int channel, item *items, unsigned count, int *fds, unsig
     struct iovec part = {items, count * sizeof *items};
     struct msghdr packet = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room.bytes};
-    ssize_t got;
     *n = 0;
-    while ((got = recvmsg(channel, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) continue;
+    ssize_t got = next_packet(channel, &packet);
     if (got < 0) return errno == ENOMEM || errno == ENOBUFS ? PG_ENOMEM : PG_EINVAL;
     *n = take_descriptors(&packet, fds);
     if ((size_t)got != count * sizeof *items || (packet.msg_flags & MSG_TRUNC)) return PG_EINVAL;

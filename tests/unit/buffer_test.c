@@ -1,4 +1,5 @@
-/* buffer_test.c - shared buffers within one process: references, sealing, names, and what is believed of a stranger. */
+/* buffer_test.c - shared buffers within one process: references, sealing, names, what is believed of a stranger, and
+ * what comes of the dead. */
 #define _GNU_SOURCE
 #include "runtime/buffer.h"
 
@@ -7,12 +8,14 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "paragram.h"
 #include "proc.h"
+#include "runtime/parcel.h"
 
 static pg_message *build(size_t count, const pg_value *values)
 {
@@ -263,6 +266,38 @@ static void test_charges(void)
     pg_buffer_release(held[0]);
 }
 
+/* --------------------------------------------------------------------------------------------------------- parcels */
+
+/* What a child had sent when it was killed arrives, also when it has not read what was sent to it. */
+static void test_parcels_of_the_dead(void)
+{
+    int ends[2], fds = proc_count_fds(getpid());
+    unsigned count;
+    pgi_parcel parcel;
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+    pg_buffer *b = pg_buffer_new(10);
+    const pg_value v = PG_V(b);
+    pg_message *message = build(1, &v);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(pgi_parcel_send(ends[0], message, &count), PG_OK);
+        CHECK_EQ(pgi_parcel_send(ends[1], message, &count), PG_OK);
+        CHECK_EQ(count, 1);
+    }
+    close(ends[0]);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(pgi_parcel_receive(&parcel, ends[1], 1, 0), PG_OK);
+        CHECK(parcel.count == 1 && parcel.buffers[0] == b);
+        pgi_parcel_free(&parcel);
+    }
+    CHECK_EQ(pgi_parcel_receive(&parcel, ends[1], 1, 0), PG_EINVAL);
+    CHECK_EQ(pgi_parcel_send(ends[1], message, &count), PG_OK);
+    close(ends[1]);
+    CHECK_EQ(references(b), 2);
+    pgi_message_free(NULL, message);
+    pg_buffer_release(b);
+    CHECK_EQ(proc_count_fds(getpid()), fds);
+}
+
 /* --------------------------------------------------------------------------------------------------------- threads */
 
 static void *use(void *argument)
@@ -302,6 +337,7 @@ int main(void)
     test_values();
     test_strangers();
     test_charges();
+    test_parcels_of_the_dead();
     test_threads();
     return 0;
 }

@@ -339,8 +339,8 @@ int pgi_isolation_apply_limits(const pgi_isolation *isolation)
 
 int pgi_isolation_check(const pgi_isolation *isolation)
 {
-    if (isolation->level > PGI_SANDBOX_COMPUTE || isolation->spare != 0) return PG_EINVAL;
-    if (isolation->level == PGI_SANDBOX_COMPUTE && !can_filter()) return PG_EUNSUPPORTED;
+    if (isolation->level > PG_SANDBOX_COMPUTE || isolation->spare != 0) return PG_EINVAL;
+    if (isolation->level == PG_SANDBOX_COMPUTE && !can_filter()) return PG_EUNSUPPORTED;
     return PG_OK;
 }
 
@@ -364,8 +364,8 @@ int pgi_isolation_apply(const pgi_isolation *isolation)
         statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
         if (statm < 0) return refused("/proc/self/statm", errno);
     }
-    if (isolation->level >= PGI_SANDBOX_NO_PRIVILEGES) status = drop_privileges();
-    if (status == PG_OK && isolation->level >= PGI_SANDBOX_COMPUTE) status = restrict_files();
-    if (status == PG_OK && isolation->level >= PGI_SANDBOX_COMPUTE) status = filter_calls();
+    if (isolation->level >= PG_SANDBOX_NO_PRIVILEGES) status = drop_privileges();
+    if (status == PG_OK && isolation->level >= PG_SANDBOX_COMPUTE) status = restrict_files();
+    if (status == PG_OK && isolation->level >= PG_SANDBOX_COMPUTE) status = filter_calls();
     return status;
 }

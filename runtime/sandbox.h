@@ -2,13 +2,13 @@
  *
  * A child confines itself, before any code of its process runs; nothing of it can be taken back.  The levels:
  *
- *   PGI_SANDBOX_NONE           what the program may, the child may
- *   PGI_SANDBOX_NO_PRIVILEGES  no capabilities, and none to be had by exec; no core; not to be traced or read by others
- *                              of its user
- *   PGI_SANDBOX_COMPUTE        memory, threads, time, and the descriptors that are open already: no files, no
- *                              sockets, no other processes, no new executable memory.  Buffers may be made and sent
- *                              (buffer.h); what a child keeps in memfds without mapping it is bounded by no limit
- *                              but that on their number, as open files
+ *   PG_SANDBOX_NONE           what the program may, the child may
+ *   PG_SANDBOX_NO_PRIVILEGES  no capabilities, and none to be had by exec; no core; not to be traced or read by others
+ *                             of its user
+ *   PG_SANDBOX_COMPUTE        memory, threads, time, and the descriptors that are open already: no files, no sockets,
+ *                             no other processes, no new executable memory.  Buffers may be made and sent (buffer.h);
+ *                             what a child keeps in memfds without mapping it is bounded by no limit but that on their
+ *                             number, as open files
  *
  * At the last level a forbidden system call is SIGSYS, and so the end, with its name in the exit's text (crash.h). Not
  * so where libraries ask in passing and have an answer to a no: whatever opens or looks for a file by name gets EACCES,
@@ -22,14 +22,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PGI_SANDBOX_NONE, PGI_SANDBOX_NO_PRIVILEGES, PGI_SANDBOX_COMPUTE };
+#include "paragram.h"
 
 /* Zeros: no limit but the program's own.  Plain data, as it goes to the zygote. */
 typedef struct pgi_isolation {
     uint64_t address_space; /* bytes, beyond what is mapped when the runtime of the child has started */
     uint32_t cpu_seconds;   /* processor time of all its threads together */
     uint32_t open_files;    /* the runtime's own included, some ten */
-    uint32_t level;         /* PGI_SANDBOX_... */
+    uint32_t level;         /* pg_sandbox */
     uint32_t spare;         /* 0 */
 } pgi_isolation;
 

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -13,55 +12,16 @@
 
 #include "check.h"
 #include "paragram.h"
-#include "runtime/crash.h"
 #include "runtime/message.h"
 #include "runtime/process.h"
 #include "sched/base.h"
-#include "sched/fiber.h"
-
-/* A sanitizer brings handlers of its own, and its own ideas of what a wild access is. */
-#if SANITIZED
-static const bool sanitized = true;
-#else
-static const bool sanitized = false;
-#endif
-
-/* ThreadSanitizer keeps a signal that no fault has caused until its thread waits, which one that spins does not. */
-#if defined(PGS_FIBER_TSAN)
-static const bool defers_signals = true;
-#else
-static const bool defers_signals = false;
-#endif
+#include "words.h"
 
 #define DEATH __attribute__((noinline, no_sanitize("undefined", "address", "thread")))
 
-static unsigned char *words;
-static char text[PGI_CRASH_TEXT_MAX];
-
-/* Runs `life` in a child that listens; its end is in *info, and told in `text`. */
-static siginfo_t end_of_life(void (*life)(void))
-{
-    siginfo_t info;
-    memset(words, 0, PGI_CRASH_SIZE);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        const struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        pgi_crash_listen(words, PGI_CRASH_SIZE);
-        pgi_crash_thread_begin(true);
-        life();
-        _exit(99);
-    }
-    CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
-    pgi_crash_text(words, PGI_CRASH_SIZE, info.si_code, info.si_status, text, sizeof text);
-    if (getenv("PG_TEST_VERBOSE")) printf("%s\n", text);
-    return info;
-}
-
 static void dies_of(void (*life)(void), int number)
 {
-    siginfo_t info = end_of_life(life);
+    siginfo_t info = end_of_life(NULL, life);
     if (info.si_code == CLD_EXITED || info.si_status != number) {
         CHECK_FAIL("code %d, status %d: %s", info.si_code, info.si_status, text);
     }
@@ -230,16 +190,16 @@ static void test_others(void)
     begins_with("killed by signal 11 (Segmentation fault); backtrace: ");
     dies_of(killed, SIGKILL);
     CHECK_STR(text, "killed by signal 9 (Killed)");
-    if (!defers_signals) {
+    if (!DEFERS_SIGNALS) {
         dies_of(spinning, SIGXCPU);
         begins_with("killed by signal 24 (CPU time limit exceeded): it has used up its 1 s of processor time");
         says("spinning+0x");
     }
-    CHECK_EQ(end_of_life(exiting).si_status, 7);
+    CHECK_EQ(end_of_life(NULL, exiting).si_status, 7);
     CHECK_STR(text, "exited with code 7");
-    end_of_life(exiting_with_a_reason);
+    end_of_life(NULL, exiting_with_a_reason);
     CHECK_STR(text, "exited with code 3: no room\\x1b[31m at\\nall");
-    end_of_life(forking);
+    end_of_life(NULL, forking);
     CHECK_STR(text, "exited with code 5");
 }
 
@@ -465,9 +425,9 @@ static void test_hostile(void)
     static unsigned char honest[PGI_CRASH_SIZE];
     static const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT, SIGSYS, SIGTRAP, SIGXCPU};
     uint64_t seed = check_seed();
-    end_of_life(null_pointer);
+    end_of_life(NULL, null_pointer);
     memcpy(honest, words, sizeof honest);
-    const int rounds = sanitized ? 200 : 1000;
+    const int rounds = SANITIZED ? 200 : 1000;
     for (int i = 0; i < rounds; i++) {
         size_t from = (size_t)(check_random(&seed) % (i % 4 == 0 ? PGI_CRASH_SIZE : 600));
         size_t length = (size_t)(check_random(&seed) % (i % 4 == 0 ? PGI_CRASH_SIZE : 24));
@@ -492,12 +452,10 @@ static void test_hostile(void)
 
 int main(void)
 {
-    words = mmap(NULL, PGI_CRASH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(words != MAP_FAILED);
     test_hostile();
     test_others();
     test_plain();
-    if (sanitized) return 0;
+    if (SANITIZED) return 0;
     test_processes(PG_GREEN);
     test_processes(PG_THREAD);
     return 0;

@@ -24,21 +24,9 @@
 
 #include "check.h"
 #include "paragram.h"
-#include "runtime/crash.h"
-#include "runtime/sandbox.h"
-#include "sched/fiber.h"
+#include "words.h"
 
 #define MB ((size_t)1 << 20)
-
-/* ThreadSanitizer keeps a signal that no fault has caused until its thread waits, which one that spins does not. */
-#if defined(PGS_FIBER_TSAN)
-static const bool defers_signals = true;
-#else
-static const bool defers_signals = false;
-#endif
-
-static unsigned char *words;
-static char text[PGI_CRASH_TEXT_MAX];
 
 /* In the child: a condition that must hold; the line is the exit code's reason. */
 #define MUST(condition)                             \
@@ -49,37 +37,14 @@ static char text[PGI_CRASH_TEXT_MAX];
         }                                           \
     } while (0)
 
-static siginfo_t confined(const pgi_isolation *isolation, void (*life)(void))
-{
-    siginfo_t info;
-    memset(words, 0, PGI_CRASH_SIZE);
-    fflush(NULL);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        const struct rlimit no_core = {0, 0};
-        setrlimit(RLIMIT_CORE, &no_core);
-        pgi_crash_listen(words, PGI_CRASH_SIZE);
-        pgi_crash_thread_begin(true);
-        if (pgi_isolation_apply(isolation) != PG_OK) _exit(3);
-        if (pgi_isolation_apply_limits(isolation) != PG_OK) _exit(4);
-        life();
-        _exit(0);
-    }
-    CHECK_EQ(waitid(P_PID, (id_t)child, &info, WEXITED), 0);
-    pgi_crash_text(words, PGI_CRASH_SIZE, info.si_code, info.si_status, text, sizeof text);
-    if (getenv("PG_TEST_VERBOSE")) printf("%s\n", text);
-    return info;
-}
-
 static void lives(const pgi_isolation *isolation, void (*life)(void))
 {
-    siginfo_t info = confined(isolation, life);
+    siginfo_t info = end_of_life(isolation, life);
     if (info.si_code != CLD_EXITED || info.si_status != 0) CHECK_FAIL("%s", text);
 }
 
-static const pgi_isolation compute = {.level = PGI_SANDBOX_COMPUTE};
-static const pgi_isolation humble = {.level = PGI_SANDBOX_NO_PRIVILEGES};
+static const pgi_isolation compute = {.level = PG_SANDBOX_COMPUTE};
+static const pgi_isolation humble = {.level = PG_SANDBOX_NO_PRIVILEGES};
 
 /* ------------------------------------------------------------------------------------------------ what is allowed */
 
@@ -181,7 +146,7 @@ static void test_output(void)
     int before = dup(STDOUT_FILENO);
     fflush(stdout);
     dup2(ends[1], STDOUT_FILENO);
-    siginfo_t info = confined(&compute, output_to_pipe);
+    siginfo_t info = end_of_life(&compute, output_to_pipe);
     fflush(stdout);
     dup2(before, STDOUT_FILENO);
     if (info.si_status != 0) CHECK_FAIL("%s", text);
@@ -347,7 +312,7 @@ static void call_x32(void)
 static void forbidden(void (*life)(void), const char *name, long number)
 {
     char expected[200];
-    siginfo_t info = confined(&compute, life);
+    siginfo_t info = end_of_life(&compute, life);
     snprintf(expected, sizeof expected,
              "killed by signal 31 (Bad system call): system call %ld (%s) is not allowed in its sandbox", number, name);
     if (info.si_code == CLD_EXITED || info.si_status != SIGSYS || strncmp(text, expected, strlen(expected)) != 0) {
@@ -381,15 +346,15 @@ static void test_forbidden(void)
 #if defined(__x86_64__)
     static void (*const others[])(void) = {call_i386, call_x32};
     for (int i = 0; i < 2; i++) {
-        siginfo_t info = confined(&compute, others[i]);
+        siginfo_t info = end_of_life(&compute, others[i]);
         CHECK(info.si_code != CLD_EXITED ||
               (i == 0 && info.si_status == 0)); /* a kernel without i386 has no such call */
         if (info.si_code != CLD_EXITED) CHECK(info.si_status == SIGSYS || info.si_status == SIGSEGV);
     }
 #endif
-    siginfo_t info = confined(&compute, in_process);
+    siginfo_t info = end_of_life(&compute, in_process);
     CHECK_EQ(info.si_status, SIGSYS);
-    info = confined(&compute, blocked);
+    info = end_of_life(&compute, blocked);
     CHECK_EQ(info.si_status, SIGSYS);
     CHECK_STR(text, "killed by signal 31 (Bad system call): a system call is not allowed in its sandbox");
 }
@@ -465,22 +430,22 @@ static void test_limits(void)
     static const char used_up[] =
         "killed by signal 24 (CPU time limit exceeded): it has used up its 1 s of processor time";
     lives(&(pgi_isolation){.open_files = 50}, open_many);
-    lives(&(pgi_isolation){.open_files = 50, .level = PGI_SANDBOX_NO_PRIVILEGES}, raise_limits);
-    CHECK_EQ(confined(&(pgi_isolation){.cpu_seconds = 1}, spin_elsewhere).si_status,
-             defers_signals ? SIGKILL : SIGXCPU);
-    if (!defers_signals) {
+    lives(&(pgi_isolation){.open_files = 50, .level = PG_SANDBOX_NO_PRIVILEGES}, raise_limits);
+    CHECK_EQ(end_of_life(&(pgi_isolation){.cpu_seconds = 1}, spin_elsewhere).si_status,
+             DEFERS_SIGNALS ? SIGKILL : SIGXCPU);
+    if (!DEFERS_SIGNALS) {
         CHECK(strncmp(text, used_up, strlen(used_up)) == 0);
         CHECK(strstr(text, "; backtrace: spin"));
     }
-    CHECK_EQ(confined(&(pgi_isolation){.cpu_seconds = 1}, ignore_and_spin).si_status, SIGKILL);
+    CHECK_EQ(end_of_life(&(pgi_isolation){.cpu_seconds = 1}, ignore_and_spin).si_status, SIGKILL);
     CHECK_STR(text, "killed by signal 9 (Killed); it was allowed 1 s of processor time");
     if (SANITIZED) return;
     lives(&(pgi_isolation){.address_space = 50 * MB}, use_100_mb);
     lives(&(pgi_isolation){.address_space = UINT64_MAX}, memory);
     if (pgi_isolation_check(&compute) != PG_OK) return;
-    lives(&(pgi_isolation){.address_space = 50 * MB, .level = PGI_SANDBOX_COMPUTE}, use_100_mb);
-    lives(&(pgi_isolation){.open_files = 50, .level = PGI_SANDBOX_COMPUTE}, raise_limits);
-    CHECK_EQ(confined(&(pgi_isolation){.cpu_seconds = 1, .level = PGI_SANDBOX_COMPUTE}, spin).si_status, SIGXCPU);
+    lives(&(pgi_isolation){.address_space = 50 * MB, .level = PG_SANDBOX_COMPUTE}, use_100_mb);
+    lives(&(pgi_isolation){.open_files = 50, .level = PG_SANDBOX_COMPUTE}, raise_limits);
+    CHECK_EQ(end_of_life(&(pgi_isolation){.cpu_seconds = 1, .level = PG_SANDBOX_COMPUTE}, spin).si_status, SIGXCPU);
     CHECK(strncmp(text, used_up, strlen(used_up)) == 0);
 }
 
@@ -492,16 +457,16 @@ static void test_check_and_merge(void)
     CHECK_EQ(pgi_isolation_check(&humble), PG_OK);
     CHECK_EQ(pgi_isolation_check(&(pgi_isolation){.level = 3}), PG_EINVAL);
     CHECK_EQ(pgi_isolation_check(&(pgi_isolation){.spare = 3}), PG_EINVAL);
-    const pgi_isolation own = {.address_space = 100, .cpu_seconds = 0, .open_files = 20, .level = PGI_SANDBOX_COMPUTE};
+    const pgi_isolation own = {.address_space = 100, .cpu_seconds = 0, .open_files = 20, .level = PG_SANDBOX_COMPUTE};
     const pgi_isolation asked = {.address_space = 200, .cpu_seconds = 7, .open_files = 10};
     pgi_isolation both = pgi_isolation_merge(own, asked);
     CHECK_EQ(both.address_space, 100);
     CHECK_EQ(both.cpu_seconds, 7);
     CHECK_EQ(both.open_files, 10);
-    CHECK_EQ(both.level, PGI_SANDBOX_COMPUTE);
+    CHECK_EQ(both.level, PG_SANDBOX_COMPUTE);
     both = pgi_isolation_merge(asked, own);
     CHECK_EQ(both.address_space, 100);
-    CHECK_EQ(both.level, PGI_SANDBOX_COMPUTE);
+    CHECK_EQ(both.level, PG_SANDBOX_COMPUTE);
     both = pgi_isolation_merge((pgi_isolation){0}, (pgi_isolation){0});
     CHECK_EQ(both.address_space, 0);
 }
@@ -512,15 +477,13 @@ static void nothing(void)
 
 int main(void)
 {
-    words = mmap(NULL, PGI_CRASH_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(words != MAP_FAILED);
     test_check_and_merge();
     lives(&humble, humility);
     test_limits();
     if (pgi_isolation_check(&compute) != PG_OK) {
         printf("no filter of system calls here\n");
         CHECK_EQ(pgi_isolation_check(&compute), PG_EUNSUPPORTED);
-        CHECK_EQ(confined(&compute, nothing).si_status, 3);
+        CHECK_EQ(end_of_life(&compute, nothing).si_status, 3);
         CHECK(strncmp(text, "exited with code 3: its sandbox could not be made: ", 51) == 0);
         return 0;
     }

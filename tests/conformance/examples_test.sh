@@ -107,6 +107,18 @@ same threads <<END
 main was a process until it ended: normally
 END
 
+run share "$room/edges.pgm"
+same share <<END
+rows 0 to 767: 88043 pixels of edges
+rows 768 to 1535: 67904 pixels of edges
+rows 1536 to 2303: 67866 pixels of edges
+rows 2304 to 3071: 88031 pixels of edges
+END
+if [[ $(stat -c %s "$room/edges.pgm") != $((17 + 4096 * 3072)) ]]; then
+    echo "share: its file is not complete"
+    exit 1
+fi
+
 # What differs from one run to the next, and with the processor, is left out.
 if [[ -n ${ASAN_OPTIONS-}${TSAN_OPTIONS-} ]]; then
     echo "sandbox: a sanitizer needs more than a sandbox gives"

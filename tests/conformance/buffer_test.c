@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "conformance.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -28,64 +27,16 @@ static void finish(pg_pid pid)
     end_of(pid);
 }
 
-/* A number of a line of a file of /proc: "Name:   123 kB". */
-static long number_of(const char *path, const char *name)
-{
-    char line[256];
-    long number = -1;
-    FILE *file = fopen(path, "r");
-    CHECK(file != NULL);
-    while (number < 0 && fgets(line, sizeof line, file)) {
-        if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
-            number = strtol(line + strlen(name) + 1, NULL, 10);
-    }
-    fclose(file);
-    return number;
-}
-
-/* Mappings of buffers in a process; 0 of one that is gone. */
-static unsigned mappings_of(pid_t pid)
-{
-    char line[512];
-    unsigned n = 0;
-    snprintf(line, sizeof line, "/proc/%d/maps", (int)pid);
-    FILE *file = fopen(line, "r");
-    while (file && fgets(line, sizeof line, file)) n += strstr(line, "memfd:pg-buffer") != NULL;
-    if (file) fclose(file);
-    return n;
-}
-
-static unsigned mappings(void)
-{
-    return mappings_of(getpid());
-}
-
-static unsigned descriptors_of(pid_t pid)
-{
-    char path[300], target[64];
-    unsigned n = 0;
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *all = opendir(path);
-    for (struct dirent *entry; all && (entry = readdir(all));) {
-        snprintf(path, sizeof path, "/proc/%d/fd/%.20s", (int)pid, entry->d_name);
-        ssize_t length = readlink(path, target, sizeof target - 1);
-        if (length > 0) target[length] = '\0';
-        n += length > 0 && strstr(target, "memfd:pg-buffer");
-    }
-    if (all) closedir(all);
-    return n;
-}
-
-/* Holds of buffers by this process, its zygote, and the children of that. */
-static unsigned family_holds(void)
+/* Holds of buffers, descriptors and mappings, by this process, its zygote, and the children of that. */
+static int family_holds(void)
 {
     pid_t zygotes[4], children[64];
-    unsigned n = mappings() + descriptors_of(getpid());
+    int n = proc_count_memfds(getpid(), "pg-buffer");
     int z = proc_children(getpid(), zygotes, 4);
     for (int i = 0; i < z; i++) {
-        n += mappings_of(zygotes[i]) + descriptors_of(zygotes[i]);
+        n += proc_count_memfds(zygotes[i], "pg-buffer");
         int c = proc_children(zygotes[i], children, 64);
-        for (int j = 0; j < c; j++) n += mappings_of(children[j]) + descriptors_of(children[j]);
+        for (int j = 0; j < c; j++) n += proc_count_memfds(children[j], "pg-buffer");
     }
     return n;
 }
@@ -99,7 +50,7 @@ static void expect_no_holds(void)
 /* Shared memory of the whole system, in kB. */
 static long shared(void)
 {
-    return number_of("/proc/meminfo", "Shmem");
+    return proc_number("/proc/meminfo", "Shmem");
 }
 
 static pg_buffer *filled(size_t size, unsigned seed)
@@ -206,10 +157,10 @@ static void test_arguments(void)
 static void on_relay(pg_process *self, const pg_message *msg)
 {
     size_t size, sum = 0;
-    long before = number_of("/proc/self/status", "RssAnon");
+    long before = proc_number("/proc/self/status", "RssAnon");
     const unsigned char *data = pg_get_buffer(self, msg, 1, &size);
     for (size_t i = 0; i < size; i += 4096) sum += data[i];
-    long grown = number_of("/proc/self/status", "RssAnon") - before;
+    long grown = proc_number("/proc/self/status", "RssAnon") - before;
     pg_send(pg_get_pid(self, msg, 0), pg_main(pg_runtime_of(self)), pg_get(self, msg, 1),
             pg_get_int(self, msg, 2) + grown, sum);
 }
@@ -239,7 +190,7 @@ static void test_without_copying(void)
     printf("%d MB through two processes in %.1f ms, which have grown by %" PRId64 " kB\n", MB, (double)took / 1e6,
            pg_get_int(NULL, msg, 2));
     if (!SANITIZED) CHECK(pg_get_int(NULL, msg, 2) < 10 * 1024);
-    CHECK_EQ(mappings(), 1);
+    CHECK_EQ(proc_count_maps(getpid(), "/memfd:pg-buffer"), 1);
     pg_buffer_release(buffer);
     let_go();
     finish(a);

@@ -71,18 +71,8 @@ static void ends_normally(pg_pid pid)
     if (why.kind != PG_EXIT_NORMAL) CHECK_FAIL("%d: %s", (int)why.kind, why.text);
 }
 
-static int lines_of(const char *path)
-{
-    FILE *f = fopen(path, "r");
-    CHECK(f);
-    int n = 0, c;
-    while ((c = getc(f)) != EOF) n += c == '\n';
-    fclose(f);
-    return n;
-}
-
 typedef struct traces {
-    int fds, zygote_fds, children, threads, maps;
+    proc_traces hub, zygote;
 } traces;
 
 static traces traces_now(void)
@@ -90,11 +80,7 @@ static traces traces_now(void)
     int64_t deadline = check_now_ns() + patience;
     while (proc_count_children(zygote) > 0 && check_now_ns() < deadline) nap_ms(1);
     nap_ms(50); /* for the descriptors of the last one */
-    return (traces){.fds = proc_count_fds(getpid()),
-                    .zygote_fds = proc_count_fds(zygote),
-                    .children = proc_count_children(zygote),
-                    .threads = (int)proc_stat(getpid(), 20),
-                    .maps = lines_of("/proc/self/maps")};
+    return (traces){.hub = proc_traces_of(getpid()), .zygote = proc_traces_of(zygote)};
 }
 
 /* Nothing is there that was not before; memory that is kept for the next ones may be. */
@@ -102,13 +88,15 @@ static void expect_traces(traces before)
 {
     int64_t deadline = check_now_ns() + patience;
     traces now = traces_now();
-    while (now.fds > before.fds && check_now_ns() < deadline) now = traces_now();
-    CHECK_EQ(now.children, 0);
-    CHECK_EQ(now.fds, before.fds);
-    CHECK_EQ(now.zygote_fds, before.zygote_fds);
+    while (now.hub.fds > before.hub.fds && check_now_ns() < deadline) now = traces_now();
+    CHECK_EQ(now.zygote.children, 0);
+    CHECK_EQ(now.hub.fds, before.hub.fds);
+    CHECK_EQ(now.hub.memfds, before.hub.memfds);
+    CHECK_EQ(now.zygote.fds, before.zygote.fds);
+    CHECK_EQ(now.zygote.memfds, before.zygote.memfds);
     /* Workers that have stood in for others stay a while, and each has its stacks. */
-    int more_threads = now.threads > before.threads ? now.threads - before.threads : 0;
-    if (!SANITIZED && now.maps > before.maps + 40 + 6 * more_threads) CHECK_EQ(now.maps, before.maps);
+    int more_threads = now.hub.threads > before.hub.threads ? now.hub.threads - before.hub.threads : 0;
+    if (!SANITIZED && now.hub.maps > before.hub.maps + 40 + 6 * more_threads) CHECK_EQ(now.hub.maps, before.hub.maps);
 }
 
 /* ------------------------------------------------------------------------------------------------ all with all */

@@ -4,14 +4,16 @@
  * Each round runs a little of everything that has threads, memory or descriptors: processes that end, that rest, that
  * sleep, that wait for one another and for a process of the other thread's runtime, one with a thread of its own,
  * attached hosts that detach before the stop, after it, or never.  After the first rounds no thread, descriptor or
- * mapping may be added: /proc/self/task, fd, maps.  The heap is the sanitizers' to watch. */
+ * mapping may be added.  The heap is the sanitizers' to watch. */
 #include "check.h"
 
-#include <dirent.h>
 #include <paragram.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "proc.h"
 
 #if SANITIZED
 enum { ROUNDS = 120, FIRST = 20, SLACK = 100 }; /* their own tables grow; less than one mapping for each runtime */
@@ -20,39 +22,10 @@ enum { ROUNDS = 500, FIRST = 50, SLACK = 8 }; /* slack: arenas and thread stacks
 #endif
 enum { THREADS = 2 };
 
-typedef struct counts {
-    int tasks, descriptors, mappings;
-} counts;
-
 static _Atomic(uint64_t) somebody; /* a pid of the other thread's runtime, perhaps */
 static pthread_barrier_t barrier;
-static counts early, late;
+static proc_traces early, late;
 static uint64_t seed;
-
-static int entries(const char *path)
-{
-    DIR *dir = opendir(path);
-    CHECK(dir);
-    int n = 0;
-    while (readdir(dir)) n++;
-    closedir(dir);
-    return n;
-}
-
-static int lines(const char *path)
-{
-    FILE *f = fopen(path, "r");
-    CHECK(f);
-    int n = 0, c;
-    while ((c = getc(f)) != EOF) n += c == '\n';
-    fclose(f);
-    return n;
-}
-
-static counts count_all(void)
-{
-    return (counts){entries("/proc/self/task"), entries("/proc/self/fd"), lines("/proc/self/maps")};
-}
 
 static void quiet(void *unused, pg_log_level level, const char *line)
 {
@@ -144,7 +117,7 @@ static void *thread_main(void *arg)
         if (i != FIRST && i != ROUNDS - 1) continue;
         /* Both are between two rounds. */
         if (pthread_barrier_wait(&barrier) == PTHREAD_BARRIER_SERIAL_THREAD)
-            *(i == FIRST ? &early : &late) = count_all();
+            *(i == FIRST ? &early : &late) = proc_traces_of(getpid());
         pthread_barrier_wait(&barrier);
     }
     return NULL;
@@ -157,12 +130,14 @@ int main(void)
     pthread_t threads[THREADS];
     for (intptr_t i = 0; i < THREADS; i++) CHECK_EQ(pthread_create(&threads[i], NULL, thread_main, (void *)i), 0);
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    printf("after %d rounds of %d threads: %d threads, %d descriptors, %d mappings\n", FIRST, THREADS, early.tasks,
-           early.descriptors, early.mappings);
-    printf("after %d rounds of %d threads: %d threads, %d descriptors, %d mappings\n", ROUNDS, THREADS, late.tasks,
-           late.descriptors, late.mappings);
-    CHECK_EQ(late.tasks, early.tasks);
-    CHECK_EQ(late.descriptors, early.descriptors);
-    CHECK(late.mappings <= early.mappings + SLACK);
+    const proc_traces *seen[] = {&early, &late};
+    for (int i = 0; i < 2; i++)
+        printf("after %d rounds of %d threads: %d threads, %d descriptors, %d mappings\n", i ? ROUNDS : FIRST, THREADS,
+               seen[i]->threads, seen[i]->fds, seen[i]->maps);
+    CHECK_EQ(late.threads, early.threads);
+    CHECK_EQ(late.children, early.children);
+    CHECK_EQ(late.fds, early.fds);
+    CHECK_EQ(late.memfds, early.memfds);
+    CHECK(late.maps <= early.maps + SLACK);
     return 0;
 }

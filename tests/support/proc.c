@@ -84,6 +84,63 @@ int proc_count_fds(pid_t pid)
     return n;
 }
 
+int proc_count_open(pid_t pid, const char *of)
+{
+    char path[300], target[300];
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    DIR *all = opendir(path);
+    int n = 0;
+    for (struct dirent *entry; all && (entry = readdir(all));) {
+        snprintf(path, sizeof path, "/proc/%d/fd/%.20s", pid, entry->d_name);
+        ssize_t length = readlink(path, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = '\0';
+        n += length > 0 && strstr(target, of);
+    }
+    if (all) closedir(all);
+    return n;
+}
+
+int proc_count_maps(pid_t pid, const char *of)
+{
+    char line[512];
+    int n = 0;
+    snprintf(line, sizeof line, "/proc/%d/maps", pid);
+    FILE *maps = fopen(line, "re");
+    while (maps && fgets(line, sizeof line, maps)) n += strstr(line, of) && strchr(line, '\n'); /* once for each line */
+    if (maps) fclose(maps);
+    return n;
+}
+
+int proc_count_memfds(pid_t pid, const char *name)
+{
+    char of[64];
+    snprintf(of, sizeof of, "/memfd:%s", name);
+    return proc_count_open(pid, of) + proc_count_maps(pid, of);
+}
+
+long proc_number(const char *path, const char *name)
+{
+    char line[256];
+    long number = -1;
+    FILE *file = fopen(path, "re");
+    CHECK(file);
+    while (number < 0 && fgets(line, sizeof line, file)) {
+        if (strncmp(line, name, strlen(name)) == 0 && line[strlen(name)] == ':')
+            number = strtol(line + strlen(name) + 1, NULL, 10);
+    }
+    fclose(file);
+    return number;
+}
+
+proc_traces proc_traces_of(pid_t pid)
+{
+    return (proc_traces){.threads = (int)proc_stat(pid, 20),
+                         .children = proc_count_children(pid),
+                         .fds = proc_count_fds(pid),
+                         .maps = proc_count_maps(pid, ""),
+                         .memfds = proc_count_memfds(pid, "")};
+}
+
 bool proc_gone(pid_t pid)
 {
     return kill(pid, 0) < 0 && errno == ESRCH;

@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "paragram.h"
+#include "proc.h"
 #include "sched/fiber.h"
 
 /* Deeper than any stack; and not to be made a loop of. */
@@ -263,16 +264,6 @@ static void check_alternate(pg_process *self)
     CHECK_EQ(!(stack.ss_flags & SS_DISABLE), pg_get_bool(self, pg_args(self), 0));
 }
 
-static unsigned mappings(void)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    CHECK(maps);
-    unsigned n = 0;
-    for (int c; (c = fgetc(maps)) != EOF;) n += c == '\n';
-    fclose(maps);
-    return n;
-}
-
 static void once(bool report)
 {
     struct sigaction before = now();
@@ -305,13 +296,14 @@ static void test_taken_and_given(void)
     install(false);
     once(false);
     once(true);
-    unsigned before = mappings();
+    int before = proc_count_maps(getpid(), "");
     struct sigaction mine = now();
     pthread_t threads[2];
     for (int i = 0; i < 2; i++) CHECK_EQ(pthread_create(&threads[i], NULL, many_times, NULL), 0);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
     CHECK(now().sa_sigaction == mine.sa_sigaction);
-    CHECK(mappings() < before + 20); /* glibc keeps a few stacks and arenas; forty runtimes would leave a hundred */
+    CHECK(proc_count_maps(getpid(), "") <
+          before + 20); /* glibc keeps a few stacks and arenas; forty runtimes would leave a hundred */
     signal(SIGSEGV, SIG_DFL);
 }
 

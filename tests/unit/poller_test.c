@@ -4,12 +4,13 @@
 #define _GNU_SOURCE
 #include "jobs.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+
+#include "proc.h"
 
 enum { TIMES = 200 };
 
@@ -73,29 +74,9 @@ static void ring(int fd)
     CHECK_EQ(write(fd, &one, sizeof one), sizeof one);
 }
 
-static void pause_ns(int64_t ns)
-{
-    nanosleep(&(struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000}, NULL);
-}
-
 static void await_runs(watched *d, int runs)
 {
-    for (int64_t limit = pgs_now() + MS(20000); load_acquire(&d->job.runs) < runs;) { /* partner: run_watched */
-        if (pgs_now() > limit)
-            CHECK_FAIL("%d runs instead of %d, fired %d times", load_relaxed(&d->job.runs), runs,
-                       load_relaxed(&d->fired));
-        pause_ns(20000);
-    }
-}
-
-static int descriptors(void)
-{
-    int count = 0;
-    DIR *folder = opendir("/proc/self/fd");
-    CHECK(folder);
-    while (readdir(folder)) count++;
-    closedir(folder);
-    return count;
+    until_at_least(&d->job.runs, runs);
 }
 
 static int by_value(const void *a, const void *b)
@@ -114,6 +95,21 @@ static int64_t median(int64_t *samples, int count)
 {
     qsort(samples, (size_t)count, sizeof *samples, by_value);
     return samples[count / 2];
+}
+
+/* From an event until its task runs: the median of so many. */
+static int64_t median_event(watched *d, int count)
+{
+    int64_t samples[TIMES];
+    for (int i = 0; i < count; i++) {
+        pause_ns(MS(1));
+        int before = load_relaxed(&d->job.runs);
+        int64_t rung_at = pgs_now();
+        ring(d->source.fd);
+        await_runs(d, before + 1);
+        samples[i] = load_relaxed(&d->ran_at) - rung_at;
+    }
+    return median(samples, count);
 }
 
 /* ------------------------------------------------------------------------------------------------------- latency */
@@ -198,10 +194,10 @@ static int64_t other_process_latency(watched *d)
 static void test_latency(void)
 {
     start();
-    int before = descriptors();
+    int before = proc_count_fds(getpid());
     CHECK_EQ(load_relaxed(&sched->poller.sources), 0);
     int64_t by_futex = ready_latency();
-    CHECK_EQ(descriptors(), before); /* nothing is opened */
+    CHECK_EQ(proc_count_fds(getpid()), before); /* nothing is opened */
     watched d;
     watch(&d);
     settle();
@@ -215,7 +211,7 @@ static void test_latency(void)
     CHECK(load_relaxed(&d.fired) >= TIMES);
     unwatch(&d);
     stop();
-    CHECK_EQ(descriptors(), before);
+    CHECK_EQ(proc_count_fds(getpid()), before);
 }
 
 /* ---------------------------------------------------------------------------------------------------- busy workers */
@@ -280,15 +276,7 @@ static void test_watch_changes_hands(void)
         CHECK(pgs_now() - began < MS(100));
         pause_ns(100000);
     }
-    int64_t vacant = pgs_now() - began, samples[15];
-    for (int i = 0; i < 15; i++) {
-        pause_ns(MS(1));
-        int64_t rung_at = pgs_now();
-        ring(d.source.fd);
-        await_runs(&d, i + 1);
-        samples[i] = load_relaxed(&d.ran_at) - rung_at;
-    }
-    int64_t later = median(samples, 15);
+    int64_t vacant = pgs_now() - began, later = median_event(&d, 15);
     printf("%u workers, the one that watched is busy: another one watches after %.1f us, event run after %.1f us\n",
            workers, (double)vacant / 1e3, (double)later / 1e3);
     if (!SANITIZED) CHECK(later < MS(20));
@@ -319,15 +307,7 @@ static void test_short_turns(void)
     store_relaxed(&enough, false);
     job *rounds = make((int)workers, go_round);
     for (unsigned i = 0; i < workers; i++) ready(&rounds[i]);
-    int64_t samples[50];
-    for (int i = 0; i < 50; i++) {
-        pause_ns(MS(1));
-        int64_t rung_at = pgs_now();
-        ring(d.source.fd);
-        await_runs(&d, i + 1);
-        samples[i] = load_relaxed(&d.ran_at) - rung_at;
-    }
-    int64_t middle = median(samples, 50);
+    int64_t middle = median_event(&d, 50);
     printf("%u workers, short turns: event run after %.1f us\n", workers, (double)middle / 1e3);
     if (!SANITIZED) CHECK(middle < MS(20));
     CHECK(load_relaxed(&d.fired_by_worker) > 10); /* and not by the monitor, which looks more rarely */

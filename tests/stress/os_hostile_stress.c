@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proc.h"
+#include "runtime/parcel.h"
 #include "runtime/runtime.h"
 
 enum { HOSTILE = 3, UNDER_WAY = 32, LIFE_MS = 150, MEMORY_MB = 1024 };
@@ -276,6 +277,31 @@ static void close_descriptors(attacker *a)
     send_at_random(a);
 }
 
+/* Parcels: right ones, in another number than the frame says, without a frame, or for one that names other buffers. */
+static void share_nonsense(attacker *a)
+{
+    pg_buffer *b = pg_buffer_new(1 + below(a, 10000));
+    if (!b) return;
+    const pg_value values[] = {pg_v_buffer(b), pg_v_int((int64_t)a->number++)};
+    pg_message *msg;
+    unsigned count = 0;
+    CHECK_EQ(pgi_message_build(NULL, 2, values, &msg), PG_OK);
+    for (uint64_t n = below(a, 8) ? 1 : below(a, 3); n > 0; n--) pgi_parcel_send(a->up->channel, msg, &count);
+    pg_term *name = (pg_term *)(uintptr_t)pgi_message_terms(msg);
+    const pg_term own = *name;
+    if (below(a, 200) == 0) name->body ^= 1;
+    if (below(a, 200) == 0) name->head ^= UINT64_C(256) << below(a, 20);
+    char image[sizeof *msg + 2 * sizeof *name];
+    pgi_wire_write(msg, sizeof image, 0, image, sizeof image);
+    *name = own;
+    uint8_t buffers = below(a, 100) ? (uint8_t)count : (uint8_t)below(a, 40);
+    pgi_frame frame = {.type = PGI_F_MESSAGE, .length = sizeof image, .buffers = buffers};
+    frame.to = below(a, 2) ? a->other.id : made_up(a, any_node(a)).id;
+    if (below(a, 10)) put(a, frame, image, sizeof image);
+    pgi_message_free(NULL, msg);
+    pg_buffer_release(b);
+}
+
 /* A process of its own goes on writing when it is dead. */
 static void leave_a_writer(attacker *a)
 {
@@ -300,10 +326,11 @@ static void leave_a_writer(attacker *a)
 static const struct {
     const char *name;
     void (*step)(attacker *a);
-} attacks[] = {{"scribble", scribble},   {"rewrite", rewrite},         {"garble", garble},
-               {"forge", forge},         {"link", link_at_random},     {"ask", ask_at_random},
-               {"promise", promise},     {"spawn", spawn_nonsense},    {"log", log_at_random},
-               {"send", send_at_random}, {"close", close_descriptors}, {"writer", leave_a_writer}};
+} attacks[] = {{"scribble", scribble},    {"rewrite", rewrite},         {"garble", garble},
+               {"forge", forge},          {"link", link_at_random},     {"ask", ask_at_random},
+               {"promise", promise},      {"spawn", spawn_nonsense},    {"log", log_at_random},
+               {"send", send_at_random},  {"close", close_descriptors}, {"parcel", share_nonsense},
+               {"writer", leave_a_writer}};
 
 enum { ATTACKS = sizeof attacks / sizeof attacks[0] };
 
@@ -347,6 +374,7 @@ static void counter(pg_process *self)
 {
     pg_receive(self, on_number, PG_PID, PG_INT, PG_INT);
     pg_receive(self, on_end, PG_EXIT, PG_PID);
+    pg_receive(self, on_end, PG_BUFFER, PG_INT); /* of parcels that were right */
 }
 
 enum { FROM_GREEN, FROM_CHILD, FROM_WAITER };
@@ -486,6 +514,7 @@ int main(void)
     pg_detach(s.self);
     CHECK_EQ(pg_stop(rt, PG_SECONDS(20)), PG_OK);
     CHECK_EQ(proc_count_fds(getpid()), before);
+    CHECK_EQ(proc_count_memfds(getpid(), ""), 0);
     CHECK_EQ(proc_count_children(getpid()), 0);
     struct rusage used;
     getrusage(RUSAGE_SELF, &used);

@@ -636,7 +636,8 @@ int main(void)
         pg_exit_info why;
         pg_terminate(watchers[i]);
         CHECK_EQ(pg_wait(watchers[i], PG_SECONDS(20), &why), PG_OK);
-        CHECK_EQ(why.kind, PG_EXIT_NORMAL);
+        /* Unknown, if it was quicker than the wait, and more have been killed since the start than are remembered. */
+        CHECK(why.kind == PG_EXIT_NORMAL || why.kind == PG_EXIT_UNKNOWN);
     }
     pg_detach(self_main);
     CHECK_EQ(pg_stop(rt, PG_SECONDS(10)), PG_OK);

@@ -78,7 +78,7 @@ void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS])
     close(fds[0]);
     uplink.channel = fds[3];
     pgi_crash_listen(uplink.rings.words, PGS_RING_WORDS);
-    pgi_crash_thread_begin(true);
+    pgi_crash_thread_begin(false);
     if (pgi_isolation_apply(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
     const pg_options options = {.workers = 1,
                                 .kind = (pg_kind)config.kind,

@@ -240,6 +240,14 @@ static void let_through(int number)
     pthread_sigmask(SIG_UNBLOCK, &one, NULL);
 }
 
+static void let_all_through(void)
+{
+    sigset_t all;
+    sigemptyset(&all);
+    for (size_t i = 0; i < LISTENED; i++) sigaddset(&all, listened[i]);
+    pthread_sigmask(SIG_UNBLOCK, &all, NULL);
+}
+
 static void restore_defaults(void)
 {
     for (size_t i = 0; i < LISTENED; i++) set_action(listened[i], NULL, 0);
@@ -357,7 +365,7 @@ void pgi_crash_listen(void *words, size_t size)
 void pgi_crash_thread_begin(bool own_stack)
 {
     pgi_overflow_thread_begin(own_stack);
-    for (size_t i = 0; i < LISTENED; i++) let_through(listened[i]);
+    let_all_through();
 }
 
 void pgi_crash_thread_end(void)

@@ -24,7 +24,8 @@ enum { PGI_CRASH_SIZE = 4096, PGI_CRASH_TEXT_MAX = 2048 };
 void pgi_crash_listen(void *words, size_t size);
 
 /* Each thread, first and last: an alternate stack, and the signals above let through.  `own_stack` as for
- * pgi_overflow_thread_begin(), which need not be called besides.  The thread of pgi_crash_listen() too. */
+ * pgi_overflow_thread_begin(), which need not be called besides; it reads /proc/self/maps, a fifth of a child's start.
+ * The thread of pgi_crash_listen() too. */
 void pgi_crash_thread_begin(bool own_stack);
 void pgi_crash_thread_end(void);
 

@@ -17,6 +17,7 @@ static struct node {
 } nodes[NODES];
 
 static _Atomic(pgi_bridge *) uplink;
+static _Atomic(bool) forgotten; /* nothing has stood in here since the last pgi_node_forget_one() */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t last_node; /* under the lock */
@@ -54,6 +55,7 @@ bool pgi_node_was(uint32_t node, uint32_t generation)
 
 void pgi_node_publish(uint32_t node, pg_runtime *rt)
 {
+    store_relaxed(&forgotten, false);
     store_relaxed(&nodes[node].far, false);
     store_seq_cst(&nodes[node].rt, rt); /* partner: pgi_hold_node */
 }
@@ -106,6 +108,7 @@ bool pgi_node_is_far(uint32_t node)
 
 void pgi_node_bridge(uint32_t node, pgi_bridge *bridge)
 {
+    if (load_relaxed(&forgotten)) store_relaxed(&forgotten, false);
     store_relaxed(&nodes[node].far, true);
     store_seq_cst(&nodes[node].bridge, bridge); /* partner: pgi_hold_bridge */
 }
@@ -122,6 +125,7 @@ bool pgi_node_is_child(void)
 
 pg_runtime *pgi_node_forget_one(void)
 {
+    if (load_relaxed(&forgotten)) return NULL;
     store_relaxed(&uplink, NULL);
     for (uint32_t node = 1; node < NODES; node++) {
         store_relaxed(&nodes[node].bridge, NULL);
@@ -129,5 +133,6 @@ pg_runtime *pgi_node_forget_one(void)
         pg_runtime *rt = xchg_relaxed(&nodes[node].rt, NULL);
         if (rt) return rt;
     }
+    store_relaxed(&forgotten, true);
     return NULL;
 }

@@ -53,7 +53,8 @@ bool pgi_node_is_child(void);
 /* Whether an operating-system process of this number had a process of this generation. */
 bool pgi_node_was(uint32_t node, uint32_t generation);
 
-/* In the child of a fork: no runtime and no bridge is there any more.  Returns those that were, one after the other. */
+/* In the child of a fork: no runtime and no bridge is there any more.  Returns those that were, one after the other.
+ * Forks of a process that has nothing in here since cost nothing. */
 pg_runtime *pgi_node_forget_one(void);
 
 #endif

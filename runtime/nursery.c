@@ -40,6 +40,7 @@
 
 #include "buffer.h"
 #include "memory.h"
+#include "node.h"
 #include "sched/clock.h"
 
 /* Numbers that are the same on all processors; headers may be older than the kernel. */
@@ -297,10 +298,15 @@ static void close_span(unsigned first, unsigned last)
     closedir(all);
 }
 
-static int compare_fds(const void *a, const void *b)
+/* By insertion: qsort() would be one more page for each child to fault in. */
+static void sort(int *fds, unsigned n)
 {
-    int x = *(const int *)a, y = *(const int *)b;
-    return (x > y) - (x < y);
+    for (unsigned i = 1; i < n; i++) {
+        int fd = fds[i];
+        unsigned at = i;
+        for (; at > 0 && fds[at - 1] > fd; at--) fds[at] = fds[at - 1];
+        fds[at] = fd;
+    }
 }
 
 /* Closes all but 0, 1, 2 and those of `keep`, which are above. */
@@ -308,7 +314,7 @@ static void close_but(const int *keep, unsigned n)
 {
     int sorted[PGI_BIRTH_FDS];
     memcpy(sorted, keep, n * sizeof *keep);
-    qsort(sorted, n, sizeof *sorted, compare_fds);
+    sort(sorted, n);
     unsigned from = 3;
     for (unsigned i = 0; i < n; i++) {
         if ((unsigned)sorted[i] > from) close_span(from, (unsigned)sorted[i] - 1);
@@ -502,6 +508,7 @@ void pgi_nursery_run(int master, pid_t host, const pgi_codemap *known)
     prctl(PR_SET_NAME, "pg-zygote");
     default_signals();
     pgi_buffers_forget();
+    while (pgi_node_forget_one()) continue; /* here, once: else each child would write to the whole table */
     /* What the program could not flush is not the children's to write; nor what it has read theirs to read. */
     __fpurge(stdin);
     __fpurge(stdout);

@@ -7,13 +7,20 @@
  * a child to do.  Were it to leave at once, those who had just linked to one of its processes, or asked for its end,
  * would never hear of it.
  *
- * Its main thread waits meanwhile.  The first process is green, on the one worker, which also reads the ring: whatever
- * comes from outside wakes one thread. */
+ * The first process is green, on the one worker, which also reads the ring: whatever comes from outside wakes one
+ * thread.  The worker is the main thread, which is there and warm: another one would be a third of the time until the
+ * first process runs.  A second thread, the keeper, starts the monitor, and then waits for the end.
+ *
+ * A thread's first allocation must not meet an exhausted address space (jemalloc 5.3 crashes), so where that is limited
+ * all threads have made theirs before any code of a process runs. */
 #include "child.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "ask.h"
@@ -26,6 +33,7 @@ static const int64_t look_again = PG_MS(100);
 /* The bridge stays for ever: it ends with the operating-system process. */
 static pgi_bridge uplink;
 static pgi_child child;
+static pgs_parker starter; /* of the main thread, until its keeper and the monitor have begun */
 
 /* Lines of the log are the hub's to show. */
 static void log_to_hub(void *context, pg_log_level level, const char *line)
@@ -63,6 +71,38 @@ static void say_goodbye(pg_runtime *rt)
     fflush(stderr);
 }
 
+/* The life of the keeper.  It has no signal blocked, as the main thread of any program: what is sent to the process is
+ * its to take. */
+static void *keep(void *arg)
+{
+    pg_runtime *rt = arg;
+    prctl(PR_SET_NAME, "pg-keeper");
+    pgi_memory_thread_begin();
+    pgi_crash_thread_begin(false);
+    if (pgs_sched_watch(rt->sched) != 0) give_up("its monitor could not be started");
+    pgs_parker_unpark(&starter);
+    while (!all_ended(rt)) {
+        bool ended = load_acquire(&child.ended); /* partner: pgi_child_ended */
+        pgs_parker_park(&rt->stopper, ended ? pgs_deadline(look_again) : PGS_NEVER);
+    }
+    say_goodbye(rt);
+    _exit(0);
+}
+
+static bool address_space_is_limited(const pgi_isolation *isolation)
+{
+    struct rlimit limit;
+    return isolation->address_space > 0 || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur != RLIM_INFINITY;
+}
+
+static void start_keeper(pg_runtime *rt, const pgi_isolation *isolation)
+{
+    pthread_t keeper;
+    pgs_parker_init(&starter);
+    if (pthread_create(&keeper, NULL, keep, rt) != 0) give_up("a thread could not be started");
+    if (address_space_is_limited(isolation)) pgs_parker_park(&starter, PGS_NEVER);
+}
+
 void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS])
 {
     pgi_child_config config;
@@ -90,15 +130,11 @@ void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS])
                                 .no_os = true};
     pg_runtime *rt = pgi_start_child(&options, birth->node, config.first_generation, &child, config.main);
     if (!rt) give_up("its runtime could not be started");
+    start_keeper(rt, &config.isolation);
     if (pgi_isolation_apply_limits(&config.isolation) != PG_OK) _exit(EXIT_FAILURE);
     pgi_node_uplink(&uplink);
     if (pgi_bridge_open(&uplink, rt, fds[1], fds[2], true) != PG_OK) give_up("its uplink could not be opened");
-
-    while (!all_ended(rt)) {
-        bool ended = load_acquire(&child.ended); /* partner: pgi_child_ended */
-        pgs_parker_park(&rt->stopper, ended ? pgs_deadline(look_again) : PGS_NEVER);
-    }
-    say_goodbye(rt);
+    pgs_sched_work(rt->sched);
 }
 
 /* ------------------------------------------------------------------------------------------- what the hub says */

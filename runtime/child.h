@@ -13,8 +13,8 @@ typedef struct pgi_child {
     _Atomic(bool) dismissed;    /* nothing comes any more */
 } pgi_child;
 
-/* What the zygote calls in a new process, on its only thread.  Returns when all has ended. */
-void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS]);
+/* What the zygote calls in a new process, on its only thread.  The process exits when all has ended. */
+PGS_NORETURN void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH_FDS]);
 
 /* The hub says: this is your first process; end all processes; nothing comes any more. */
 void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body);

@@ -239,7 +239,8 @@ static int start_sched(pg_runtime *rt)
     const pgs_config config = {.workers = rt->options.workers,
                                .stack_size = rt->options.stack_size,
                                .stacks = (size_t)rt->options.max_processes + 2 * (size_t)PGS_WORKERS_MAX,
-                               .stuck_after = rt->options.stuck_after};
+                               .stuck_after = rt->options.stuck_after,
+                               .lent = rt->child != NULL};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }

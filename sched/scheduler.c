@@ -6,24 +6,36 @@
 #include <stdlib.h>
 #include <string.h>
 
-int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const char *name)
+/* A guest's threads take none of the host's signals. */
+static void block_signals(sigset_t *before)
 {
-    sigset_t all, before;
-    sigfillset(&all); /* a guest's threads take none of the host's signals */
+    sigset_t all;
+    sigfillset(&all);
     sigdelset(&all, SIGSEGV);
     sigdelset(&all, SIGBUS);
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGILL);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(SIG_SETMASK, &all, before);
+}
+
+int pgs_sched_thread(pthread_t *thread, void *(*entry)(void *), void *arg, const char *name)
+{
+    sigset_t before;
+    block_signals(&before);
     int error = pthread_create(thread, NULL, entry, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (!error && name) pthread_setname_np(*thread, name);
     return error;
 }
 
-void pgs_thread_begin(pgs_sched *s)
+static void begin(pgs_sched *s)
 {
     if (s->ops.thread_begin) s->ops.thread_begin(s->ops.context);
+}
+
+void pgs_thread_begin(pgs_sched *s)
+{
+    begin(s);
     add_acq_rel(&s->begun, 1); /* partner: wait_for_threads */
     pgs_parker_unpark(&s->starter);
 }
@@ -35,7 +47,8 @@ void pgs_thread_end(pgs_sched *s)
 
 static void wait_for_threads(pgs_sched *s)
 {
-    while (load_acquire(&s->begun) < s->config.workers + 1) { /* and the monitor; partner: pgs_thread_begin */
+    unsigned all = s->config.workers + 1 - s->config.lent; /* and the monitor; who was lent is not waited for */
+    while (load_acquire(&s->begun) < all) {                /* partner: pgs_thread_begin */
         pgs_parker_park(&s->starter, PGS_NEVER);
     }
 }
@@ -60,9 +73,24 @@ static void stop_threads(pgs_sched *s, bool with_monitor)
     for (unsigned i = 0; i < n; i++) pgs_worker_free(pgs_worker_at(s, i));
 }
 
+int pgs_sched_watch(pgs_sched *s)
+{
+    if (pgs_sched_thread(&s->monitor, pgs_monitor_main, s, "pg-monitor") != 0) return -EAGAIN;
+    wait_for_threads(s);
+    return 0;
+}
+
+void pgs_sched_work(pgs_sched *s)
+{
+    block_signals(NULL);
+    begin(s);
+    pgs_worker_work(pgs_worker_at(s, 0));
+    pgs_panic(__FILE__, __LINE__, "a scheduler with a thread that is lent was stopped");
+}
+
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops)
 {
-    if (config->workers < 1 || config->workers > PGS_WORKERS_TARGET_MAX) return -EINVAL;
+    if (config->workers < 1 || config->workers > (config->lent ? 1 : PGS_WORKERS_TARGET_MAX)) return -EINVAL;
     pgs_sched *s = aligned_alloc(_Alignof(pgs_sched), sizeof(pgs_sched));
     if (!s) return -ENOMEM;
     memset(s, 0, sizeof *s);
@@ -83,18 +111,16 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
     }
     *out = s; /* before the first worker, which may call ops that read it */
     for (unsigned i = 0; i < config->workers; i++) {
-        if (pgs_worker_new(s)) continue;
+        if (config->lent ? pgs_worker_lend(s) : pgs_worker_new(s)) continue;
         stop_threads(s, false);
         free_sched(s);
         return -ENOMEM;
     }
-    if (pgs_sched_thread(&s->monitor, pgs_monitor_main, s, "pg-monitor") != 0) {
-        stop_threads(s, false);
-        free_sched(s);
-        return -EAGAIN;
-    }
-    wait_for_threads(s);
-    return 0;
+    error = config->lent ? 0 : pgs_sched_watch(s);
+    if (error == 0) return 0;
+    stop_threads(s, false);
+    free_sched(s);
+    return error;
 }
 
 void pgs_sched_stop(pgs_sched *s)

@@ -69,6 +69,7 @@ typedef struct pgs_config {
     size_t stack_size;   /* bytes, 0: 64 KiB */
     size_t stacks;       /* at most so many fibers at once */
     int64_t stuck_after; /* ns until ops->stuck is called */
+    bool lent;           /* the one worker is a thread of the caller's: see pgs_sched_work */
 } pgs_config;
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
@@ -77,8 +78,15 @@ enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
  * first of them runs, and meaningless on failure.  0, -ENOMEM, -EAGAIN (threads), -EINVAL. */
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops);
 
+/* Where config.lent is set, pgs_sched_start() starts no thread.  What is made ready waits until the caller, or another
+ * thread, becomes the worker by pgs_sched_work(), which does not return; and nobody keeps the promises of monitor.c
+ * before pgs_sched_watch(), which starts the monitor, and returns when ops->thread_begin has on it: 0 or -EAGAIN.  Each
+ * once, in any order, by any thread.  Such a scheduler is not stopped: it ends with the program. */
+PGS_NORETURN void pgs_sched_work(pgs_sched *sched);
+int pgs_sched_watch(pgs_sched *sched);
+
 /* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more: sources have
- * been removed, or are silent.  Not from a worker. */
+ * been removed, or are silent.  Not from a worker; not where config.lent is set. */
 void pgs_sched_stop(pgs_sched *sched);
 
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */

@@ -461,12 +461,10 @@ void pgs_abandon(void)
 
 /* ----------------------------------------------------------------------------------------------------- workers */
 
-void *pgs_worker_main(void *arg)
+void pgs_worker_work(pgs_worker *w)
 {
-    pgs_worker *w = arg;
     current = w;
     store_relaxed(&w->tid, gettid());
-    pgs_thread_begin(w->face.sched);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
     pgs_epoch_register(&w->face.sched->epoch, &w->member);
@@ -474,8 +472,15 @@ void *pgs_worker_main(void *arg)
     go(w, w->spare[--w->spares]);
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
-    pgs_thread_end(w->face.sched);
     current = NULL;
+}
+
+void *pgs_worker_main(void *arg)
+{
+    pgs_worker *w = arg;
+    pgs_thread_begin(w->face.sched);
+    pgs_worker_work(w);
+    pgs_thread_end(w->face.sched);
     return NULL;
 }
 
@@ -502,11 +507,9 @@ void pgs_worker_free(pgs_worker *w)
     free(w);
 }
 
-/* Only the starting thread and the monitor make workers, so there is one at a time. */
-pgs_worker *pgs_worker_new(pgs_sched *s)
+/* One that can be found by its number, and counts as searching: it begins by looking for work. */
+static pgs_worker *add_worker(pgs_sched *s, unsigned number)
 {
-    unsigned number = load_relaxed(&s->workers);
-    if (number == PGS_WORKERS_MAX) return NULL;
     pgs_worker *w = aligned_alloc(_Alignof(pgs_worker), sizeof(pgs_worker));
     if (!w) return NULL;
     memset(w, 0, sizeof *w);
@@ -526,12 +529,28 @@ pgs_worker *pgs_worker_new(pgs_sched *s)
         pgs_worker_free(w);
         return NULL;
     }
-    add_seq_cst(&s->searching, 1); /* it begins by looking for work; partner: pgs_idle_hint */
+    add_seq_cst(&s->searching, 1); /* partner: pgs_idle_hint */
     w->searching = true;
     store_release(&s->worker[number], w); /* partner: pgs_worker_at */
+    return w;
+}
+
+pgs_worker *pgs_worker_lend(pgs_sched *s)
+{
+    pgs_worker *w = add_worker(s, 0);
+    if (w) store_release(&s->workers, 1); /* partners: the monitor, each_local */
+    return w;
+}
+
+/* Only the starting thread and the monitor make workers, so there is one at a time. */
+pgs_worker *pgs_worker_new(pgs_sched *s)
+{
+    unsigned number = load_relaxed(&s->workers);
+    pgs_worker *w = number < PGS_WORKERS_MAX ? add_worker(s, number) : NULL;
+    if (!w) return NULL;
     if (pgs_sched_thread(&w->thread, pgs_worker_main, w, "pg-worker") != 0) {
         store_relaxed(&s->worker[number], NULL);
-        sub_seq_cst(&s->searching, 1);
+        sub_seq_cst(&s->searching, 1); /* partner: pgs_idle_hint */
         pgs_worker_free(w);
         return NULL;
     }

@@ -128,7 +128,9 @@ void pgs_thread_end(pgs_sched *sched);
 
 /* worker.c */
 void *pgs_worker_main(void *arg);
-pgs_worker *pgs_worker_new(pgs_sched *sched); /* started and searching, or NULL */
+pgs_worker *pgs_worker_new(pgs_sched *sched);  /* started and searching, or NULL */
+pgs_worker *pgs_worker_lend(pgs_sched *sched); /* the same, but for its thread: that calls pgs_worker_work */
+void pgs_worker_work(pgs_worker *worker);      /* what its thread does until the scheduler stops */
 void pgs_worker_free(pgs_worker *worker);
 
 /* idle.c: parking and waking. */

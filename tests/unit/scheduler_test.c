@@ -2,6 +2,7 @@
  * abandoned stacks, migration, threads of their own, start and stop; on 1, 2 and 4 workers. */
 #define _GNU_SOURCE
 #include "jobs.h"
+#include "proc.h"
 
 /* ------------------------------------------------------------------------------------------------ once per ready */
 
@@ -400,12 +401,59 @@ static void test_start_stop(void)
     CHECK_EQ(load_relaxed(&locals), 0);
 }
 
+/* ---------------------------------------------------------------------------------------------------------- lent */
+
+static pthread_t lent;
+
+static void *lend(void *arg)
+{
+    (void)arg;
+    lent = pthread_self();
+    pgs_sched_work(sched);
+}
+
+static void run_lent(job *self)
+{
+    CHECK(pthread_equal(pthread_self(), lent));
+    count_run(self);
+}
+
+/* Such a scheduler ends with the program, which is one of its own. */
+static void live_lent(void)
+{
+    static job jobs[100];
+    pthread_t thread;
+    const pgs_ops ops = {run, stuck, local_make, local_free, local_idle, thread_begin, thread_end, &dummy_local};
+    pgs_config config = {.workers = 2, .stacks = 100, .stuck_after = MS(10000), .lent = true};
+    CHECK_EQ(pgs_sched_start(&sched, &config, &ops), -EINVAL);
+    config.workers = 1;
+    CHECK_EQ(pgs_sched_start(&sched, &config, &ops), 0);
+    CHECK_EQ(load_relaxed(&begun), 0);
+    store_relaxed(&done, 0);
+    for (int i = 0; i < 100; i++) init(&jobs[i], run_lent);
+    for (int i = 0; i < 50; i++) ready(&jobs[i]); /* before anybody is there to run them */
+    CHECK_EQ(pgs_sched_workers(sched), 1);
+    CHECK_EQ(pthread_create(&thread, NULL, lend, NULL), 0);
+    CHECK_EQ(pthread_detach(thread), 0);
+    until(&done, 50);
+    CHECK_EQ(load_relaxed(&begun), 1);
+    CHECK_EQ(pgs_sched_watch(sched), 0);
+    CHECK_EQ(load_relaxed(&begun), 2); /* it has waited for the monitor */
+    for (int i = 50; i < 100; i++) ready(&jobs[i]);
+    until(&done, 100);
+}
+
+static void test_lent(void)
+{
+    proc_run(live_lent);
+}
+
 int main(void)
 {
     static void (*const tests[])(void) = {
         test_once_per_ready, test_requeue, test_block,    test_commit_says_no, test_deadlines,          test_yield,
         test_yield_alone,    test_abandon, test_no_stack, test_migration,      test_wake_against_claim, test_bound,
-        test_start_stop,
+        test_start_stop,     test_lent,
     };
     return RUN_TESTS(tests);
 }

@@ -30,7 +30,7 @@ void pgi_os_start(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
     pthread_mutex_init(&os->lock, NULL);
-    os->client = -1;
+    os->client = os->spare = -1;
     os->zygote = !rt->options.no_os && pgi_zygote_acquire(false) == PG_OK;
 }
 
@@ -205,6 +205,7 @@ void pgi_os_stop(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
     if (os->client >= 0) pgi_zygote_disconnect(os->client);
+    if (os->spare >= 0) close(os->spare);
     for (pgi_bridge *b = first_bridge(os), *next; b; b = next) {
         next = b->next;
         pgi_bridge_destroy(b);
@@ -256,12 +257,27 @@ static bool make_channel(int ends[2])
     return true;
 }
 
+/* Half a megabyte of cleared memory takes the system half as long as a fork: that of the next child is made while the
+ * zygote forks this one.  Under the lock. */
+static void make_spare(pgi_os *os)
+{
+    if (os->spare < 0) os->spare = pgs_ring_memory(PGS_RING_CAPACITY);
+}
+
+static int take_spare(pgi_os *os)
+{
+    make_spare(os);
+    int memory = os->spare;
+    os->spare = -1;
+    return memory;
+}
+
 /* Rings, doorbells and the channel; fds[] for the child, and the hub's side opened. */
 static int open_bridge(pg_runtime *rt, pgi_bridge *b, int fds[PGI_BIRTH_FDS])
 {
     int channel[2] = {-1, -1};
     int bell[2] = {-1, -1}; /* heard by the child, rung by the hub */
-    fds[0] = pgs_ring_memory(PGS_RING_CAPACITY);
+    fds[0] = take_spare(&rt->os);
     if (pipe2(bell, O_CLOEXEC | O_NONBLOCK) != 0) bell[0] = bell[1] = -1;
     fds[1] = bell[0];
     fds[2] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); /* heard by the hub */
@@ -358,6 +374,7 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     close(fds[0]); /* it is mapped, and the zygote has its own */
     close(fds[3]);
     if (status == PG_OK) {
+        make_spare(&rt->os);
         add_relaxed(&rt->os.born, 1);
         return b->root;
     }

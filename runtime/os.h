@@ -12,6 +12,7 @@ typedef struct pgi_os {
     int client;                    /* connection with the zygote; -1: none yet */
     bool listening;                /* to it */
     pgs_source source;             /* of the client */
+    int spare;                     /* memory for the rings of the next child; -1: none.  Under the lock */
     _Atomic(pgi_bridge *) bridges; /* all that there ever were: memory of bridges stays memory of bridges */
     _Atomic(uint32_t) alive;
     _Atomic(uint64_t) born; /* since the start */

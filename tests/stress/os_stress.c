@@ -294,8 +294,8 @@ static void test_stopped(void)
     CHECK(check_now_ns() - began < PG_SECONDS(20));
     CHECK_EQ(pg_send(other, self_main, "the others go on"), PG_OK);
     next();
-    kill(os, SIGCONT);
     CHECK_EQ(pg_send(pid, "how many"), PG_EFULL);
+    kill(os, SIGCONT);
     while ((status = pg_send(pid, "how many")) == PG_EFULL) nap_ms(1);
     CHECK_EQ(status, PG_OK);
     CHECK_EQ(pg_get_int(NULL, next(), 1), sent);

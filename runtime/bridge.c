@@ -31,7 +31,9 @@
 
 enum {
     LETTER_UNITS = (sizeof(pgi_letter) + PGI_UNIT - 1) / PGI_UNIT,
-    FRAMES_A_SLICE = 256,
+    FRAMES_A_SLICE = 128,
+    FEW = 16,    /* frames that are better read together with others, where they keep coming */
+    PAUSES = 24, /* until some more have come: half a microsecond or one */
     SPINS = 1000 /* looks at an empty ring before sleep, where nothing else is to be done: some microseconds */
 };
 
@@ -42,17 +44,15 @@ static uint64_t piece(const pgi_bridge *b)
 
 /* ---------------------------------------------------------------------------------------------------------- posting */
 
-static void free_body(pgi_letter *letter)
+static void free_body(const pgi_letter *letter)
 {
-    pgi_message_free(pgi_cache_here(NULL), letter->args);
-    letter->args = NULL;
-    if (!letter->body) return;
+    pgi_cache *cache = pgi_cache_here(NULL);
+    if (unlikely(letter->args)) pgi_message_free(cache, letter->args);
     if (letter->is_message) {
-        pgi_message_free(pgi_cache_here(NULL), letter->body);
-    } else {
+        pgi_message_free(cache, letter->body);
+    } else if (letter->body) {
         pgi_free(letter->body, letter->length);
     }
-    letter->body = NULL;
 }
 
 static void free_letter(pgs_mpsc_node *node)
@@ -70,35 +70,65 @@ static bool is_done(pgi_bridge *b)
 }
 
 static bool write_directly(pgi_bridge *b, const pgi_letter *frame);
+static inline bool write_usual(pgi_bridge *b, pg_pid to, const pg_message *msg, size_t units);
 static void wake_reader(pgi_bridge *b);
 static void go_on(pgi_bridge *b);
 static void write_at_once(pgi_bridge *b);
 
-int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
+/* Whether the caller is the writer from now on, whom no letter is before. */
+static inline bool becomes_writer(pgi_bridge *b)
 {
-    bool writer = pgs_mpsc_idle_hint(&bridge->letters) && pgs_mpsc_claim(&bridge->letters);
+    return pgs_mpsc_idle_hint(&b->letters) && pgs_mpsc_claim(&b->letters);
+}
+
+/* The writer has written its frame, and gives its part up. */
+static inline void conclude(pgi_bridge *b)
+{
+    bool done = is_done(b);
+    if (unlikely(pgs_ring_reader_slept(&b->rings.writer))) wake_reader(b);
+    if (unlikely(!done)) write_at_once(b);
+}
+
+/* Leaves a letter; `writer`: the caller is. */
+static int post_letter(pgi_bridge *bridge, const pgi_letter *frame, bool writer)
+{
     int status = PG_OK;
-    if (writer && likely(write_directly(bridge, frame))) {
-        pgi_letter sent = *frame;
-        free_body(&sent);
-        bool done = is_done(bridge);
-        if (unlikely(pgs_ring_reader_slept(&bridge->rings.writer))) wake_reader(bridge);
-        if (likely(done)) return PG_OK;
+    pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
+    if (likely(letter)) {
+        *letter = *frame;
+        add_relaxed(&bridge->queued, sizeof *letter + letter->length);
+        writer |= pgs_mpsc_push(&bridge->letters, &letter->node);
+        if (!writer) go_on(bridge);
     } else {
-        pgi_letter *letter = pgi_block_alloc(pgi_cache_here(NULL), LETTER_UNITS);
-        if (likely(letter)) {
-            *letter = *frame;
-            add_relaxed(&bridge->queued, sizeof *letter + letter->length);
-            writer |= pgs_mpsc_push(&bridge->letters, &letter->node);
-            if (!writer) go_on(bridge);
-        } else {
-            pgi_letter lost = *frame;
-            free_body(&lost);
-            status = PG_ENOMEM;
-        }
+        free_body(frame);
+        status = PG_ENOMEM;
     }
     if (writer) write_at_once(bridge);
     return status;
+}
+
+int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
+{
+    bool writer = becomes_writer(bridge);
+    if (!writer || unlikely(!write_directly(bridge, frame))) return post_letter(bridge, frame, writer);
+    free_body(frame);
+    conclude(bridge);
+    return PG_OK;
+}
+
+int pgi_post_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
+{
+    size_t units = pgi_wire_usual(msg);
+    if (unlikely(units == 0)) return pgi_post(bridge, PGI_F_MESSAGE, to, (pg_pid){0}, 0, msg);
+    bool writer = becomes_writer(bridge);
+    if (!writer || unlikely(!write_usual(bridge, to, msg, units))) {
+        const pgi_letter frame = {
+            .type = PGI_F_MESSAGE, .to = to.id, .body = msg, .length = units * PGI_UNIT, .is_message = true};
+        return post_letter(bridge, &frame, writer);
+    }
+    pgi_message_free(pgi_cache_here(NULL), msg);
+    conclude(bridge);
+    return PG_OK;
 }
 
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body)
@@ -193,7 +223,7 @@ static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
         } else {
             memcpy(body, (const char *)letter->body + b->written, length);
         }
-        memset(body + length, 0, pgi_frame_padded(length) - length);
+        if (length % PGI_UNIT != 0) memset(body + length, 0, pgi_frame_padded(length) - length);
     }
     pgs_ring_commit(&b->rings.writer, size);
     b->written += length;
@@ -211,6 +241,8 @@ static void finish_letter(pgi_bridge *b, pgi_letter *letter)
 {
     sub_relaxed(&b->queued, sizeof *letter + letter->length);
     free_body(letter);
+    letter->body = NULL; /* it stays in the queue as its head, maybe until pgi_bridge_destroy() */
+    letter->args = NULL;
     b->written = 0;
     b->parcel = 0;
     free_letter(pgs_mpsc_advance(&b->letters, &letter->node));
@@ -266,6 +298,19 @@ static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
     if (buffers_of(frame)) return false; /* they may have to wait for room of their own */
     if (!write_frame(b, frame)) return false;
     b->written = 0;
+    return true;
+}
+
+/* The same for the usual message, of so many units. */
+static inline bool write_usual(pgi_bridge *b, pg_pid to, const pg_message *msg, size_t units)
+{
+    if (load_acquire(&b->state) != PGI_BRIDGE_OPEN) return false; /* partner: as above */
+    size_t size = sizeof(pgi_frame) + units * PGI_UNIT;
+    unsigned char *at = pgs_ring_reserve(&b->rings.writer, size);
+    if (!at) return false;
+    *(pgi_frame *)(void *)at = (pgi_frame){.length = (uint32_t)(units * PGI_UNIT), .type = PGI_F_MESSAGE, .to = to.id};
+    pgi_wire_write_usual(msg, units, at + sizeof(pgi_frame));
+    pgs_ring_commit(&b->rings.writer, size);
     return true;
 }
 
@@ -383,30 +428,48 @@ static void read_frame(pgi_bridge *b, const pgi_frame *frame, const void *body)
     if (!pgi_far_deliver(b, &whole, block, length)) pgi_bridge_break(b, "a malformed frame");
 }
 
+/* The same for the usual frame. */
+static inline void read_usual(pgi_bridge *b, pgi_cache *cache, pgi_bunch *bunch, const pgi_frame *frame,
+                              const char *body)
+{
+    char *block = pgi_block_alloc(cache, frame->length / PGI_UNIT);
+    if (unlikely(!block)) {
+        pgi_bridge_break(b, "memory is short for a message");
+        return;
+    }
+    for (uint32_t at = 0; at < frame->length; at += PGI_UNIT) memcpy(block + at, body + at, PGI_UNIT);
+    if (unlikely(!pgi_far_deliver_usual(b, bunch, (pg_pid){frame->to}, block, frame->length)))
+        pgi_bridge_break(b, "a malformed frame");
+}
+
 /* Returns the frames read. */
 static unsigned read_frames(pgi_bridge *b)
 {
+    pgi_cache *cache = pgi_cache_here(NULL);
+    pgi_bunch bunch = {0};
     unsigned frames = 0;
-    size_t ready;
+    size_t ready, done = 0;
     const char *at = pgs_ring_peek(&b->rings.reader, &ready);
-    size_t done = 0;
-    while (frames < FRAMES_A_SLICE && at && done < ready) {
+    while (frames < FRAMES_A_SLICE && at && done < ready && !b->rings.reader.broken) {
         pgi_frame frame;
         if (ready - done < sizeof frame) {
             pgi_bridge_break(b, "half a frame");
-            return frames;
+            break;
         }
         memcpy(&frame, at + done, sizeof frame); /* once: it may change under our eyes */
-        if (pgi_frame_check(&frame, ready - done, b->rings.reader.mask + 1) != PG_OK) {
+        if (likely(pgi_frame_is_usual(&frame, ready - done)) && likely(!b->parts)) {
+            read_usual(b, cache, &bunch, &frame, at + done + sizeof frame);
+        } else if (pgi_frame_check(&frame, ready - done, b->rings.reader.mask + 1) != PG_OK) {
             pgi_bridge_break(b, "a malformed frame");
-            return frames;
+        } else {
+            pgi_far_deliver_bunch(b, &bunch);
+            read_frame(b, &frame, at + done + sizeof frame);
         }
-        read_frame(b, &frame, at + done + sizeof frame);
-        if (b->rings.reader.broken) return frames;
         done += pgi_frame_bytes(&frame);
         frames++;
     }
-    if (done > 0) {
+    pgi_far_deliver_bunch(b, &bunch);
+    if (done > 0 && !b->rings.reader.broken) {
         pgs_ring_release(&b->rings.reader, done);
         if (pgs_ring_writer_wake(&b->rings.reader)) ring_bell(b->bell_out);
     }
@@ -429,6 +492,13 @@ static bool more_comes(pgi_bridge *b, pgs_worker *w)
         cpu_relax();
     }
     return false;
+}
+
+/* A reader that takes each frame as soon as it is there has its line from the writer's core, and the ring's index with
+ * it, each time: both are slower for it than if some come together. */
+static void let_some_come(void)
+{
+    for (unsigned i = 0; i < PAUSES; i++) cpu_relax();
 }
 
 static void channel_opens(pgs_source *source, uint32_t events)
@@ -537,10 +607,15 @@ static turn work(pgi_bridge *b, pgs_worker *w)
         if (b->rings.writer.tail != before) b->lingers = true;
         if (b->rings.writer.broken) pgi_bridge_break(b, "an index that cannot be");
     }
+    if (b->few_in_a_row >= 2 && pgs_worker_alone(w)) let_some_come();
     unsigned moved = read_frames(b);
     if (load_relaxed(&b->state) != PGI_BRIDGE_OPEN) return AGAIN;
-    if (moved > 0) b->lingers = true;
-    if (moved > 0 || written == MORE) return AGAIN;
+    b->few_in_a_row = moved == 0 ? 0 : moved < FEW ? b->few_in_a_row + 1 : 1;
+    if (moved > 0) {
+        b->lingers = true;
+        return pgs_worker_alone(w) ? AGAIN : LATER;
+    }
+    if (written == MORE) return AGAIN;
     if (written == DONE && more_comes(b, w)) return AGAIN;
     bool lingers = b->lingers;
     b->lingers = false;

@@ -86,8 +86,9 @@ struct pgi_bridge {
     pgs_source outlet; /* of the channel, while listening */
 
     /* The task's own. */
-    bool lingers;         /* frames have come or gone since it looked around last */
-    unsigned char *parts; /* of a long body: what has come so far */
+    bool lingers;          /* frames have come or gone since it looked around last */
+    unsigned few_in_a_row; /* looks that found some frames, but few */
+    unsigned char *parts;  /* of a long body: what has come so far */
     uint64_t parts_length, parts_size, parts_whole;
     uint32_t links_asked;     /* by the child: far.c */
     uint32_t last_generation; /* that the child has used, as it says in its goodbye; 0: it has not */
@@ -108,6 +109,9 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
  * case.  PG_OK, PG_ENOMEM, PG_EINVAL (a local pointer).  Any thread that holds the bridge, or is its task. */
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body);
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame);
+
+/* The same for a message of kind PGI_USER from no process in particular, which is the usual thing. */
+int pgi_post_message(pgi_bridge *bridge, pg_pid to, pg_message *msg);
 
 /* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  The first to tell counts:
  * one that is not OPEN or BROKEN is left alone.  Any thread. */

@@ -82,8 +82,8 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
     if (bridge && load_acquire(&bridge->ended) != pid.id) { /* partner: the arrival of ENDED */
         status = PG_EFULL;
         if (message ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge)) {
-            uint8_t type = message ? PGI_F_MESSAGE : msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
-            status = pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
+            uint8_t type = msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
+            status = message ? pgi_post_message(bridge, pid, msg) : pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
             msg = NULL;
         }
     }
@@ -545,6 +545,44 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
     return frame->type != PGI_F_DOWN || pgi_message_terms(block)[1].body == frame->from;
 }
 
+static void arrived_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
+{
+    pg_runtime *rt = bridge->process.rt;
+    if (pgi_send(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+}
+
+void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)
+{
+    if (!bunch->first) return;
+    if (likely(is_here(bridge->process.rt, bunch->to))) {
+        pgi_send_chain(bunch->to, bunch->first, bunch->last);
+    } else {
+        for (pg_message *msg = bunch->first, *next = NULL; msg; msg = next) {
+            next = msg == bunch->last ? NULL : pgi_message_behind(msg);
+            arrived_message(bridge, bunch->to, msg);
+        }
+    }
+    bunch->first = NULL;
+}
+
+bool pgi_far_deliver_usual(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, void *block, uint64_t length)
+{
+    if (unlikely(pgi_wire_check(block, length, PGI_USER) != PG_OK)) {
+        free_block(block, length);
+        return false;
+    }
+    pg_message *msg = pgi_wire_adopt(block);
+    if (likely(bunch->first) && likely(pg_same(bunch->to, to))) {
+        pgs_mpsc_link(&bunch->last->node, &msg->node);
+    } else {
+        pgi_far_deliver_bunch(bridge, bunch);
+        bunch->to = to;
+        bunch->first = msg;
+    }
+    bunch->last = msg;
+    return true;
+}
+
 static bool deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length, const pgi_parcel *parcel)
 {
     bool bytes = frame->type == PGI_F_LOG || frame->type == PGI_F_SPAWN ||
@@ -567,8 +605,7 @@ static bool deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uin
     pg_message *msg = block ? pgi_wire_adopt(block) : NULL;
     if (msg && unlikely(parcel->count > 0)) pgi_buffers_take(msg);
     if (frame->type == PGI_F_MESSAGE || frame->type == PGI_F_TERMINATE) {
-        pg_runtime *rt = bridge->process.rt;
-        if (pgi_send((pg_pid){frame->to}, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+        arrived_message(bridge, (pg_pid){frame->to}, msg);
         return true;
     }
     bool to_somebody = frame->type != PGI_F_NODE_DOWN && frame->type != PGI_F_ENDED && frame->type != PGI_F_STOP &&

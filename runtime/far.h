@@ -29,6 +29,18 @@ int pgi_look_back_far(pg_pid pid, pg_exit_info *exit);
  * what it must not, or the body is not what it should be.  The bridge's task. */
 bool pgi_far_deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length);
 
+/* Messages that have come one after the other for one process, and go into its mailbox together: zeros at first. */
+typedef struct pgi_bunch {
+    pg_pid to;
+    pg_message *first, *last;
+} pgi_bunch;
+
+/* The same for the usual frame, a message to the process `to`: it is put to the bunch, or begins a new one. */
+bool pgi_far_deliver_usual(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, void *block, uint64_t length);
+
+/* Delivers the bunch: before any other frame, and when no more have come. */
+void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch);
+
 /* Answers for one that does not live any more, or never did, what a frame for it has asked. */
 void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_pid from);
 

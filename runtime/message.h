@@ -48,6 +48,12 @@ static inline const pg_term *pgi_message_terms(const pg_message *message)
     return (const pg_term *)(const void *)(message + 1);
 }
 
+/* The message that was put behind another by pgs_mpsc_link(). */
+static inline pg_message *pgi_message_behind(pg_message *message)
+{
+    return container_of(load_relaxed(&message->node.next), pg_message, node);
+}
+
 /* Makes a message of kind PGI_USER, a deep copy of `count` values; they may be changed or freed afterwards.
  * `cache` is the calling thread's own, or NULL.  PG_OK; PG_ETOOMANY: more than PG_VALUES_MAX values, or nested deeper
  * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns, or a buffer

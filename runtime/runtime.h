@@ -147,6 +147,9 @@ int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char
 /* send.c: sends a message, which is consumed, to a process of whatever runtime or node. */
 int pgi_send(pg_pid pid, pg_message *msg);
 
+/* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime. */
+void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last);
+
 /* runtime.c: pg_start() of a child, as the node that the hub has chosen; NULL: it could not. */
 pg_runtime *pgi_start_child(const pg_options *options, uint32_t node, uint32_t first_generation, pgi_child *child,
                             uint64_t main);

@@ -5,9 +5,13 @@
 #include "far.h"
 #include "runtime.h"
 
-static PGS_COLD int nobody(pgi_cache *cache, pg_message *msg)
+/* Frees the messages from `first` to `last`. */
+static PGS_COLD int nobody(pgi_cache *cache, pg_message *first, const pg_message *last)
 {
-    pgi_message_free(cache, msg);
+    for (pg_message *msg = first, *next = NULL; msg; msg = next) {
+        next = msg == last ? NULL : pgi_message_behind(msg);
+        pgi_message_free(cache, msg);
+    }
     return PG_ENOPROC;
 }
 
@@ -21,7 +25,7 @@ static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     int status = PG_OK;
     if (!p) {
-        status = nobody(pgi_cache_here(NULL), msg);
+        status = nobody(pgi_cache_here(NULL), msg, msg);
     } else if (pgs_mpsc_push(&p->mailbox, &msg->node)) {
         pgs_ready(visit.rt->sched, &p->sleeper.task);
     }
@@ -29,24 +33,37 @@ static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
     return status;
 }
 
-/* Delivers a message that is the caller's; frees it when there is nobody.  `w` is the worker that the caller is. */
-static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *msg)
+/* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
+ * worker that the caller is, and the process one of its runtime's. */
+static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *first,
+                                                         pg_message *last)
 {
-    if (unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, pid);
-    bool schedule = likely(p) && pgs_mpsc_push(&p->mailbox, &msg->node);
+    bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
-    if (unlikely(!p)) return nobody(&local->cache, msg);
+    if (unlikely(!p)) return nobody(&local->cache, first, last);
     if (schedule) pgs_ready_on(w, &p->sleeper.task); /* it cannot end before it runs, and only this makes it run */
     return PG_OK;
+}
+
+static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *msg)
+{
+    if (unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
+    return deliver(w, local, pid, msg, msg);
 }
 
 __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
 {
     pgs_worker *w = pgs_worker_self();
     return w ? send_from(w, pgs_worker_local(w), pid, msg) : send_as_guest(pid, msg);
+}
+
+void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last)
+{
+    pgs_worker *w = pgs_worker_self();
+    deliver(w, pgs_worker_local(w), pid, first, last);
 }
 
 /* Any message, from any thread. */

@@ -221,24 +221,38 @@ static bool kind_fits(const pg_message *message, const pg_term *terms)
     return message->kind == PGI_DOWN && message->count == 2 && pgi_term_type(&terms[1]) == PG_T_PID;
 }
 
-int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
+/* A message whose header has been judged. */
+static __attribute__((noinline)) int check_values(const pg_message *message, size_t bytes, const pg_term *names,
+                                                  unsigned named)
 {
-    const pg_message *message = block;
     const pg_term *terms = pgi_message_terms(message);
+    rest r = {(const char *)(terms + message->count), (const char *)message + bytes, names, named};
+    return kind_fits(message, terms) && check_deep(terms, message->count, &r) ? PG_OK : PG_EINVAL;
+}
+
+/* PG_EINVAL, or: the header is well. */
+static inline int check_header(const pg_message *message, size_t bytes, uint8_t kind)
+{
     uint64_t node;
     if (bytes < sizeof *message || bytes != (size_t)message->units * PGI_UNIT) return PG_EINVAL;
     memcpy(&node, &message->node, sizeof node);
     if (node != 0 || message->kind != kind || message->flags != 0) return PG_EINVAL;
-    size_t count = message->count;
-    if (count > PG_VALUES_MAX || count > message->units - 1) return PG_EINVAL;
-    if (likely(count == message->units - 1) && kind == PGI_USER && likely(all_inline(terms, count))) return PG_OK;
-    rest r = {(const char *)(terms + count), (const char *)block + bytes, names, named};
-    return kind_fits(message, terms) && check_deep(terms, count, &r) ? PG_OK : PG_EINVAL;
+    return message->count <= PG_VALUES_MAX && message->count < message->units ? PG_OK : PG_EINVAL;
+}
+
+int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
+{
+    if (check_header(block, bytes, kind) != PG_OK) return PG_EINVAL;
+    return check_values(block, bytes, names, named);
 }
 
 int pgi_wire_check(const void *block, size_t bytes, uint8_t kind)
 {
-    return pgi_wire_check_with(block, bytes, kind, NULL, 0);
+    const pg_message *message = block;
+    if (check_header(message, bytes, kind) != PG_OK) return PG_EINVAL;
+    bool dense = likely(message->count == message->units - 1) && kind == PGI_USER;
+    if (dense && likely(all_inline(pgi_message_terms(message), message->count))) return PG_OK;
+    return check_values(message, bytes, NULL, 0);
 }
 
 /* ----------------------------------------------------------------------------------------------- messages: sending */
@@ -322,6 +336,13 @@ static pg_message *pack(pgi_cache *cache, const pg_message *message, size_t unit
     return copy;
 }
 
+size_t pgi_wire_usual(const pg_message *message)
+{
+    size_t units = 1 + (size_t)message->count;
+    bool usual = message->kind == PGI_USER && message->flags == 0 && units <= PGI_USUAL_MAX / PGI_UNIT;
+    return likely(usual) && all_inline(pgi_message_terms(message), message->count) ? units : 0;
+}
+
 static bool survey_message(const pg_message *message, survey *s)
 {
     const pg_term *terms = pgi_message_terms(message);
@@ -362,11 +383,7 @@ int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes)
 void pgi_wire_write(const pg_message *message, size_t bytes, size_t offset, void *to, size_t length)
 {
     if (offset < sizeof *message && length != 0) {
-        pg_message header;
-        memset(&header, 0, sizeof header);
-        header.units = (uint32_t)(bytes / PGI_UNIT);
-        header.count = message->count;
-        header.kind = message->kind;
+        pg_message header = {.units = (uint32_t)(bytes / PGI_UNIT), .count = message->count, .kind = message->kind};
         size_t part = sizeof header - offset < length ? sizeof header - offset : length;
         memcpy(to, (const char *)&header + offset, part);
         to = (char *)to + part;

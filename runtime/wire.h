@@ -72,6 +72,9 @@ enum { PGI_ASK_WHY = 1, PGI_ASK_WAIT, PGI_ASK_SPAWN };
 /* A frame that is well-formed so far, but not all of whose bytes can be read. */
 enum { PGI_WIRE_PART = 1 };
 
+/* The longest body of a frame that is read and written without ado: a ring holds some of these, whatever its size. */
+#define PGI_USUAL_MAX ((uint32_t)256)
+
 /* The bytes of a body with its padding, and those that the whole frame takes of a ring. */
 static inline size_t pgi_frame_padded(size_t length)
 {
@@ -89,6 +92,15 @@ static inline size_t pgi_frame_bytes(const pgi_frame *frame)
  * whoever reads a ring takes that for PG_EINVAL too; it is told apart for those who read a stream.  The body is not
  * looked at.  From any thread. */
 int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity);
+
+/* Whether it is the usual one, a short message without buffers, all of which can be read: pgi_frame_check() would say
+ * PG_OK. */
+static inline bool pgi_frame_is_usual(const pgi_frame *copy, size_t readable)
+{
+    return copy->type == PGI_F_MESSAGE && (copy->flags | copy->buffers | copy->spare) == 0 && copy->to != 0 &&
+           (copy->from | copy->word) == 0 && copy->length - PGI_UNIT <= PGI_USUAL_MAX - PGI_UNIT &&
+           copy->length % PGI_UNIT == 0 && readable >= sizeof *copy + copy->length;
+}
 
 /* Judges the wire form of a message: `bytes` at `block`, in private memory, aligned to 16.  `kind` is the one
  * that is wanted: PGI_USER, of any values; PGI_TERMINATE, (exit); PGI_DOWN, (exit, pid).  PG_OK, or PG_EINVAL:
@@ -118,6 +130,19 @@ bool pgi_wire_may_cross(const pg_message *message);
  * PG_EINVAL: there is a ptr in it, or a buffer in an exit; PG_ETOOMANY: more than PGI_PARCEL_MAX buffers; PG_ENOMEM;
  * *message is what it was, unless PG_OK.  `cache` is the calling thread's own, or NULL. */
 int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
+
+/* The units of the wire form of a message that makes a usual frame, since all its values are in their words; 0: of
+ * another. */
+size_t pgi_wire_usual(const pg_message *message);
+
+/* Writes these `units`, as pgi_wire_write() does. */
+static inline void pgi_wire_write_usual(const pg_message *message, size_t units, void *to)
+{
+    const pg_message header = {.units = (uint32_t)units, .count = message->count, .kind = message->kind};
+    memcpy(to, &header, sizeof header);
+    for (size_t at = PGI_UNIT; at < units * PGI_UNIT; at += PGI_UNIT)
+        memcpy((char *)to + at, (const char *)message + at, PGI_UNIT);
+}
 
 /* Writes `length` bytes of the wire form of a prepared message, from the byte at `offset` on, to `to`, which may be
  * memory that a peer writes to: nothing is read from it.  `bytes` as pgi_wire_prepare() said. */

@@ -85,4 +85,16 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/* Asks for the line of `p`, which will be written soon, as one that no other core has: a store that has to wait for it
+ * keeps all later ones of this thread waiting, and so every atomic operation.  `p` need not be mapped.  (Compilers make
+ * a prefetch for reading of it, for old processors' sake.) */
+static inline void prefetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw (%0)" : : "r"(p));
+#else
+    __builtin_prefetch(p, 1);
+#endif
+}
+
 #endif

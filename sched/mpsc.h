@@ -22,8 +22,9 @@
  *      and sleep, acquire in push and claim) and then by whatever queue carries the task to its worker.
  *   4. The anchor is in the chain only as the head.  A consumer past it has read its link, so its producer is done with
  *      it, and rest() may use it again.
- *   5. A node's link is read by the consumer alone, and written once by the producer behind it; once it is read, it is
- *      the consumer's to write (unlink).  A consumed node that is still the head must not be freed or pushed again.
+ *   5. A node's link is read by the consumer alone, and written once by who pushes what is behind it; once it is read,
+ *      it is the consumer's to write (unlink).  A consumed node that is still the head must not be freed or pushed
+ *      again.
  *
  * Who may call with whom (yes: at the same time on one queue):
  *
@@ -72,9 +73,9 @@ static inline void pgs_mpsc_init(pgs_mpsc *q, bool idle)
     store_relaxed(&q->tail, (uintptr_t)&q->anchor | (idle ? PGS_MPSC_IDLE : 0));
 }
 
-/* Appends `node`, which now belongs to the queue.  True: the consumer was idle, and this caller and nobody else must
- * now schedule it.  Any thread; wait-free. */
-static inline bool pgs_mpsc_push(pgs_mpsc *q, pgs_mpsc_node *node)
+/* Appends the nodes from `first` to `node`, which the caller has linked by pgs_mpsc_link(); they belong to the queue
+ * now.  True: the consumer was idle, and this caller and nobody else must now schedule it.  Any thread; wait-free. */
+static inline bool pgs_mpsc_push_chain(pgs_mpsc *q, pgs_mpsc_node *first, pgs_mpsc_node *node)
 {
     store_relaxed(&node->next, NULL);
     /* Release: the NULL above is before the link that the next producer writes here; partner: the acquire half of that
@@ -82,8 +83,20 @@ static inline bool pgs_mpsc_push(pgs_mpsc *q, pgs_mpsc_node *node)
      * caller schedules. */
     uintptr_t before = xchg_acq_rel(&q->tail, (uintptr_t)node);
     pgs_mpsc_node *last = (pgs_mpsc_node *)(before & ~PGS_MPSC_IDLE);
-    store_release(&last->next, node); /* partner: the acquire in pgs_mpsc_next; publishes the message itself */
+    store_release(&last->next, first); /* partner: the acquire in pgs_mpsc_next; publishes the messages themselves */
     return before & PGS_MPSC_IDLE;
+}
+
+/* The same for one node. */
+static inline bool pgs_mpsc_push(pgs_mpsc *q, pgs_mpsc_node *node)
+{
+    return pgs_mpsc_push_chain(q, node, node);
+}
+
+/* Puts `node` behind another that will be pushed together with it. */
+static inline void pgs_mpsc_link(pgs_mpsc_node *before, pgs_mpsc_node *node)
+{
+    store_relaxed(&before->next, node); /* published by the push */
 }
 
 /* Takes the idle bit away without a message (a timer, a kill).  True: the caller must schedule the consumer, exactly as

@@ -53,6 +53,10 @@
 /* What a ring holds unless somebody asks for something else. */
 #define PGS_RING_CAPACITY ((size_t)256 * 1024)
 
+/* Bytes ahead of the last record whose lines the writer asks for: the reader has them from the last time round, and a
+ * writer that meets them one by one, with an atomic operation between two records, waits for each. */
+#define PGS_RING_AHEAD ((size_t)1024)
+
 /* Bytes set aside in the memory of a pair that belong to no ring. */
 #define PGS_RING_WORDS ((size_t)4096)
 
@@ -160,6 +164,10 @@ static inline void pgs_ring_commit(pgs_ring_writer *w, size_t bytes)
     }
     w->tail += bytes;
     store_release(&w->shared->tail, w->tail); /* partner: pgs_ring_reader_look; publishes the records */
+    if (unlikely(w->limit - w->tail < PGS_RING_AHEAD + 2 * PGS_CACHE_LINE)) return; /* the reader's, for all we know */
+    const unsigned char *ahead = w->data + (w->tail & w->mask) + PGS_RING_AHEAD;
+    prefetch_to_write(ahead);
+    prefetch_to_write(ahead + PGS_CACHE_LINE);
 }
 
 /* After one or more commits, and before this side sleeps: true when the reader has announced that it sleeps. The

@@ -406,7 +406,7 @@ static void be_hostile(pg_process *self)
         send_packet(uplink->channel, name, how == OTHER_SIZE ? 1 << 20 : 4096, count, how == TOO_MANY ? 40 : 1, fd);
     if (how == NO_FRAME) return;
     uplink->parcel = count;
-    pg_send(pg_main(pg_runtime_of(self)), "not to arrive");
+    pg_send(pg_main(pg_runtime_of(self)), "not to arrive: too long for its term, so that it is no usual frame");
     pg_sleep(self, PG_SECONDS(20));
 }
 

@@ -118,6 +118,18 @@ static void producer_a(void)
     push(1, 0, 2);
 }
 
+/* Both together. */
+static void producer_of_chain(void)
+{
+    for (int i = 0; i < 2; i++) {
+        nodes[i].producer = 0;
+        nodes[i].number = i + 1;
+        model_write(&nodes[i].message);
+    }
+    pgs_mpsc_link(&nodes[0].link, &nodes[1].link);
+    if (pgs_mpsc_push_chain(&queue, &nodes[0].link, &nodes[1].link)) run_consumer();
+}
+
 static void producer_b(void)
 {
     push(2, 1, 1);
@@ -209,6 +221,11 @@ static void setup_plain(void)
     start(false, false, 4);
 }
 
+static void setup_chain(void)
+{
+    start(false, false, 3);
+}
+
 static void setup_sleep(void)
 {
     start(true, false, 4);
@@ -274,6 +291,7 @@ int main(void)
 {
     static const struct model_case cases[] = {
         {"mpsc: two producers, rest", setup_plain, {producer_a, producer_b}, finish, 5, 2, 0},
+        {"mpsc: a producer of two at once", setup_chain, {producer_of_chain, producer_once}, finish, 5, 2, 0},
         {"mpsc: two producers, sleep and rest", setup_sleep, {producer_a, producer_b}, finish, 5, 2, 0},
         {"mpsc: two producers and a claim", setup_claim, {producer_a, producer_once, claimer}, finish, 4, 1, 0},
         {"mpsc: two producers and a claim, sleep",

@@ -52,7 +52,7 @@ mutant deque deque.c lives '/pgs_deque_try_steal/,/^}/s/fence_seq_cst();//'
 mutant deque deque.c lives 's/store_release(&d->array, wider)/store_relaxed(\&d->array, wider)/'
 
 # mpsc
-mutant mpsc mpsc.h dies 's/store_release(&last->next, node)/store_relaxed(\&last->next, node)/'
+mutant mpsc mpsc.h dies 's/store_release(&last->next, first)/store_relaxed(\&last->next, first)/'
 mutant mpsc mpsc.h dies 's/return load_acquire(&node->next)/return load_relaxed(\&node->next)/'
 mutant mpsc mpsc.h dies 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/xchg_release(\&q->tail, (uintptr_t)node)/'
 mutant mpsc mpsc.h dies 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/load_relaxed(\&q->tail); store_seq_cst(\&q->tail, (uintptr_t)node)/'

@@ -16,7 +16,7 @@
  * makes it ready.
  *
  * Links between processes of two nodes are links of either process with the bridge (link.h), which carry the pid of
- * the far one.
+ * the far one; how both sides stay of one mind is told in far.c.
  *
  * What a child sends is not trusted: frames are copied, then checked (wire.h), and a child may speak of its own
  * processes' ends only.  One that breaks the protocol is killed, and its processes end with that reason. */
@@ -91,6 +91,7 @@ struct pgi_bridge {
     unsigned char *parts;  /* of a long body: what has come so far */
     uint64_t parts_length, parts_size, parts_whole;
     uint32_t links_asked;     /* by the child: far.c */
+    uint32_t unlinks;         /* asked of the other side; under the lock of `process` */
     uint32_t last_generation; /* that the child has used, as it says in its goodbye; 0: it has not */
     const char *broken;       /* how it broke the protocol; NULL: it has not */
 

@@ -2,9 +2,17 @@
  *
  * A link between two nodes is one link on each of them, between the process there and the bridge (link.h), made when
  * the LINK frame is posted and when it arrives.  Whoever ends tells the far end by a DOWN frame, behind all that it had
- * sent; on arrival the link there is taken out, and the exit goes into the mailbox only if it was in.  So an exit is
+ * sent; on arrival the link there is taken out, and the exit goes into the mailbox only if it was one.  So an exit is
  * told once, whatever unlinks and ends cross on the way.  What is linked to one that does not live is told at once, by
  * its node, or by the hub if that is gone.
+ *
+ * Both sides may link and unlink as they like, and their frames cross; in the end both are linked or neither is.  So
+ * whoever unlinks keeps his link, marked as `unlinking`, until the other side answers his UNLINK, by UNLINKED with the
+ * same number.  A LINK that arrives meanwhile was sent by one that is yet to read the UNLINK, and means nothing; an
+ * UNLINK is answered, and leaves the mark; linking again takes the mark off, and the answer then finds another number,
+ * or none.  Every change and the frame that tells it are one step under the process's lock, so frames about a pair are
+ * in the order of its changes.  This is Erlang's: "Link Protocol" in the chapter "Distribution Protocol" of its
+ * manual.  Of a process or a node that is gone no answer is needed: its DOWN or NODE_DOWN comes, and ends all.
  *
  * A wait for an end is a question (ask.h).  The node that is asked keeps it as a watcher of the process.
  *
@@ -47,21 +55,26 @@ static bool is_flooded(pgi_bridge *bridge)
 }
 
 /* Posts what must not be lost: where memory is so short that it cannot be, the bridge breaks, and all are told. */
+static void post_surely_on(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body)
+{
+    if (is_flooded(bridge)) {
+        pgi_message_free(pgi_cache_here(NULL), body);
+        lose(bridge);
+    } else if (pgi_post(bridge, type, to, from, word, body) == PG_ENOMEM) {
+        lose(bridge);
+    }
+}
+
 static void post_surely(pg_pid to, uint8_t type, pg_pid from, pg_message *body)
 {
     uint32_t node = pgi_pid_node(to);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    if (!bridge) {
+    if (bridge) {
+        post_surely_on(bridge, type, to, from, 0, body);
+        pgi_release_bridge(node);
+    } else {
         pgi_message_free(pgi_cache_here(NULL), body);
-        return;
     }
-    if (is_flooded(bridge)) {
-        pgi_message_free(pgi_cache_here(NULL), body);
-        lose(bridge);
-    } else if (pgi_post(bridge, type, to, from, 0, body) == PG_ENOMEM) {
-        lose(bridge);
-    }
-    pgi_release_bridge(node);
 }
 
 static pg_message *exit_message(const pg_exit_info *exit)
@@ -94,37 +107,41 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
 
 /* ------------------------------------------------------------------------------------------------------------ links */
 
-/* Links a process here, whose look protects it, with one that is elsewhere.  PG_EENDED: it is dying. */
-static int insert_link(pg_process *p, pgi_bridge *bridge, pg_pid far, bool *new)
+/* Links a process here, whose look protects it, with one that is elsewhere, whom it tells if the wish is of here.
+ * PG_EENDED: it is dying. */
+static int link_with(pg_process *p, pgi_bridge *bridge, pg_pid far, bool of_here)
 {
-    *new = false;
     pgi_link *link = pgi_link_new(p, &bridge->process);
     if (!link) return PG_ENOMEM;
     link->far = far;
-    int status = PG_EENDED;
     pgi_lock_two(p, &bridge->process);
-    if (!p->dying) {
-        *new = !pgi_link_find(p, &bridge->process, far);
-        if (*new) {
-            pgi_link_insert(link, p);
-            pgi_link_insert(link, &bridge->process);
-        }
-        status = PG_OK;
+    int status = p->dying ? PG_EENDED : PG_OK;
+    pgi_link *old = status == PG_OK ? pgi_link_find(p, &bridge->process, far) : NULL;
+    bool changes = status == PG_OK && (!old || (of_here && old->unlinking));
+    if (changes && of_here) status = pgi_post(bridge, PGI_F_LINK, far, pgi_pid_of(p), 0, NULL);
+    if (changes && status == PG_OK && old) {
+        old->unlinking = 0;
+    } else if (changes && status == PG_OK) {
+        pgi_link_insert(link, p);
+        pgi_link_insert(link, &bridge->process);
+        link = NULL;
     }
     pgi_unlock_two(p, &bridge->process);
-    if (!*new) pgi_link_free(link);
+    if (link) pgi_link_free(link);
     return status;
 }
 
-/* Takes a link out on both sides, if it is there. */
-static bool remove_link(pg_process *p, pgi_bridge *bridge, pg_pid far)
+/* It is of here that they be linked no more. */
+static void unlink_with(pg_process *p, pgi_bridge *bridge, pg_pid far)
 {
     pgi_lock_two(p, &bridge->process);
     pgi_link *link = p->dying ? NULL : pgi_link_find(p, &bridge->process, far);
-    if (link) pgi_link_take_out(link);
+    if (link && !link->unlinking) {
+        if (++bridge->unlinks == 0) ++bridge->unlinks;
+        link->unlinking = bridge->unlinks;
+        post_surely_on(bridge, PGI_F_UNLINK, far, pgi_pid_of(p), link->unlinking, NULL);
+    }
     pgi_unlock_two(p, &bridge->process);
-    if (link) pgi_link_free(link);
-    return link;
 }
 
 static int deliver_exit(pg_process *self, const pg_exit_info *exit)
@@ -142,10 +159,7 @@ int pgi_link_far(pg_process *self, pg_pid pid)
         int status = pgi_look_back_far(pid, &exit);
         return status == PG_OK ? deliver_exit(self, &exit) : status;
     }
-    bool new = false;
-    int status = bridge->process.rt != self->rt ? PG_EINVAL : insert_link(self, bridge, pid, &new);
-    if (new) status = pgi_post(bridge, PGI_F_LINK, pid, pgi_pid_of(self), 0, NULL);
-    if (new &&status != PG_OK) remove_link(self, bridge, pid);
+    int status = bridge->process.rt != self->rt ? PG_EINVAL : link_with(self, bridge, pid, true);
     pgi_release_bridge(node);
     return status;
 }
@@ -156,7 +170,7 @@ int pgi_unlink_far(pg_process *self, pg_pid pid)
     pgi_bridge *bridge = pgi_hold_bridge(node);
     if (!bridge) return PG_ENOPROC;
     int status = bridge->process.rt != self->rt ? PG_EINVAL : PG_OK;
-    if (status == PG_OK && remove_link(self, bridge, pid)) post_surely(pid, PGI_F_UNLINK, pgi_pid_of(self), NULL);
+    if (status == PG_OK) unlink_with(self, bridge, pid);
     pgi_release_bridge(node);
     return status;
 }
@@ -201,33 +215,42 @@ static void arrived_link(pgi_bridge *bridge, pg_pid to, pg_pid from)
     pgi_visit_runtime(&visit, rt);
     pgi_look_begin(&visit);
     pg_process *p = pgi_slot_find(&rt->slots, to);
-    bool new;
-    int status = p ? insert_link(p, bridge, from, &new) : PG_EENDED;
+    int status = p ? link_with(p, bridge, from, false) : PG_EENDED;
     pgi_look_end(&visit);
     pgi_leave(&visit);
     if (status == PG_ENOMEM) lose(bridge);
     if (status == PG_EENDED) pgi_far_refuse(rt, PGI_F_LINK, 0, to, from);
 }
 
-/* Takes the link of one of here with one elsewhere out, if both are there. */
-static bool unlink_here(pgi_bridge *bridge, pg_pid here, pg_pid far)
+/* What a DOWN, UNLINK or UNLINKED does to the link of one of here with one elsewhere.  Returns whether they were
+ * linked. */
+static bool change_link(pgi_bridge *bridge, const pgi_frame *frame)
 {
+    const pg_pid here = {frame->to}, far = {frame->from};
     pg_runtime *rt = bridge->process.rt;
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     pgi_look_begin(&visit);
     pg_process *p = pgi_slot_find(&rt->slots, here);
-    bool linked = p && remove_link(p, bridge, far);
+    if (p) pgi_lock_two(p, &bridge->process);
+    pgi_link *link = p && !p->dying ? pgi_link_find(p, &bridge->process, far) : NULL;
+    bool linked = link && !link->unlinking;
+    bool ends = link && (frame->type == PGI_F_DOWN || (frame->type == PGI_F_UNLINK && linked) ||
+                         (frame->type == PGI_F_UNLINKED && link->unlinking == frame->word));
+    if (ends) pgi_link_take_out(link);
+    if (frame->type == PGI_F_UNLINK) post_surely_on(bridge, PGI_F_UNLINKED, far, here, frame->word, NULL);
+    if (p) pgi_unlock_two(p, &bridge->process);
+    if (ends) pgi_link_free(link);
     pgi_look_end(&visit);
     pgi_leave(&visit);
     return linked;
 }
 
 /* One that is linked with one of here has ended. */
-static void arrived_down(pgi_bridge *bridge, pg_pid to, pg_pid from, pg_message *msg)
+static void arrived_down(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
 {
-    if (unlink_here(bridge, to, from)) {
-        pgi_send(to, msg);
+    if (change_link(bridge, frame)) {
+        pgi_send((pg_pid){frame->to}, msg);
     } else {
         pgi_message_free(pgi_cache_here(NULL), msg);
     }
@@ -393,6 +416,7 @@ static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
     case PGI_F_DOWN:
     case PGI_F_LINK:
     case PGI_F_UNLINK:
+    case PGI_F_UNLINKED:
     case PGI_F_ASK:
     case PGI_F_CANCEL: return bridge->is_uplink || own;
     case PGI_F_ENDED: /* once */
@@ -426,7 +450,7 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
     } else if (is_flooded(next)) {
         /* Whoever asks for more is to blame; of what it was to be told, it is itself. */
         pgi_message_free(pgi_cache_here(NULL), msg);
-        if (frame->type == PGI_F_DOWN || answers) {
+        if (frame->type == PGI_F_DOWN || frame->type == PGI_F_UNLINKED || answers) {
             lose(next);
         } else {
             pgi_bridge_break(bridge, "it floods another process");
@@ -484,12 +508,13 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
     pg_pid to = {frame->to}, from = {frame->from};
     pg_exit_info exit;
     switch (frame->type) {
-    case PGI_F_DOWN: arrived_down(bridge, to, from, msg); return true;
+    case PGI_F_DOWN: arrived_down(bridge, frame, msg); return true;
     case PGI_F_LINK:
         if (!may_link(bridge)) return false;
         arrived_link(bridge, to, from);
         return true;
-    case PGI_F_UNLINK: unlink_here(bridge, to, from); return true;
+    case PGI_F_UNLINK:
+    case PGI_F_UNLINKED: change_link(bridge, frame); return true;
     case PGI_F_ASK:
         if (!bridge->is_uplink && load_relaxed(&bridge->watching) >= STANDING_MAX) return false;
         arrived_question(bridge, frame->flags, to, from);

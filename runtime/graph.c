@@ -54,8 +54,10 @@ static bool collect(const pgi_slots *slots, const pg_process *p, picture *out)
         unsigned side = link->side[0].process == p ? 0 : 1;
         const pg_process *end = link->side[1 - side].process;
         pg_pid far = link->far;
+        bool counts = link->unlinking == 0;
         link = link->side[side].next;
         bool added = true;
+        if (!counts) continue;
         if (far.id != 0) {
             added = add_edge(&out->far, own) && add_edge(&out->far, far.id);
         } else if (pgi_slot_index(slots, end) >= own) {

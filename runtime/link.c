@@ -18,6 +18,7 @@ pgi_link *pgi_link_new(pg_process *a, pg_process *b)
     link->side[1] = (struct pgi_link_side){.process = b};
     link->far = (pg_pid){0};
     link->gone = false;
+    link->unlinking = 0;
     store_relaxed(&link->references, 2);
     return link;
 }
@@ -183,10 +184,13 @@ size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end 
         pgi_lock(other);
         bool listens = !other->dying && !(unlikely(link->gone) && other == link->side[1].process);
         if (listens) take_out(link, other);
+        bool counts = listens && likely(link->unlinking == 0);
         pgi_unlock(other);
-        if (listens) {
+        if (counts) {
             tell_other_end(link, other, pid, end);
             told++;
+        } else if (listens) {
+            drop(link);
         }
         drop(link);
     }

@@ -19,9 +19,11 @@ struct pgi_link {
         pg_process *process;
         pgi_link *next, *prev;
     } side[2];
-    _Atomic(uint32_t) references;
-    bool gone;  /* taken out of the list of side[1], a bridge, since the far node is gone; under its lock */
-    pg_pid far; /* the end beyond the bridge that is side[1]; null: both are here */
+    _Atomic(uint16_t) references;
+    bool gone;          /* taken out of the list of side[1], a bridge, since the far node is gone; under its lock */
+    uint32_t unlinking; /* it is no link any more, but the far end has not yet said that it knows: what it is to say
+                           (far.c); 0: it is one.  Written under the locks of both ends */
+    pg_pid far;         /* the end beyond the bridge that is side[1]; null: both are here */
 };
 
 /* Makes a link that is in no list yet; NULL when memory is short. */
@@ -34,7 +36,8 @@ void pgi_link_insert(pgi_link *link, pg_process *p);
 /* Takes both ends out again, whichever are still in: a spawn that has failed. */
 void pgi_link_undo(pgi_link *link);
 
-/* The link between two processes whose locks are held, or NULL; where `b` is a bridge, with the process beyond it. */
+/* The link between two processes whose locks are held, or NULL; where `b` is a bridge, with the process beyond it, also
+ * one that is being unlinked. */
 pgi_link *pgi_link_find(pg_process *a, pg_process *b, pg_pid far);
 
 /* Takes a link, which that has found, out of both lists; it is the caller's to free. */

@@ -48,7 +48,7 @@ enum {
     PGI_F_TERMINATE,   /* to; body: (exit), of kind PGI_TERMINATE */
     PGI_F_DOWN,        /* to, from: the linked process that has ended; body: (exit, pid) */
     PGI_F_LINK,        /* to, from */
-    PGI_F_UNLINK,      /* to, from */
+    PGI_F_UNLINK,      /* to, from, word: what the answer is to say */
     PGI_F_SPAWN,       /* the first frame to a child; body: pgi_spawn_body */
     PGI_F_ASK,         /* to, from: the address of the question: the node that asks, and a number of its own in the
                           other bits; flags: PGI_ASK_...; PGI_ASK_SPAWN: to: of the hub, but the rest of it that of
@@ -63,6 +63,7 @@ enum {
     PGI_F_GOODBYE,   /* of a child: word: the last generation that its processes had; of the hub, as the answer: nothing
                           comes any more */
     PGI_F_LOG,       /* flags: the pg_log_level; body: the text, at least one byte */
+    PGI_F_UNLINKED,  /* to, from, word: as the UNLINK that it answers has them, the other way round */
     PGI_F_TYPES
 };
 

@@ -192,7 +192,14 @@ static void forge(attacker *a)
     case 3: put_message(a, (pgi_frame){.type = PGI_F_NODE_DOWN, .from = who.id}, some_exit(a, who, PGI_DOWN)); break;
     case 4: put(a, (pgi_frame){.type = PGI_F_GOODBYE, .word = below(a, 1 << 14)}, NULL, 0); break;
     case 5: put(a, (pgi_frame){.type = PGI_F_STOP}, NULL, 0); break;
-    case 6: put(a, (pgi_frame){.type = PGI_F_UNLINK, .to = to.id, .from = who.id}, NULL, 0); break;
+    case 6:
+        put(a,
+            (pgi_frame){.type = below(a, 2) ? PGI_F_UNLINK : PGI_F_UNLINKED,
+                        .to = to.id,
+                        .from = who.id,
+                        .word = 1 + below(a, 9)},
+            NULL, 0);
+        break;
     case 7: {
         uint64_t question = pgi_pid_make(pgi_pid_node(to), 0, 0).id | (below(a, 2) ? below(a, 100) : a->number++);
         put_message(a, (pgi_frame){.type = PGI_F_ANSWER, .to = question, .from = who.id, .word = below(a, 9)},
@@ -207,9 +214,12 @@ static void forge(attacker *a)
 
 static void link_at_random(attacker *a)
 {
-    uint8_t type = below(a, 4) ? PGI_F_LINK : PGI_F_UNLINK;
+    static const uint8_t types[] = {PGI_F_LINK, PGI_F_LINK, PGI_F_UNLINK, PGI_F_UNLINKED};
+    uint8_t type = types[below(a, 4)];
     pg_pid to = below(a, 2) ? a->victim : made_up(a, any_node(a));
-    put(a, (pgi_frame){.type = type, .to = to.id, .from = own_pid(a).id}, NULL, 0);
+    put(a,
+        (pgi_frame){.type = type, .to = to.id, .from = own_pid(a).id, .word = type == PGI_F_LINK ? 0 : 1 + below(a, 9)},
+        NULL, 0);
 }
 
 static void ask_at_random(attacker *a)
@@ -312,7 +322,7 @@ static void leave_a_writer(attacker *a)
         signal(SIGALRM, SIG_DFL);
         sigprocmask(SIG_SETMASK, &none, NULL);
         alarm(1);
-        const pgi_frame frame = {.type = PGI_F_UNLINK, .to = a->victim.id, .from = a->self.id};
+        const pgi_frame frame = {.type = PGI_F_UNLINK, .to = a->victim.id, .from = a->self.id, .word = 1};
         for (;;) { /* faster than it can be read */
             void *at = pgs_ring_reserve(&a->up->rings.writer, sizeof frame);
             if (at) memcpy(at, &frame, sizeof frame);

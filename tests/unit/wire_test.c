@@ -31,7 +31,7 @@ static const pgi_frame good[] = {
     {.type = PGI_F_TERMINATE, .length = 96, .to = 1},
     {.type = PGI_F_DOWN, .length = 96, .to = 1, .from = 2},
     {.type = PGI_F_LINK, .to = 1, .from = 2},
-    {.type = PGI_F_UNLINK, .to = 1, .from = 2},
+    {.type = PGI_F_UNLINK, .to = 1, .from = 2, .word = 3},
     {.type = PGI_F_SPAWN, .length = 64},
     {.type = PGI_F_ASK, .flags = PGI_ASK_WHY, .to = 1, .from = 2},
     {.type = PGI_F_ASK, .flags = PGI_ASK_WAIT, .to = 1, .from = 2},
@@ -46,6 +46,7 @@ static const pgi_frame good[] = {
     {.type = PGI_F_ENDED, .length = 96, .from = 2},
     {.type = PGI_F_GOODBYE, .word = 7},
     {.type = PGI_F_LOG, .flags = PG_LOG_WARNING, .length = 5},
+    {.type = PGI_F_UNLINKED, .to = 1, .from = 2, .word = 3},
 };
 
 static void test_frames(void)
@@ -86,7 +87,8 @@ static void test_frames(void)
             CHECK_EQ(judge(frame), PG_EINVAL);
         }
         frame = good[i];
-        frame.word = 1;
+        bool numbered = frame.type == PGI_F_UNLINK || frame.type == PGI_F_UNLINKED;
+        frame.word = numbered ? 0 : 1;
         bool free = frame.type == PGI_F_GOODBYE || frame.type == PGI_F_ANSWER;
         CHECK_EQ(judge(frame), free ? PG_OK : PG_EINVAL);
         if (good[i].length != 0 && good[i].length != 4064 && !(frame.type == PGI_F_ANSWER)) {

@@ -68,7 +68,8 @@
  *   to be from the program or libraries that were loaded by then.  It has the program's stdout and stderr as they were
  *   then, an empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then
  *   stdout and stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however
- *   that happens, all of them are killed; pg_stop() kills those that have not ended in time.
+ *   that happens, all of them are told to end, as by pg_stop(), and those that have not ended 0.3 s later are killed;
+ *   pg_stop() kills those that have not ended in time.
  *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  So may
  *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer
  *   than their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them,
@@ -499,6 +500,8 @@ PG_API int pg_link(pg_process *self, pg_pid pid);
 /* Takes the link away, if there is one.  An exit that is on its way by then still arrives.  Errors as for pg_link. */
 PG_API int pg_unlink(pg_process *self, pg_pid pid);
 
+/* Whether it lives.  An operating-system process is asked for those within it; where it does not answer, stopped by a
+ * signal, say, it is taken for alive after 5 s. */
 PG_API bool pg_is_alive(pg_pid pid);
 
 /* Waits until the process has ended.  `exit` may be NULL; it says why.  From a process it suspends, from a host thread
@@ -506,7 +509,7 @@ PG_API bool pg_is_alive(pg_pid pid);
  * PG_ETIMEDOUT; PG_ENOPROC for a pid that names none; PG_EINSIDE for oneself. */
 PG_API int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 
-/* Why it ended; PG_ETIMEDOUT while it lives: pg_wait() without waiting. */
+/* Why it ended; PG_ETIMEDOUT while it lives: pg_wait() without waiting, but for an answer as above. */
 PG_API int pg_why(pg_pid pid, pg_exit_info *exit);
 
 /* The exit in a message of the runtime's, and its error value, NULL when normal.  Checked as pg_get() is. */

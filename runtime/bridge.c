@@ -24,6 +24,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "far.h"
 #include "os.h"
 #include "parcel.h"
@@ -616,6 +617,7 @@ static turn work(pgi_bridge *b, pgs_worker *w)
         return pgs_worker_alone(w) ? AGAIN : LATER;
     }
     if (written == MORE) return AGAIN;
+    if (unlikely(load_acquire(&b->hung_up))) pgi_child_orphan(b->process.rt); /* partner: bell_rings */
     if (written == DONE && more_comes(b, w)) return AGAIN;
     bool lingers = b->lingers;
     b->lingers = false;
@@ -644,7 +646,9 @@ static void bell_rings(pgs_source *source, uint32_t events)
     pgi_bridge *b = container_of(source, pgi_bridge, source);
     if (b->is_uplink) {
         char heard[256];
-        while (read(source->fd, heard, sizeof heard) == (ssize_t)sizeof heard) continue;
+        ssize_t n;
+        while ((n = read(source->fd, heard, sizeof heard)) == (ssize_t)sizeof heard) continue;
+        if (n == 0) store_release(&b->hung_up, true); /* partner: work */
     }
     pgi_bridge_wake(b);
 }
@@ -676,6 +680,8 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
     store_relaxed(&bridge->lost, false);
     init_process(&bridge->process, rt);
     if (pgs_source_add(rt->sched, &bridge->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
+    /* Before it is open: it closes as soon as its child's death is told, and nothing may lead there then. */
+    if (!is_uplink) pgi_node_bridge(bridge->node, bridge);
     store_release(&bridge->state, PGI_BRIDGE_OPEN); /* partner: work */
     pgi_bridge_wake(bridge);
     return PG_OK;

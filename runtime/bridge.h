@@ -58,6 +58,7 @@ struct pgi_bridge {
     pg_process process; /* first: what the scheduler runs, and links and letters know */
     _Atomic(uint32_t) state;
     _Atomic(bool) news;         /* to be looked at, told by pgi_bridge_wake() */
+    _Atomic(bool) hung_up;      /* an uplink's: the hub is no more */
     pgs_mpsc letters;           /* whoever takes its idle bit writes them */
     _Atomic(bool) left;         /* the rest of that is the task's */
     _Atomic(uint64_t) queued;   /* bytes of letters not yet written */
@@ -102,8 +103,8 @@ struct pgi_bridge {
     pgi_bridge *next; /* in the runtime's list of all */
 };
 
-/* Makes `bridge`, of zeros or used before, ready for use: its rings are mapped, and it listens to `bell_in`.  The
- * descriptors are its own then, and the rings.  PG_OK, PG_ENOMEM. */
+/* Makes `bridge`, of zeros or used before, ready for use: its rings are mapped, it listens to `bell_in`, and the hub's
+ * is found by its number.  The descriptors are its own then, and the rings.  PG_OK, PG_ENOMEM. */
 int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_out, bool is_uplink);
 
 /* Posts a frame with a message for its body, or NULL, or `length` bytes from pgi_alloc(); the body is consumed in any

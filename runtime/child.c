@@ -7,6 +7,10 @@
  * a child to do.  Were it to leave at once, those who had just linked to one of its processes, or asked for its end,
  * would never hear of it.
  *
+ * When the hub ends without a word, by kill -9 or the end of main(), the pipe on which it rings this child's bell hangs
+ * up.  Then all processes are told to end, as by a stop.  Those who have not ended within the zygote's time of grace
+ * are killed, as are all where a process that the program has forked keeps the pipe open.
+ *
  * The first process is green, on the one worker, which also reads the ring: whatever comes from outside wakes one
  * thread.  The worker is the main thread, which is there and warm: another one would be a third of the time until the
  * first process runs.  A second thread, the keeper, starts the monitor, and then waits for the end.
@@ -62,8 +66,9 @@ static void say_goodbye(pg_runtime *rt)
     store_release(&uplink.idle, &rt->stopper); /* partner: work in bridge.c */
     bool said = pgi_post(&uplink, PGI_F_GOODBYE, (pg_pid){0}, (pg_pid){0}, pgi_slots_highest_generation(&rt->slots),
                          NULL) == PG_OK;
-    /* Partners: pgi_child_dismiss, finish_letter in bridge.c. */
-    while ((said && !load_acquire(&child.dismissed)) || load_acquire(&uplink.queued) > 0) {
+    /* Partners: pgi_child_orphan, pgi_child_dismiss, finish_letter in bridge.c. */
+    while (!load_acquire(&child.orphaned) &&
+           ((said && !load_acquire(&child.dismissed)) || load_acquire(&uplink.queued) > 0)) {
         pgs_parker_park(&rt->stopper, pgs_deadline(look_again));
     }
     pgi_threads_join(rt, true);
@@ -159,18 +164,36 @@ void pgi_child_stop(pg_runtime *rt)
     pgi_end_all(rt);
 }
 
+void pgi_child_orphan(pg_runtime *rt)
+{
+    if (xchg_release(&child.orphaned, true)) return; /* partner: say_goodbye */
+    pgi_end_all(rt);
+    pgs_parker_unpark(&rt->stopper);
+}
+
 void pgi_child_dismiss(pg_runtime *rt)
 {
     store_release(&child.dismissed, true); /* partner: say_goodbye */
     pgs_parker_unpark(&rt->stopper);
 }
 
+/* How a process has ended whom others may ask for when nobody is here any more. */
+static void tell_end(const pg_exit_info *exit)
+{
+    pg_message *msg;
+    pgi_message_build_exit(NULL, exit->kind, exit->text, pg_v_nil(), exit->pid, PGI_DOWN, &msg);
+    if (msg) pgi_post(&uplink, PGI_F_ENDED, (pg_pid){0}, exit->pid, 0, msg);
+}
+
+void pgi_child_failed(const pg_exit_info *exit)
+{
+    if (!pg_same(exit->pid, child.root)) tell_end(exit);
+}
+
 void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit)
 {
     if (pg_same(exit->pid, child.root)) {
-        pg_message *msg;
-        pgi_message_build_exit(NULL, exit->kind, exit->text, pg_v_nil(), exit->pid, PGI_DOWN, &msg);
-        pgi_post(&uplink, PGI_F_ENDED, (pg_pid){0}, exit->pid, 0, msg);
+        tell_end(exit);
         store_release(&child.ended, true); /* partner: all_ended */
     }
     if (load_relaxed(&child.ended)) pgs_parker_unpark(&rt->stopper);

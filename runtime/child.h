@@ -11,6 +11,7 @@ typedef struct pgi_child {
     pg_pid root;                /* its first process */
     _Atomic(bool) begun, ended; /* that one has */
     _Atomic(bool) dismissed;    /* nothing comes any more */
+    _Atomic(bool) orphaned;     /* the hub is no more */
 } pgi_child;
 
 /* What the zygote calls in a new process, on its only thread.  The process exits when all has ended. */
@@ -20,6 +21,12 @@ PGS_NORETURN void pgi_child_main(const pgi_birth *birth, const int fds[PGI_BIRTH
 void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body);
 void pgi_child_stop(pg_runtime *rt);
 void pgi_child_dismiss(pg_runtime *rt);
+
+/* The hub has ended, and all that it had sent has been read: the processes here are told to end, as by pg_stop(). */
+void pgi_child_orphan(pg_runtime *rt);
+
+/* A process of this runtime ends abnormally, and is to be remembered elsewhere, too; nobody has been told yet. */
+void pgi_child_failed(const pg_exit_info *exit);
 
 /* A process of this runtime has ended, and those linked have been told; what waits for its end is to be told.  Called
  * where `rt` has a child. */

@@ -136,7 +136,10 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pg_pid pid = pgi_pid_of(p);
     pg_exit_info info;
     describe(&info, pid, end);
-    if (unlikely(end->kind != PG_EXIT_NORMAL)) pgi_exits_add(rt, &info);
+    if (unlikely(end->kind != PG_EXIT_NORMAL)) {
+        pgi_exits_add(rt, &info);
+        if (rt->child) pgi_child_failed(&info);
+    }
 
     pgi_look_begin(&visit); /* from before it is dying: the other ends keep their slots until they have been told */
     pgi_lock(p);

@@ -404,6 +404,15 @@ static int message_kind(const pgi_frame *frame)
     }
 }
 
+/* Whether the end of one of a child's processes may be told: not of one that had the child's number before it; and of
+ * the first, once. */
+static bool may_end(const pgi_bridge *bridge, pg_pid pid)
+{
+    if (pg_same(pid, bridge->root)) return load_relaxed(&bridge->ended) != pid.id;
+    uint32_t first = bridge->first_generation, generation = pgi_pid_generation(pid);
+    return generation > first && generation <= first + PGI_GENERATION_WINDOW;
+}
+
 /* Whether this side may be told that: a child speaks for its own processes, and to the hub. */
 static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
 {
@@ -419,8 +428,7 @@ static bool may_say(pgi_bridge *bridge, const pgi_frame *frame)
     case PGI_F_UNLINKED:
     case PGI_F_ASK:
     case PGI_F_CANCEL: return bridge->is_uplink || own;
-    case PGI_F_ENDED: /* once */
-        return !bridge->is_uplink && frame->from == bridge->root.id && load_relaxed(&bridge->ended) != frame->from;
+    case PGI_F_ENDED: return !bridge->is_uplink && own && may_end(bridge, (pg_pid){frame->from});
     case PGI_F_LOG: return !bridge->is_uplink;
     default: return bridge->is_uplink; /* SPAWN, STOP, NODE_DOWN */
     }
@@ -471,13 +479,14 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
     if (next) pgi_release_bridge(node);
 }
 
-static void arrived_ended(pgi_bridge *bridge, pg_message *msg)
+static void arrived_ended(pgi_bridge *bridge, pg_pid from, pg_message *msg)
 {
     pg_exit_info exit;
+    bool first = pg_same(from, bridge->root);
     pg_get_exit(NULL, msg, 0, &exit);
-    exit.pid = bridge->root;
-    if (exit.kind != PG_EXIT_NORMAL) pgi_os_remember(&exit);
-    store_release(&bridge->ended, bridge->root.id); /* partner: pgi_send_far */
+    exit.pid = from;
+    if (exit.kind != PG_EXIT_NORMAL) pgi_os_remember(&exit, first);
+    if (first) store_release(&bridge->ended, from.id); /* partner: pgi_send_far */
     pgi_message_free(pgi_cache_here(NULL), msg);
 }
 
@@ -529,7 +538,7 @@ static bool act(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
         pgi_message_free(pgi_cache_here(NULL), msg);
         pgi_far_node_down(bridge, pgi_pid_node(from), &exit);
         return true;
-    case PGI_F_ENDED: arrived_ended(bridge, msg); return true;
+    case PGI_F_ENDED: arrived_ended(bridge, from, msg); return true;
     case PGI_F_STOP: pgi_child_stop(rt); return true;
     case PGI_F_GOODBYE:
         if (!bridge->is_uplink) return arrived_goodbye(bridge, frame->word);

@@ -10,8 +10,9 @@
  *      therefore its own, and a signal sent by pidfd or number hits no other.
  *   3. The first report of a child is PGI_BORN and its second its end, or its only one is PGI_UNBORN.  Both lie in its
  *      record, so that no report needs memory; the record goes when its last report has gone out.
- *   4. A connection that is closed takes its reports and records along; of its living children the records stay,
- *      without a connection, until they are reaped.
+ *   4. A connection that is closed takes its reports along, and the records of children that do not live.  It stays in
+ *      the list until the others have ended or their time of grace has, when it goes: then they are killed, and their
+ *      records stay, without a connection, until they are reaped.
  *   5. A source may be freed in its own event: one event is taken from epoll at a time, so that none is left over.
  *
  * Rejected: a group of its own in the program's session instead of a session of its own: a child that reads from
@@ -135,6 +136,7 @@ typedef struct client {
     struct child *children;
     report *reports, **reports_end; /* that have not gone out, oldest first */
     bool blocked;                   /* they wait for room in the socket */
+    int64_t kill_at;                /* it is closed, and its children are killed then; 0: it is open */
 } client;
 
 typedef struct child {
@@ -201,6 +203,34 @@ static void drop_client(client *c)
     if (c->next) c->next->back = c->back;
     shut(&c->source);
     pgi_free(c, sizeof *c);
+}
+
+/* The program has closed it, or is no more; or it makes no sense. */
+static void close_client(client *c)
+{
+    shut(&c->source);
+    c->kill_at = pgs_deadline(PGI_ZYGOTE_GRACE);
+    for (child *k = c->children, *next; k; k = next) {
+        next = k->next;
+        if (k->pid == 0) free_child(k);
+    }
+    if (!c->children) drop_client(c);
+}
+
+/* Drops those whose time has come.  Returns when that of the next one comes. */
+static int64_t drop_late(void)
+{
+    int64_t now = pgs_now(), first = PGS_NEVER;
+    for (client *c = z.clients, *next; c; c = next) {
+        next = c->next;
+        if (c->kill_at == 0) continue;
+        if (c->kill_at <= now) {
+            drop_client(c);
+        } else if (c->kill_at < first) {
+            first = c->kill_at;
+        }
+    }
+    return first;
 }
 
 static void add_client(int fd)
@@ -276,12 +306,13 @@ static void reap(child *k)
     z.living--;
     shut(&k->source);
     client *c = k->client;
-    if (!c) {
+    if (!c || c->kill_at != 0) {
         free_child(k);
+        if (c && !c->children) drop_client(c);
         return;
     }
     add_report(c, &k->ended);
-    if (!flush_reports(c)) drop_client(c);
+    if (!flush_reports(c)) close_client(c);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- a child */
@@ -414,7 +445,7 @@ static void on_client(client *c, uint32_t events)
     bool good = true;
     if (events & EPOLLOUT) good = flush_reports(c);
     if (good && (events & ~(uint32_t)EPOLLOUT)) good = serve(c);
-    if (!good) drop_client(c);
+    if (!good) close_client(c);
 }
 
 /* A new connection.  False: the program lets the zygote go. */
@@ -436,11 +467,12 @@ static bool on_master(void)
 
 /* ------------------------------------------------------------------------------------------------------- the zygote */
 
-/* One event, or none within the time.  False: it is over. */
-static bool turn(int timeout_ms)
+/* One event, or none until the deadline.  False: it is over. */
+static bool turn(int64_t deadline)
 {
     struct epoll_event event;
-    int n = epoll_wait(z.epoll, &event, 1, timeout_ms);
+    int64_t left = deadline - pgs_now();
+    int n = epoll_wait(z.epoll, &event, 1, deadline == PGS_NEVER ? -1 : left > 0 ? (int)(left / 1000000) + 1 : 0);
     if (n <= 0) return n == 0 || errno == EINTR;
     source *s = event.data.ptr;
     switch (s->kind) {
@@ -458,9 +490,14 @@ static PGS_NORETURN void end(void)
     shut(&z.host);
     epoll_ctl(z.epoll, EPOLL_CTL_DEL, z.master.fd,
               NULL); /* it stays open: that it closes tells the program of the end */
+    for (client *c = z.clients, *next; c; c = next) {
+        next = c->next;
+        if (c->kill_at == 0) close_client(c);
+    }
+    while (z.clients && turn(drop_late())) {}
     while (z.clients) drop_client(z.clients);
-    int64_t deadline = pgs_deadline(PGI_ZYGOTE_PATIENCE), left;
-    while (z.living > 0 && (left = deadline - pgs_now()) > 0 && turn((int)(left / 1000000) + 1)) {}
+    int64_t deadline = pgs_deadline(PGI_ZYGOTE_PATIENCE);
+    while (z.living > 0 && pgs_now() < deadline && turn(deadline)) {}
     _exit(0);
 }
 
@@ -517,7 +554,7 @@ void pgi_nursery_run(int master, pid_t host, const pgi_codemap *known)
     bool ready = arrange_files(master) && arrange_epoll(host);
     int error = ready ? 0 : errno;
     pgi_send_message(ready ? z.master.fd : master, &error, sizeof error, NULL, 0, 0);
-    while (ready && turn(-1)) {}
+    while (ready && turn(drop_late())) {}
     if (!ready) _exit(1);
     end();
 }

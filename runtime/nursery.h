@@ -20,6 +20,10 @@ typedef struct pgi_request {
     pgi_birth birth; /* of PGI_REQUEST_KILL only `node` */
 } pgi_request;
 
+/* How long children live on whose connection is closed, in nanoseconds: they are not told by the zygote, but may see
+ * for themselves that the program has gone, and put their affairs in order. */
+#define PGI_ZYGOTE_GRACE INT64_C(300000000)
+
 /* How long the zygote waits for children that it has killed, in nanoseconds; the program has twice as much patience
  * with the zygote. */
 #define PGI_ZYGOTE_PATIENCE INT64_C(1000000000)

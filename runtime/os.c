@@ -70,38 +70,60 @@ static void hear(pgs_source *source, uint32_t events)
 
 /* ------------------------------------------------------------------------------------------- what is remembered */
 
-/* The last abnormal ends of children and their first processes; of the program, since their pids say nothing of the
- * runtime that they belonged to. */
-static pthread_mutex_t exits_lock = PTHREAD_MUTEX_INITIALIZER;
-static pg_exit_info exits[PGI_EXITS_KEPT]; /* untouched, and so no memory, until something fails */
-static uint64_t exits_made;
+/* The last abnormal ends; of the program, since their pids say nothing of the runtime that they belonged to. */
+typedef struct book {
+    pg_exit_info exits[PGI_EXITS_KEPT]; /* untouched, and so no memory, until something fails */
+    uint64_t made;
+} book;
 
-void pgi_os_remember(const pg_exit_info *exit)
+/* A child may have any number of processes that fail, on purpose even: these do not make others be forgotten than of
+ * their own kind. */
+static pthread_mutex_t exits_lock = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
+static book of_children;                                       /* and of their first processes */
+static book of_others;                                         /* of their other processes */
+static bool forgotten[1 << PGI_NODE_BITS];                     /* whether any of that node has been, of the others */
+
+void pgi_os_remember(const pg_exit_info *exit, bool first)
 {
     pthread_mutex_lock(&exits_lock);
-    exits[exits_made++ % PGI_EXITS_KEPT] = *exit;
+    book *in = first ? &of_children : &of_others;
+    pg_exit_info *at = &in->exits[in->made++ % PGI_EXITS_KEPT];
+    if (!first && in->made > PGI_EXITS_KEPT) forgotten[pgi_pid_node(at->pid)] = true;
+    *at = *exit;
     pthread_mutex_unlock(&exits_lock);
 }
 
-/* A child that crashed has taken all with it that had not ended, and its first process stands for them. */
+/* A child that crashed has taken all with it that had not ended: what is remembered of it has a pid of its first
+ * generation, which none of its processes has. */
 static bool tells_of(const pg_exit_info *exit, pg_pid pid)
 {
-    if (pg_same(exit->pid, pid)) return true;
     uint32_t first = pgi_pid_generation(exit->pid), generation = pgi_pid_generation(pid);
-    return exit->kind == PG_EXIT_CRASHED && pgi_pid_node(exit->pid) == pgi_pid_node(pid) && generation >= first &&
-           generation < first + PGI_GENERATION_WINDOW;
+    return exit->kind == PG_EXIT_CRASHED && pgi_pid_node(exit->pid) == pgi_pid_node(pid) && generation > first &&
+           generation <= first + PGI_GENERATION_WINDOW;
+}
+
+static const pg_exit_info *find(const book *in, pg_pid pid, bool (*is_it)(const pg_exit_info *exit, pg_pid pid))
+{
+    uint64_t kept = in->made < PGI_EXITS_KEPT ? in->made : PGI_EXITS_KEPT;
+    for (uint64_t i = 0; i < kept; i++) {
+        if (is_it(&in->exits[i], pid)) return &in->exits[i];
+    }
+    return NULL;
+}
+
+static bool is_of(const pg_exit_info *exit, pg_pid pid)
+{
+    return pg_same(exit->pid, pid);
 }
 
 void pgi_os_look_back(pg_pid pid, pg_exit_info *exit)
 {
     pthread_mutex_lock(&exits_lock);
-    uint64_t kept = exits_made < PGI_EXITS_KEPT ? exits_made : PGI_EXITS_KEPT;
-    *exit = (pg_exit_info){.kind = exits_made <= PGI_EXITS_KEPT ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN};
-    for (uint64_t i = 0; i < kept; i++) {
-        if (!tells_of(&exits[i], pid)) continue;
-        *exit = exits[i];
-        if (pg_same(exit->pid, pid)) break;
-    }
+    const pg_exit_info *found = find(&of_children, pid, is_of);
+    if (!found) found = find(&of_others, pid, is_of);
+    if (!found) found = find(&of_children, pid, tells_of);
+    bool all_kept = of_children.made <= PGI_EXITS_KEPT && !forgotten[pgi_pid_node(pid)];
+    *exit = found ? *found : (pg_exit_info){.kind = all_kept ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN};
     exit->pid = pid;
     pthread_mutex_unlock(&exits_lock);
 }
@@ -145,6 +167,17 @@ static void tell_down(pg_pid from, const pg_exit_info *why)
     }
 }
 
+/* Before it is told.  Of its processes the first may have ended in good order; of the others that is not known. */
+static void remember_crash(const pgi_bridge *b, const pg_exit_info *why)
+{
+    pg_exit_info exit;
+    pgi_os_look_back(b->root, &exit);
+    if (load_relaxed(&b->ended) == b->root.id && exit.kind == PG_EXIT_NORMAL) pgi_os_remember(&exit, true);
+    exit = *why;
+    exit.pid = pgi_pid_make(b->node, b->first_generation, 0);
+    pgi_os_remember(&exit, true);
+}
+
 void pgi_os_closed(pgi_bridge *b)
 {
     pg_runtime *rt = b->process.rt;
@@ -152,7 +185,7 @@ void pgi_os_closed(pgi_bridge *b)
     bool refused = b->death.code == PGI_UNBORN && b->death.status == 0; /* nobody has ever heard of it */
     pg_exit_info why;
     explain(b, &why);
-    if (!orderly && !refused) pgi_os_remember(&why);
+    if (!orderly && !refused) remember_crash(b, &why);
     size_t told = pgi_far_node_down(b, b->node, NULL);
     if (!orderly && !refused && told == 0 && load_relaxed(&b->ended) != b->root.id) {
         pgi_log(rt, PG_LOG_FAILED, "process <pid %u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),
@@ -358,7 +391,9 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
         b->root = pgi_pid_make(node, first_generation + 1, 0);
         b->isolation = *isolation;
         snprintf(b->name, sizeof b->name, "%s", name);
+        add_seq_cst(&rt->os.alive, 1); /* before the look at `stopping`; partner: end_all in runtime.c */
         status = open_bridge(rt, b, fds);
+        if (status != PG_OK) pgi_os_gone(rt);
     }
     if (status != PG_OK) {
         if (node) pgi_node_free(node, first_generation);
@@ -366,20 +401,23 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
         if (args) pgi_message_free(NULL, args);
         return pgi_refused(status);
     }
-    add_seq_cst(&rt->os.alive, 1); /* before the look at `stopping`; partner: end_all in runtime.c */
-    pgi_node_bridge(node, b);
-    status = tell_birth(b, head, name, args);
+    pgi_bridge *held = pgi_hold_bridge(node);
+    if (held == b) {
+        status = tell_birth(b, head, name, args);
+    } else { /* the zygote has died, and it is closed already */
+        status = PG_ESTOPPED;
+        if (args) pgi_message_free(NULL, args);
+    }
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
+    if (status != PG_OK) pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+    if (held) pgi_release_bridge(node);
     close(fds[0]); /* it is mapped, and the zygote has its own */
     close(fds[3]);
-    if (status == PG_OK) {
-        make_spare(&rt->os);
-        add_relaxed(&rt->os.born, 1);
-        return b->root;
-    }
-    pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
-    return pgi_refused(status);
+    if (status != PG_OK) return pgi_refused(status);
+    make_spare(&rt->os);
+    add_relaxed(&rt->os.born, 1);
+    return b->root;
 }
 
 static pg_pid spawn(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,

@@ -59,7 +59,8 @@ enum {
     PGI_F_CANCEL,    /* to, from: as in the question */
     PGI_F_STOP,      /* nothing */
     PGI_F_NODE_DOWN, /* from: a pid of the node; body: (exit, pid) */
-    PGI_F_ENDED,     /* from: the first process of the child, which has ended; body: (exit, pid) */
+    PGI_F_ENDED,     /* from: the first process of the child, which has ended, or another one, which has ended
+                        abnormally; body: (exit, pid) */
     PGI_F_GOODBYE,   /* of a child: word: the last generation that its processes had; of the hub, as the answer: nothing
                           comes any more */
     PGI_F_LOG,       /* flags: the pg_log_level; body: the text, at least one byte */

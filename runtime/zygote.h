@@ -10,8 +10,9 @@
  * become of them.  A connection is for one reader and any number of writers at a time; its descriptor can be watched.
  *
  * What is taken down with what:
- *   - a connection that is closed: its children are killed
- *   - the program, however it ends: the zygote, which sees it by a pidfd and by the end of its socket, and all children
+ *   - a connection that is closed: its children are killed, those that have not ended within 0.3 s
+ *   - the program, however it ends: the zygote, which sees it by a pidfd and by the end of its socket, and all
+ *     children, as above
  *   - the zygote, by kill -9 say: all children (PR_SET_PDEATHSIG); readers are told PG_ESTOPPED
  *
  * It keeps the program's stdout and stderr of that moment open as long as it lives. */
@@ -64,8 +65,8 @@ void pgi_zygote_release(void);
  * is no zygote, or it has died; PG_ENOMEM: no descriptor or memory for it.  Any thread. */
 int pgi_zygote_connect(void);
 
-/* Closes a connection, which kills its children.  Plain close() does so too, unless a process that the program has
- * forked meanwhile has a copy of it. */
+/* Closes a connection, which takes its children down, as is told above.  Plain close() does so too, unless a process
+ * that the program has forked meanwhile has a copy of it. */
 void pgi_zygote_disconnect(int connection);
 
 /* Asks for a child, with its descriptors, which stay the caller's.  It returns before the child is there; what

@@ -80,7 +80,6 @@ static void be_born(fake *f)
     store_relaxed(&b->state, PGI_BRIDGE_TAKEN);
     add_seq_cst(&rt->os.alive, 1);
     CHECK_EQ(pgi_bridge_open(b, rt, f->bell_in, f->bell_out, false), PG_OK);
-    pgi_node_bridge(b->node, b);
 }
 
 static void ring(const fake *f)

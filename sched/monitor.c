@@ -19,9 +19,10 @@
  * When it moves again there is a worker too many, and whichever comes by next retires.  A retired worker sleeps, its
  * queues still open to thieves.
  *
- * The monitor looks while anybody runs, and parks with the last worker, so that an idle runtime is really idle; the
- * first worker that wakes up wakes it.  It also mends the one thing that pgs_idle_hint leaves open: work in a deque
- * while somebody sleeps.
+ * The monitor looks while anybody runs, and parks some looks after the last worker has, so that an idle runtime is
+ * really idle; the first worker that wakes up wakes it.  Some looks: where workers sleep for a moment, between a
+ * message and its answer say, waking the monitor each time would be a good part of waking up.  It also mends the one
+ * thing that pgs_idle_hint leaves open: work in a deque while somebody sleeps.
  *
  * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
  * has come from watching for a look: see idle.c. */
@@ -32,7 +33,11 @@
 
 #include "worker.h"
 
-enum { PGS_LOOK_EVERY_NS = 2000000, PGS_HANDOVER_NS = 10000000 };
+enum {
+    PGS_LOOK_EVERY_NS = 2000000,
+    PGS_HANDOVER_NS = 10000000,
+    PGS_IDLE_LOOKS = 5 /* at a runtime in which everyone sleeps, before the monitor does */
+};
 
 static bool sleeps(pgs_sched *s, pgs_worker *w)
 {
@@ -140,8 +145,10 @@ void *pgs_monitor_main(void *arg)
 {
     pgs_sched *s = arg;
     pgs_thread_begin(s);
+    unsigned idle = 0;                    /* looks in a row at which everyone slept */
     while (!load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
-        if (everyone_sleeps(s) && monitor_may_park(s)) {
+        idle = everyone_sleeps(s) ? idle + 1 : 0;
+        if (idle > PGS_IDLE_LOOKS && monitor_may_park(s)) {
             pgs_parker_park(&s->monitor_parker, PGS_NEVER);
             store_relaxed(&s->monitor_parked, false);
         } else {

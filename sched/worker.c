@@ -244,7 +244,7 @@ static pgs_task *search(pgs_worker *w)
     }
     unsigned rounds = unlikely(w->gives_way) ? 1 : PGS_SEARCH_ROUNDS;
     w->gives_way = false;
-    for (unsigned round = 0; round < rounds; round++) {
+    for (unsigned round = 1; round <= rounds; round++) {
         pgs_epoch_quiesce(&s->epoch, &w->member);
         bool look = round % PGS_SOURCES_EVERY == 0 && unlikely(pgs_poller_is_unwatched(&s->poller));
         pgs_task *task = look && pgs_poller_look(&s->poller, w->number + 1) ? take_newest(w) : NULL;

@@ -550,11 +550,10 @@ void pgi_bridge_unpublish(pgi_bridge *b)
 
 static void close_bridge(pgi_bridge *b)
 {
-    pgi_bridge_unpublish(b);
+    pgi_os_closed(b); /* unpublishes it, tells everybody, and gives the number back */
     pgs_source_remove(b->process.rt->sched, &b->source);
     if (b->listening) pgs_source_remove(b->process.rt->sched, &b->outlet);
     b->listening = b->crowded = false;
-    pgi_os_closed(b); /* tells everybody, and gives the number back */
     drop_letters(b);
     drop_parts(b);
     pgs_ring_pair_unmap(&b->rings);

@@ -186,6 +186,7 @@ void pgi_os_closed(pgi_bridge *b)
     pg_exit_info why;
     explain(b, &why);
     if (!orderly && !refused) remember_crash(b, &why);
+    pgi_bridge_unpublish(b); /* now: who finds no bridge looks for what is remembered */
     size_t told = pgi_far_node_down(b, b->node, NULL);
     if (!orderly && !refused && told == 0 && load_relaxed(&b->ended) != b->root.id) {
         pgi_log(rt, PG_LOG_FAILED, "process <pid %u.%u.0> \"%s\" ended (%s): %s", b->node, pgi_pid_generation(b->root),

@@ -493,7 +493,7 @@ static void figures_add_up(pg_process *self)
     CHECK_EQ(stats.alive, 11);
     CHECK_EQ(stats.spawned, 21);
     CHECK_EQ(stats.dropped, 0);
-    CHECK_EQ(stats.workers, the_workers);
+    CHECK(stats.workers >= the_workers); /* more where one has seemed stuck */
 
     pg_process *full = pg_attach(rt, "full");
     for (int i = 0; i < 5; i++) CHECK_EQ(pg_send(pg_self(full), i), PG_OK);

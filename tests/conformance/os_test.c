@@ -129,7 +129,7 @@ static void test_ends(void)
         pg_exit_info why, again;
         CHECK_EQ(pg_recv_match(self_main, &msg, PG_SECONDS(20), PG_EXIT, pid), PG_OK);
         pg_get_exit(NULL, msg, 0, &why);
-        CHECK_EQ(why.kind, cases[i].kind);
+        if (why.kind != cases[i].kind) CHECK_FAIL("%s: of kind %d", cases[i].how, (int)why.kind);
         CHECK(pg_same(why.pid, pid));
         if (!strstr(why.text, cases[i].text)) CHECK_FAIL("%s: \"%s\"", cases[i].how, why.text);
         CHECK_EQ(pg_wait(pid, PG_SECONDS(5), &again), PG_OK);

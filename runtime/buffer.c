@@ -300,7 +300,7 @@ int pgi_buffers_take(pg_message *message)
 {
     taking t = {.status = PG_OK};
     if (each_of(message, take_one, &t)) {
-        message->flags |= PGI_BUFFERS;
+        if (t.taken > 0) message->flags |= PGI_BUFFERS;
         return PG_OK;
     }
     each_of(message, drop_one, &t.taken);

@@ -57,7 +57,8 @@ struct pg_buffer {
     pg_buffer *next; /* in the table; under its lock */
 };
 
-/* Takes a reference for each buffer in the message, seals it, and marks the message.  PG_OK; PG_EINVAL: one is not
+/* Takes a reference for each buffer in the message, seals it, and marks the message if there are any: what has come in
+ * a parcel need not be in the message.  PG_OK; PG_EINVAL: one is not
  * held by this process, or cannot be sealed; PG_ENOMEM.  Nothing is taken then.  Any thread. */
 int pgi_buffers_take(pg_message *message);
 

@@ -434,6 +434,43 @@ static void name_others(pg_process *self)
     pg_sleep(self, PG_SECONDS(20));
 }
 
+static void report(pg_process *self)
+{
+    const pg_message *msg;
+    if (pg_count(pg_args(self)) == 0) CHECK_EQ(pg_recv(self, &msg, PATIENCE), PG_OK);
+    pg_send(pg_main(pg_runtime_of(self)), "has come");
+}
+
+/* Buffers come with a message that has none, and is passed on by the hub; and with the arguments of a process. */
+static void send_unused(pg_process *self)
+{
+    pgi_bridge *uplink = pgi_hold_bridge(pgi_pid_node(pg_main(pg_runtime_of(self))));
+    pg_buffer *mine = pg_buffer_new(1);
+    const pg_value v = PG_V(mine);
+    pg_message *msg;
+    unsigned ignored;
+    CHECK_EQ(pgi_message_build(NULL, 1, &v, &msg), PG_OK);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(pgi_parcel_send(uplink->channel, msg, &ignored), PG_OK);
+        uplink->parcel = 1;
+        if (i == 0) pg_send(pg_get_pid(self, pg_args(self), 0), "too long for its term, so that it is no usual frame");
+        if (i == 1) good(pg_spawn(self, report, .kind = PG_OS, .args = pg_tuple(1)));
+        uplink->parcel = 0;
+    }
+    pgi_message_free(NULL, msg);
+    pg_buffer_release(mine);
+}
+
+static void test_unused(void)
+{
+    const pg_message *msg;
+    pg_pid other = spawn_kind(PG_OS, report, "report", pg_tuple());
+    pg_pid pid = spawn_kind(PG_OS, send_unused, "sender", pg_tuple(other));
+    for (int i = 0; i < 2; i++) CHECK_EQ(pg_recv_match(self_main, &msg, PATIENCE, "has come"), PG_OK);
+    CHECK_EQ(end_of(pid).kind, PG_EXIT_NORMAL);
+    CHECK_EQ(end_of(other).kind, PG_EXIT_NORMAL);
+}
+
 static void test_hostile(void)
 {
     pg_pid bystander = spawn_kind(PG_OS, reader, "bystander", pg_tuple());
@@ -501,6 +538,7 @@ int main(void)
     test_refusals();
     test_floods();
     test_sandbox();
+    test_unused();
     test_hostile();
     pg_detach(self_main);
     CHECK_EQ(pg_stop(rt, PG_SECONDS(10)), PG_OK);

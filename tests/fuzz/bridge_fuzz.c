@@ -6,22 +6,30 @@
  * for.  After each input both bridges are as before: all that the first one had is gone, and it takes up its next life.
  *
  * An input is a row of records, each with a byte that says what follows: a frame whose fields are bytes of the input
- * and pids chosen by them, with a body of bytes, or of a message that is well-formed; or eight bytes written somewhere
- * into the shared memory. */
+ * and pids chosen by them, with a body of bytes, or of a message that is well-formed; a row of short messages to two
+ * processes, one of which may have a flaw; a parcel of buffers, good ones and others, and a message that has such; or
+ * eight bytes written somewhere into the shared memory. */
+#define _GNU_SOURCE /* memfd_create */
 #include "check.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/parcel.h"
 #include "runtime/runtime.h"
 #include "walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CAPACITY = 16384 };
+enum { CAPACITY = 16384, MEMORY = 4096, MEMORIES = 4 };
 
 static const int64_t PATIENCE = PG_SECONDS(20);
 
@@ -30,12 +38,26 @@ typedef struct fake {
     pgi_bridge *bridge;
     pgs_ring_pair rings; /* its side */
     int memory, bell_in, bell_out;
+    int channel; /* its end */
 } fake;
+
+/* As in parcel.c. */
+typedef struct item {
+    pg_term name;
+    uint64_t size;
+} item;
+
+/* Of a buffer, or of what is none. */
+typedef struct memory {
+    int fd;
+    pg_term name;
+} memory;
 
 static pg_runtime *rt;
 static pg_process *self_main;
 static pg_pid victim;
 static fake child, other;
+static memory memories[MEMORIES];
 static bool scribbled; /* by this input */
 
 static void on_any(pg_process *self, const pg_message *msg)
@@ -71,6 +93,10 @@ static void be_born(fake *f)
     b->first_generation = first;
     b->root = pgi_pid_make(b->node, first + 1, 0);
     b->bell_kept = -1;
+    int channel[2];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel), 0);
+    b->channel = channel[0];
+    f->channel = channel[1];
     f->memory = pgs_ring_memory(CAPACITY);
     f->bell_in = eventfd(0, EFD_NONBLOCK);
     f->bell_out = eventfd(0, EFD_NONBLOCK);
@@ -86,6 +112,48 @@ static void ring(const fake *f)
 {
     uint64_t one = 1;
     CHECK(write(f->bell_in, &one, sizeof one) == sizeof one);
+}
+
+/* Room for the descriptors of a packet. */
+typedef union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(PGI_PARCEL_MAX * sizeof(int))];
+} control;
+
+/* One packet of such items and descriptors, if there is room. */
+static void send_packet(const fake *f, const void *items, size_t bytes, const int *fds, unsigned n)
+{
+    control room = {.bytes = {0}};
+    struct iovec part = {(void *)(uintptr_t)items, bytes};
+    struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
+    if (n > 0) {
+        packet.msg_control = &room;
+        packet.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        *CMSG_FIRSTHDR(&packet) =
+            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(n * sizeof(int))};
+        memcpy(CMSG_DATA(CMSG_FIRSTHDR(&packet)), fds, n * sizeof(int));
+    }
+    CHECK(sendmsg(f->channel, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 || errno == EAGAIN || errno == EPIPE);
+}
+
+/* What was sent to one of them is closed. */
+static void read_packets(const fake *f)
+{
+    control room;
+    char bytes[1024];
+    struct iovec part = {bytes, sizeof bytes};
+    struct msghdr packet = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &room, .msg_controllen = sizeof room.bytes};
+    while (recvmsg(f->channel, &packet, MSG_DONTWAIT) > 0) {
+        const struct cmsghdr *header = CMSG_FIRSTHDR(&packet);
+        size_t n = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < n; i++) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+            close(fd);
+        }
+        packet.msg_controllen = sizeof room.bytes;
+    }
 }
 
 /* What has come for one of them has to be well-formed, and told by who may tell it. */
@@ -108,6 +176,7 @@ static void read_all(fake *f, bool judged)
         pgs_ring_release(&f->rings.reader, judged ? pgi_frame_bytes(&frame) : ready);
     }
     if (pgs_ring_writer_wake(&f->rings.reader)) ring(f);
+    read_packets(f);
 }
 
 static bool is_open(const fake *f)
@@ -222,6 +291,63 @@ static void put_frame(input *in, uint8_t how)
     }
 }
 
+/* The block of a message as it is sent. */
+typedef struct short_message {
+    pg_message header;
+    pg_term terms[8];
+} short_message;
+
+static void put_short(uint64_t to, short_message *m, unsigned count, uint8_t buffers)
+{
+    m->header.units = 1 + count;
+    m->header.count = (uint8_t)count;
+    m->header.kind = PGI_USER;
+    const pgi_frame frame = {.type = PGI_F_MESSAGE, .to = to, .length = (1 + count) * PGI_UNIT, .buffers = buffers};
+    put(&frame, m, frame.length);
+}
+
+/* Short messages, one after the other, to one process and another; one of them may have a byte that is wrong. */
+static void put_row(input *in)
+{
+    uint64_t to[2] = {take_pid(in)};
+    to[1] = take_pid(in);
+    unsigned length = (unsigned)take(in, 1) % 64, order = (unsigned)take(in, 1);
+    unsigned flawed = (unsigned)take(in, 1), place = (unsigned)take(in, 1);
+    uint8_t flaw = (uint8_t)take(in, 1);
+    for (unsigned i = 0; i < length && is_open(&child); i++) {
+        short_message m;
+        memset(&m, 0, sizeof m);
+        unsigned count = (i + order) % 4;
+        for (unsigned j = 0; j < count; j++) m.terms[j] = (pg_term){PG_T_INT, i};
+        if (i == flawed) ((unsigned char *)&m.terms)[place % (count ? count * sizeof(pg_term) : 1)] ^= flaw;
+        put_short(to[order >> i % 8 & 1], &m, count, 0);
+    }
+}
+
+/* Some buffers, in a packet that may be wrong, and a message that has some. */
+static void put_parcel(input *in)
+{
+    item items[8] = {0};
+    int fds[8];
+    unsigned which = (unsigned)take(in, 2), n = 1 + (unsigned)take(in, 1) % 8, wrong = (unsigned)take(in, 1);
+    for (unsigned i = 0; i < n; i++) {
+        const memory *from = &memories[which >> 2 * i & 3];
+        items[i] = (item){from->name, MEMORY};
+        fds[i] = from->fd;
+    }
+    if (wrong & 1) items[0].size += take(in, 2);
+    if (wrong & 2) items[0].name.body ^= take(in, 1);
+    unsigned bytes = n * (unsigned)sizeof *items - (wrong & 4 ? (unsigned)take(in, 1) % 24 : 0);
+    if (!(wrong & 8)) send_packet(&child, items, bytes, fds, wrong & 16 ? n - 1 : n);
+    uint64_t to = take_pid(in);
+    if (pgi_pid_node((pg_pid){to}) == rt->node) to = victim.id; /* main does not read */
+    unsigned named = (unsigned)take(in, 2), count = (unsigned)take(in, 1) % 4;
+    short_message m;
+    memset(&m, 0, sizeof m);
+    for (unsigned i = 0; i < count; i++) m.terms[i] = memories[named >> 2 * i & 3].name;
+    put_short(to, &m, count, (uint8_t)(wrong & 32 ? take(in, 1) : n));
+}
+
 static void scribble(input *in)
 {
     size_t size = child.rings.size - (size_t)sysconf(_SC_PAGESIZE);
@@ -231,8 +357,23 @@ static void scribble(input *in)
         store_relaxed((_Atomic(unsigned char) *)child.rings.base + at + i, (unsigned char)(what >> 8 * i));
 }
 
+/* Two that are what buffers are, one that is not sealed, and one that is no memory. */
+static void make_memories(void)
+{
+    for (int i = 0; i < MEMORIES; i++) {
+        memory *m = &memories[i];
+        m->fd = i < 3 ? memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING) : open("/dev/zero", O_RDONLY | O_CLOEXEC);
+        CHECK(m->fd >= 0 && (i == 3 || ftruncate(m->fd, MEMORY) == 0));
+        if (i < 2) CHECK_EQ(fcntl(m->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL), 0);
+        struct stat info;
+        CHECK_EQ(fstat(m->fd, &info), 0);
+        m->name = (pg_term){PG_T_BUFFER | (uint64_t)info.st_ino << 8, 1};
+    }
+}
+
 static void begin(void)
 {
+    make_memories();
     rt = pg_start(&(pg_options){.workers = 1, .no_os = true, .log = no_log});
     CHECK(rt != NULL);
     self_main = pg_attach(rt, "main");
@@ -260,6 +401,21 @@ static void end(fake *f, uint8_t how)
     }
     read_all(&other, true);
     pgs_ring_pair_unmap(&f->rings);
+    close(f->channel);
+}
+
+/* All buffers have gone with the messages that had them. */
+static void wait_for_buffers(void)
+{
+    int64_t since = pgs_now();
+    for (int i = 0; i < MEMORIES; i++) {
+        pg_buffer *b;
+        while ((b = pgi_buffer_find(&memories[i].name)) != NULL) {
+            pg_buffer_release(b);
+            read_all(&other, true);
+            wait_a_moment(since);
+        }
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -272,7 +428,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t last = (uint8_t)take(&in, 1);
     while (in.left > 0 && is_open(&child)) {
         uint8_t how = (uint8_t)take(&in, 1);
-        if (how % 4 == 3) {
+        if (how % 16 == 15) {
+            put_parcel(&in);
+        } else if (how % 16 == 7) {
+            put_row(&in);
+        } else if (how % 4 == 3) {
             scribble(&in);
         } else {
             put_frame(&in, how);
@@ -281,5 +441,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     end(&child, last);
     CHECK_EQ(load_relaxed(&child.bridge->watching), 0);
     CHECK(child.bridge->process.links == NULL);
+    wait_for_buffers();
     return 0;
 }

@@ -45,7 +45,7 @@ static void walk_dict(const pg_term *term, unsigned depth)
 static void walk_term(const pg_term *term, unsigned depth)
 {
     pg_type type = pg_term_type(term);
-    CHECK(type <= PG_T_PTR);
+    CHECK(type <= PG_T_PTR || type == PG_T_BUFFER);
     CHECK(depth <= PG_DEPTH_MAX + 1);
     sink = (uint64_t)pg_term_int(NULL, term) ^ (uint64_t)pg_term_bool(NULL, term) ^ pg_term_pid(NULL, term).id ^
            pg_term_ref(NULL, term).id ^ (uint64_t)(uintptr_t)pg_term_ptr(NULL, term);
@@ -59,8 +59,9 @@ static void walk_term(const pg_term *term, unsigned depth)
         for (size_t i = 0; i < count; i++) walk_term(pg_term_at(NULL, term, i), depth + 1);
         CHECK(pg_term_at(NULL, term, count) == NULL);
     } else if (type == PG_T_EXIT) {
-        CHECK_EQ(pgi_term_count(term), 3);
-        for (size_t i = 0; i < 3; i++) walk_term(&pgi_term_elements(term)[i], depth + 1);
+        size_t count = pgi_term_count(term); /* the fourth, which not all have, is a name */
+        CHECK(count == 3 || count == 4);
+        for (size_t i = 0; i < count; i++) walk_term(&pgi_term_elements(term)[i], depth + 1);
     }
 }
 
@@ -76,6 +77,8 @@ static void walk_values(const pg_message *message)
                pg_get_ref(NULL, message, i).id ^ (uint64_t)(uintptr_t)pg_get_ptr(NULL, message, i) ^
                (uint64_t)pg_get_bool(NULL, message, i);
         CHECK(pg_get_float(NULL, message, i) == 0 || pg_term_type(term) == PG_T_FLOAT);
+        const void *data = pg_get_buffer(NULL, message, i, &length);
+        if (data != NULL) read_bytes(data, length);
         const char *text = pg_get_str(NULL, message, i);
         if (text != NULL) read_bytes(text, strlen(text));
         text = pg_get_bytes(NULL, message, i, &length);

@@ -641,13 +641,12 @@ static pgs_worker *serve(pgs_worker *w, pg_process *p)
 
 static void bell_rings(pgs_source *source, uint32_t events)
 {
-    (void)events;
     pgi_bridge *b = container_of(source, pgi_bridge, source);
     if (b->is_uplink) {
         char heard[256];
-        ssize_t n;
-        while ((n = read(source->fd, heard, sizeof heard)) == (ssize_t)sizeof heard) continue;
-        if (n == 0) store_release(&b->hung_up, true); /* partner: work */
+        while (read(source->fd, heard, sizeof heard) == (ssize_t)sizeof heard) continue;
+        /* Not by the end of the file: behind the last ring it is not read, and there is no event of its own. */
+        if (events & EPOLLHUP) store_release(&b->hung_up, true); /* partner: work */
     }
     pgi_bridge_wake(b);
 }

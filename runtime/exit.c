@@ -61,7 +61,10 @@ static void run_defers(pg_process *p)
 void pgi_exits_add(pg_runtime *rt, const pg_exit_info *info)
 {
     pthread_mutex_lock(&rt->exits_lock);
-    rt->exits[add_relaxed(&rt->exits_made, 1) % PGI_EXITS_KEPT] = *info;
+    pg_exit_info *at = &rt->exits[rt->exits_made++ % PGI_EXITS_KEPT];
+    uint32_t generation = pgi_pid_generation(at->pid); /* 0 of one that is not in use yet */
+    if (generation > load_relaxed(&rt->exits_forgotten)) store_relaxed(&rt->exits_forgotten, generation);
+    *at = *info;
     pthread_mutex_unlock(&rt->exits_lock);
 }
 
@@ -69,7 +72,7 @@ bool pgi_exits_find(pg_runtime *rt, pg_pid pid, pg_exit_info *info)
 {
     bool found = false;
     pthread_mutex_lock(&rt->exits_lock);
-    uint64_t made = load_relaxed(&rt->exits_made), kept = made < PGI_EXITS_KEPT ? made : PGI_EXITS_KEPT;
+    uint64_t kept = rt->exits_made < PGI_EXITS_KEPT ? rt->exits_made : PGI_EXITS_KEPT;
     for (uint64_t i = 0; i < kept && !found; i++) {
         found = pg_same(rt->exits[i].pid, pid);
         if (found) *info = rt->exits[i];

@@ -485,7 +485,7 @@ static void arrived_ended(pgi_bridge *bridge, pg_pid from, pg_message *msg)
     bool first = pg_same(from, bridge->root);
     pg_get_exit(NULL, msg, 0, &exit);
     exit.pid = from;
-    if (exit.kind != PG_EXIT_NORMAL) pgi_os_remember(&exit, first);
+    pgi_os_remember(&exit, first);
     if (first) store_release(&bridge->ended, from.id); /* partner: pgi_send_far */
     pgi_message_free(pgi_cache_here(NULL), msg);
 }

@@ -70,10 +70,12 @@ static void hear(pgs_source *source, uint32_t events)
 
 /* ------------------------------------------------------------------------------------------- what is remembered */
 
-/* The last abnormal ends; of the program, since their pids say nothing of the runtime that they belonged to. */
+/* The last abnormal ends; of the program, since their pids say nothing of the runtime that they belonged to.  Whoever
+ * is not in here has ended normally, unless one of his node and generation, or a later one, has been forgotten. */
 typedef struct book {
     pg_exit_info exits[PGI_EXITS_KEPT]; /* untouched, and so no memory, until something fails */
     uint64_t made;
+    uint32_t forgotten[1 << PGI_NODE_BITS]; /* of each node, the last generation of which an end has been */
 } book;
 
 /* A child may have any number of processes that fail, on purpose even: these do not make others be forgotten than of
@@ -81,15 +83,27 @@ typedef struct book {
 static pthread_mutex_t exits_lock = PTHREAD_MUTEX_INITIALIZER; /* for what follows */
 static book of_children;                                       /* and of their first processes */
 static book of_others;                                         /* of their other processes */
-static bool forgotten[1 << PGI_NODE_BITS];                     /* whether any of that node has been, of the others */
+static uint64_t ended_well[1 << PGI_NODE_BITS];                /* of each node, the last first process that has */
+
+/* What it tells may be of all processes of its child: see tells_of(). */
+static void forget(book *in, const pg_exit_info *exit)
+{
+    uint32_t *last = &in->forgotten[pgi_pid_node(exit->pid)];
+    uint32_t generation = pgi_pid_generation(exit->pid) + (exit->kind == PG_EXIT_CRASHED ? PGI_GENERATION_WINDOW : 0);
+    if (generation > *last) *last = generation;
+}
 
 void pgi_os_remember(const pg_exit_info *exit, bool first)
 {
     pthread_mutex_lock(&exits_lock);
     book *in = first ? &of_children : &of_others;
-    pg_exit_info *at = &in->exits[in->made++ % PGI_EXITS_KEPT];
-    if (!first && in->made > PGI_EXITS_KEPT) forgotten[pgi_pid_node(at->pid)] = true;
-    *at = *exit;
+    if (exit->kind != PG_EXIT_NORMAL) {
+        pg_exit_info *at = &in->exits[in->made++ % PGI_EXITS_KEPT];
+        if (in->made > PGI_EXITS_KEPT) forget(in, at);
+        *at = *exit;
+    } else if (first) {
+        ended_well[pgi_pid_node(exit->pid)] = exit->pid.id;
+    }
     pthread_mutex_unlock(&exits_lock);
 }
 
@@ -116,14 +130,20 @@ static bool is_of(const pg_exit_info *exit, pg_pid pid)
     return pg_same(exit->pid, pid);
 }
 
+static bool may_be_forgotten(const book *in, pg_pid pid)
+{
+    return pgi_pid_generation(pid) <= in->forgotten[pgi_pid_node(pid)];
+}
+
 void pgi_os_look_back(pg_pid pid, pg_exit_info *exit)
 {
     pthread_mutex_lock(&exits_lock);
-    const pg_exit_info *found = find(&of_children, pid, is_of);
-    if (!found) found = find(&of_others, pid, is_of);
-    if (!found) found = find(&of_children, pid, tells_of);
-    bool all_kept = of_children.made <= PGI_EXITS_KEPT && !forgotten[pgi_pid_node(pid)];
-    *exit = found ? *found : (pg_exit_info){.kind = all_kept ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN};
+    bool well = ended_well[pgi_pid_node(pid)] == pid.id;
+    const pg_exit_info *found = well ? NULL : find(&of_children, pid, is_of);
+    if (!well && !found) found = find(&of_others, pid, is_of);
+    if (!well && !found) found = find(&of_children, pid, tells_of);
+    well = well || !(may_be_forgotten(&of_children, pid) || may_be_forgotten(&of_others, pid));
+    *exit = found ? *found : (pg_exit_info){.kind = well ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN};
     exit->pid = pid;
     pthread_mutex_unlock(&exits_lock);
 }
@@ -167,13 +187,10 @@ static void tell_down(pg_pid from, const pg_exit_info *why)
     }
 }
 
-/* Before it is told.  Of its processes the first may have ended in good order; of the others that is not known. */
+/* Of its processes the first may have ended in good order, and is remembered then; of the others that is not known. */
 static void remember_crash(const pgi_bridge *b, const pg_exit_info *why)
 {
-    pg_exit_info exit;
-    pgi_os_look_back(b->root, &exit);
-    if (load_relaxed(&b->ended) == b->root.id && exit.kind == PG_EXIT_NORMAL) pgi_os_remember(&exit, true);
-    exit = *why;
+    pg_exit_info exit = *why;
     exit.pid = pgi_pid_make(b->node, b->first_generation, 0);
     pgi_os_remember(&exit, true);
 }

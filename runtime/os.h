@@ -54,8 +54,8 @@ void pgi_os_gone(pg_runtime *rt);
 void pgi_os_tell_stop(pg_runtime *rt);
 void pgi_os_kill_all(pg_runtime *rt);
 
-/* Remembers how a child, or its first process, has ended abnormally, or another of its processes; says how one of
- * them has ended. */
+/* Remembers how a child has ended abnormally, or its first process in whatever way, or another of its processes; says
+ * how one of them has ended. */
 void pgi_os_remember(const pg_exit_info *exit, bool first);
 void pgi_os_look_back(pg_pid pid, pg_exit_info *exit);
 

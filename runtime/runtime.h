@@ -56,7 +56,8 @@ struct pg_runtime {
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;
-    _Atomic(uint64_t) exits_made; /* written under the lock */
+    uint64_t exits_made;
+    _Atomic(uint32_t) exits_forgotten; /* the highest generation of one that was overwritten; written under the lock */
 };
 
 /* How a thread is inside a runtime. */

@@ -80,8 +80,8 @@ static int look_back(pg_runtime *rt, const pg_process *p, pg_pid pid, pg_exit_in
     if (pgi_exits_find(rt, pid, info)) return PG_OK;
     bool last = pgi_slot_generation(p) == pgi_pid_generation(pid);
     info->pid = pid;
-    bool all_kept = load_relaxed(&rt->exits_made) <= PGI_EXITS_KEPT;
-    info->kind = last ? (pg_exit_kind)p->last_kind : all_kept ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN;
+    bool kept = pgi_pid_generation(pid) > load_relaxed(&rt->exits_forgotten);
+    info->kind = last ? (pg_exit_kind)p->last_kind : kept ? PG_EXIT_NORMAL : PG_EXIT_UNKNOWN;
     info->text[0] = '\0';
     if (info->kind != PG_EXIT_NORMAL) snprintf(info->text, sizeof info->text, "no longer remembered");
     return PG_OK;

@@ -135,11 +135,51 @@ static void test_many(void)
     CHECK_EQ(pg_wait(many, PATIENCE, NULL), PG_OK);
     is_told(first, PG_EXIT_FAILED, "for reason 7");
     is_told(normal, PG_EXIT_NORMAL, "");
+    is_told(many, PG_EXIT_NORMAL, "");
+}
+
+/* Whoever asks, in whatever moment of its death, is told the truth. */
+static _Atomic(uint64_t) asked_for;
+
+static void *ask(void *unused)
+{
+    (void)unused;
+    pg_pid pid, last = {0};
+    while ((pid.id = asked_for) != UINT64_MAX) {
+        pg_exit_info why;
+        if (pg_same(pid, last) || pg_why(pid, &why) != PG_OK) continue;
+        CHECK_EQ(why.kind, PG_EXIT_CRASHED);
+        last = pid;
+    }
+    return NULL;
+}
+
+static void crash(pg_process *self)
+{
+    const pg_message *msg;
+    pg_recv(self, &msg, PATIENCE);
+    kill(getpid(), SIGKILL);
+}
+
+static void test_asked_meanwhile(void)
+{
+    pthread_t asker;
+    asked_for = 0;
+    for (int i = 0; i < (SANITIZED ? 20 : 150); i++) {
+        pg_pid pid = good(pg_spawn(self_main, crash, .kind = PG_OS));
+        asked_for = pid.id;
+        if (i == 0) CHECK_EQ(pthread_create(&asker, NULL, ask, NULL), 0);
+        CHECK_EQ(pg_send(pid, "go"), PG_OK);
+        CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
+        nap();
+    }
+    asked_for = UINT64_MAX;
+    pthread_join(asker, NULL);
 }
 
 /* ------------------------------------------------------------------------------------------------ the program ends */
 
-enum { RETURNS, EXITS, LEAVES, IS_KILLED, ENDS };
+enum { RETURNS, EXITS, LEAVES, IS_KILLED, SENDS, ENDS };
 
 static struct board {
     _Atomic(int) how, child, stubborn, told, cleaned;
@@ -152,6 +192,13 @@ static void on_exit_asked(pg_process *self, const pg_message *msg)
     atomic_fetch_add(&board->told, 1);
 }
 
+static void on_last(pg_process *self, const pg_message *msg)
+{
+    (void)self;
+    (void)msg;
+    CHECK_EQ(board->told, 0);
+}
+
 static void clean_up(void *unused)
 {
     (void)unused;
@@ -162,6 +209,7 @@ static void listener(pg_process *self)
 {
     pg_defer(self, clean_up, NULL);
     pg_receive(self, on_exit_asked, PG_EXIT);
+    pg_receive(self, on_last, "the last");
     if (pg_kind_of(self) != PG_OS) return;
     pg_spawn(self, listener, .kind = PG_GREEN);
     board->child = getpid();
@@ -177,7 +225,7 @@ static void stubborn(pg_process *self)
 static void short_life(void)
 {
     start();
-    good(pg_spawn(self_main, listener, .kind = PG_OS));
+    pg_pid pid = good(pg_spawn(self_main, listener, .kind = PG_OS));
     good(pg_spawn(self_main, stubborn, .kind = PG_OS));
     while (!board->child || !board->stubborn) nap();
     pg_sleep(self_main, PG_MS(20));
@@ -186,6 +234,11 @@ static void short_life(void)
     case RETURNS: return;
     case EXITS: exit(0);
     case LEAVES: _exit(0);
+    case SENDS: /* so that the child hears the bell, and that nobody rings it any more, in one moment */
+        kill(board->child, SIGSTOP);
+        pg_sleep(self_main, PG_MS(20));
+        pg_send(pid, "the last");
+        _exit(0);
     default: kill(getpid(), SIGKILL);
     }
 }
@@ -195,6 +248,7 @@ static void test_program_ends(int how)
     *board = (struct board){.how = how};
     pid_t pid = proc_start(short_life);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
+    if (how == SENDS) kill(board->child, SIGCONT);
     int64_t from = check_now_ns(), until = from + PG_SECONDS(1) * (SANITIZED ? 5 : 1);
     for (int i = 0; i < 2; i++) {
         pid_t left = i ? board->stubborn : board->child;
@@ -249,6 +303,7 @@ int main(void)
     ends_that_outlive_their_child("kill", PG_EXIT_CRASHED, "signal 9");
     test_crash_after_the_end();
     test_many();
+    test_asked_meanwhile();
     stop();
     for (long i = 0; i < 20; i++) test_zygote_ends(i * 100000);
     return 0;

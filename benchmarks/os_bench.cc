@@ -1,5 +1,5 @@
 /* os_bench.cc - what lies beneath messages between OS processes, measured without a runtime: two OS processes, the one
- * that measures and a child of it.
+ * that measures and a child of it; for one case two threads, for what lies beneath a wake within a runtime.
  *
  *   floor_ring          one slot of 64 bytes, written by one and read by the other, through a bare ring of 4,096 slots
  *                       in shared memory; both poll, on a processor each. Throughput
@@ -10,6 +10,8 @@
  *   .../asleep          the same, where whoever is to answer sleeps for half a millisecond first: by then the other has
  *                       been asleep for long, and its processor too. Both are bound to one processor, or each to one of
  *                       its own. The median of all single ways
+ *   floor_futex_threads/asleep
+ *                       the same between two threads of one OS process, by a private futex
  *   peer_zeromq         ZeroMQ over ipc, 64 bytes: /pingpong one way of a PAIR's, /flood one message by PUSH and PULL.
  *                       Only where libzmq was found
  *
@@ -29,6 +31,8 @@
 #include <climits>
 #include <cstring>
 #include <new>
+#include <thread>
+#include <type_traits>
 
 #include "os_ring.h"
 #include "support.h"
@@ -39,15 +43,6 @@
 
 namespace
 {
-
-inline void relax()
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
 
 /* Memory that this process shares with the child that it forks next. */
 template <class T> class Shared
@@ -100,6 +95,24 @@ class Child
     pid_t pid_;
 };
 
+/* A thread that runs a function to its end. */
+class Thread
+{
+  public:
+    template <class F> explicit Thread(F run) : thread_(run)
+    {
+    }
+    ~Thread()
+    {
+        thread_.join();
+    }
+    Thread(const Thread &) = delete;
+    Thread &operator=(const Thread &) = delete;
+
+  private:
+    std::thread thread_;
+};
+
 /* ----------------------------------------------------------------------------------------------------- polled rings */
 
 constexpr uint64_t slots = 4096, batch = 100000;
@@ -127,7 +140,7 @@ uint64_t bare_read(Bare &ring, uint64_t &head, uint64_t &seen)
     for (uint64_t end = head + batch; head != end;) {
         while (seen == head) {
             seen = ring.tail.load(std::memory_order_acquire);
-            if (seen == head) relax();
+            if (seen == head) bench::relax();
         }
         for (uint64_t word : ring.slot[head % slots].word) sum += word;
         ring.head.store(++head, std::memory_order_release);
@@ -140,7 +153,7 @@ void bare_write(Bare &ring, uint64_t &tail, uint64_t &seen)
     for (uint64_t end = tail + batch; tail != end;) {
         while (tail - seen == slots) {
             seen = ring.head.load(std::memory_order_acquire);
-            if (tail - seen == slots) relax();
+            if (tail - seen == slots) bench::relax();
         }
         for (uint64_t &word : ring.slot[tail % slots].word) word = tail;
         ring.tail.store(++tail, std::memory_order_release);
@@ -152,7 +165,7 @@ bool has_read(benchmark::State &state, Progress &progress, uint64_t batches)
 {
     double deadline = bench::seconds() + 60;
     for (uint64_t n = 1; progress.batches.load(std::memory_order_acquire) != batches; n++) {
-        relax();
+        bench::relax();
         if (n % 1000000 == 0 && bench::seconds() > deadline) break;
     }
     uint64_t count = batches * batch;
@@ -205,34 +218,16 @@ BENCHMARK(floor_ring_pgs)->UseRealTime();
 
 /* ---------------------------------------------------------------------------------------------- sleeping and waking */
 
-/* This thread on the first processor, for a while. */
-class Pinned
-{
-  public:
-    Pinned()
-    {
-        sched_getaffinity(0, sizeof before_, &before_);
-        bench::pin(0);
-    }
-    ~Pinned()
-    {
-        sched_setaffinity(0, sizeof before_, &before_);
-    }
-    Pinned(const Pinned &) = delete;
-    Pinned &operator=(const Pinned &) = delete;
-
-  private:
-    cpu_set_t before_;
-};
-
 /* What the ways of a ping-pong with pauses have taken, in both directions. */
 struct Ways {
-    int64_t sent[2]; /* when; handed over with the bell */
+    bool over;
+    int64_t sent[2]; /* when; handed over with the bell, as `over` is */
     int64_t taken[2][bench::sleepy_rounds];
 };
 
-/* A ping-pong with pauses by two functions: ring(side) wakes that side, wait(side) sleeps until it is woken. */
-template <class Ring, class Wait> void sleepy(benchmark::State &state, Ring ring, Wait wait)
+/* A ping-pong with pauses by two functions: ring(side) wakes that side, wait(side) sleeps until it is woken.  The other
+ * side is a Child or a Thread. */
+template <class Other, class Ring, class Wait> void sleepy(benchmark::State &state, Ring ring, Wait wait)
 {
     Shared<Ways> ways;
     auto send = [&](int side) {
@@ -241,23 +236,25 @@ template <class Ring, class Wait> void sleepy(benchmark::State &state, Ring ring
         return ring(side);
     };
     auto receive = [&](int side, int round) {
-        if (!wait(side)) return false;
+        if (!wait(side) || ways->over) return false;
         ways->taken[side][round] = bench::nanoseconds() - ways->sent[side];
         return true;
     };
-    Child child([&] {
+    Other other([&] {
         bench::pin(state.range(0) - 1);
         for (int round = 0;; round = (round + 1) % bench::sleepy_rounds) {
             if (!receive(1, round) || !send(0)) return;
         }
     });
-    Pinned here;
+    bench::Pinned here;
     while (state.KeepRunningBatch(2 * bench::sleepy_rounds)) {
-        for (int round = 0; round < bench::sleepy_rounds; round++) {
-            if (!bench::expect(state, send(1) && receive(0, round), "a turn went wrong")) return;
-        }
+        bool right = true;
+        for (int round = 0; right && round < bench::sleepy_rounds; round++) right = send(1) && receive(0, round);
+        if (!bench::expect(state, right, "a turn went wrong")) break;
         bench::show_median(state, ways->taken[0], 2 * bench::sleepy_rounds);
     }
+    ways->over = true;
+    ring(1);
 }
 
 /* A ping-pong by two functions: one for this side's turn, there and back, and one for the child's. */
@@ -298,7 +295,7 @@ BENCHMARK(floor_eventfd)->UseRealTime();
 void floor_eventfd_asleep(benchmark::State &state)
 {
     int fd[2] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
-    sleepy(
+    sleepy<Child>(
         state, [=](int side) { return ring_bell(fd[side]); }, [=](int side) { return wait_bell(fd[side]); });
     close(fd[0]);
     close(fd[1]);
@@ -310,16 +307,17 @@ struct Words {
     alignas(128) std::atomic<uint32_t> there{0};
 };
 
-bool wake(std::atomic<uint32_t> &word)
+/* `scope` is FUTEX_PRIVATE_FLAG between threads, and 0 between OS processes. */
+bool wake(std::atomic<uint32_t> &word, int scope = 0)
 {
     word.store(1, std::memory_order_release);
-    return syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0) >= 0;
+    return syscall(SYS_futex, &word, FUTEX_WAKE | scope, 1, nullptr, nullptr, 0) >= 0;
 }
 
-bool wait(std::atomic<uint32_t> &word)
+bool wait(std::atomic<uint32_t> &word, int scope = 0)
 {
     while (word.exchange(0, std::memory_order_acquire) == 0) {
-        syscall(SYS_futex, &word, FUTEX_WAIT, 0, nullptr, nullptr, 0);
+        syscall(SYS_futex, &word, FUTEX_WAIT | scope, 0, nullptr, nullptr, 0);
     }
     return true;
 }
@@ -333,14 +331,16 @@ void floor_futex(benchmark::State &state)
 }
 BENCHMARK(floor_futex)->UseRealTime();
 
-void floor_futex_asleep(benchmark::State &state)
+template <class Other> void floor_futex_asleep(benchmark::State &state)
 {
     Shared<Words> words;
+    int scope = std::is_same<Other, Thread>::value ? FUTEX_PRIVATE_FLAG : 0;
     auto word = [&](int side) -> std::atomic<uint32_t> & { return side == 0 ? words->here : words->there; };
-    sleepy(
-        state, [&](int side) { return wake(word(side)); }, [&](int side) { return wait(word(side)); });
+    sleepy<Other>(
+        state, [&](int side) { return wake(word(side), scope); }, [&](int side) { return wait(word(side), scope); });
 }
-BENCH_SLEEPY(floor_futex_asleep, "floor_futex/asleep");
+BENCH_SLEEPY(floor_futex_asleep<Child>, "floor_futex/asleep");
+BENCH_SLEEPY(floor_futex_asleep<Thread>, "floor_futex_threads/asleep");
 
 void floor_socketpair(benchmark::State &state)
 {

@@ -53,11 +53,11 @@ pg_pid Runtime::spawn(pg_target target, void *shared)
     return pg_spawn(main, target, options);
 }
 
-int64_t Runtime::answer()
+int64_t Runtime::answer(size_t index)
 {
     const pg_message *msg;
     if (pg_recv(main, &msg, PG_SECONDS(60)) != PG_OK || failed()) return -1;
-    return pg_get_int(nullptr, msg, 0);
+    return pg_get_int(nullptr, msg, index);
 }
 
 bool Runtime::ended(uint64_t n)
@@ -90,11 +90,20 @@ void nap(int64_t ns)
     nanosleep(&t, nullptr);
 }
 
+/* The processors that the program may use: asked for once, before any thread is bound. */
+static cpu_set_t allowed_at_first()
+{
+    cpu_set_t allowed;
+    CPU_ZERO(&allowed);
+    sched_getaffinity(0, sizeof allowed, &allowed);
+    return allowed;
+}
+
+static const cpu_set_t allowed = allowed_at_first();
+
 void pin(int64_t which)
 {
-    cpu_set_t allowed, one;
-    CPU_ZERO(&allowed);
-    if (sched_getaffinity(getpid(), sizeof allowed, &allowed) != 0) return;
+    cpu_set_t one;
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
         if (!CPU_ISSET(cpu, &allowed) || which-- > 0) continue;
         CPU_ZERO(&one);
@@ -102,6 +111,17 @@ void pin(int64_t which)
         sched_setaffinity(0, sizeof one, &one);
         return;
     }
+}
+
+Pinned::Pinned()
+{
+    sched_getaffinity(0, sizeof before_, &before_);
+    pin(0);
+}
+
+Pinned::~Pinned()
+{
+    sched_setaffinity(0, sizeof before_, &before_);
 }
 
 void show_median(benchmark::State &state, int64_t *taken, int count)

@@ -9,6 +9,7 @@
 
 #include <benchmark/benchmark.h>
 #include <paragram.h>
+#include <sched.h>
 
 #include <cstdint>
 #include <map>
@@ -35,8 +36,8 @@ class Runtime
     /* Spawns a process whose only argument is a pointer, by which it finds what it shares with the case. */
     pg_pid spawn(pg_target target, void *shared);
 
-    /* Waits for a message of the main process, and gives the int that it begins with; -1 after 60 s or a failure. */
-    int64_t answer();
+    /* Waits for a message of the main process, and gives the int at `index`; -1 after 60 s or a failure. */
+    int64_t answer(size_t index = 0);
 
     /* Waits until `n` processes have ended since the start; false after 60 s or a failure. */
     bool ended(uint64_t n);
@@ -78,8 +79,32 @@ void nap(int64_t ns);
 /* Binds the calling thread to the first, or second, of the processors that the program may use. */
 void pin(int64_t which);
 
+/* Tells the processor that the thread waits in a loop. */
+inline void relax()
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* The calling thread on the first processor, for a while. */
+class Pinned
+{
+  public:
+    Pinned();
+    ~Pinned();
+    Pinned(const Pinned &) = delete;
+    Pinned &operator=(const Pinned &) = delete;
+
+  private:
+    cpu_set_t before_;
+};
+
 /* A ping-pong in which all sleep: how long each side pauses before it sends, and how often it does so in an iteration.
- * The sides are bound to one processor or to two, as state.range(0) says.
+ * The sides are bound to one processor or to two, as state.range(0) says.  Where there is only one way, it is gone
+ * twice as often.
  * One operation of such a case is one way, and its time, manual, the median of `count` of them in nanoseconds. */
 constexpr int64_t sleepy_pause = 500000;
 constexpr int sleepy_rounds = 500;
@@ -102,14 +127,10 @@ int run_child(const char *name, unsigned workers);
 #define BENCH_WORKERS(f, name) \
     BENCHMARK(f)->Name(name)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime()
 
-/* Registers a ping-pong with pauses. */
-#define BENCH_SLEEPY(f, name)   \
-    BENCHMARK(f)                \
-        ->Name(name)            \
-        ->ArgName("processors") \
-        ->Arg(1)                \
-        ->Arg(2)                \
-        ->UseManualTime()       \
-        ->Iterations(2 * bench::sleepy_rounds)
+/* Registers a ping-pong with pauses: on one processor and on two, or only on two. */
+#define BENCH_SLEEPY_ON(f, name) \
+    BENCHMARK(f)->Name(name)->ArgName("processors")->UseManualTime()->Iterations(2 * bench::sleepy_rounds)
+#define BENCH_SLEEPY(f, name) BENCH_SLEEPY_ON(f, name)->Arg(1)->Arg(2)
+#define BENCH_SLEEPY_APART(f, name) BENCH_SLEEPY_ON(f, name)->Arg(2)
 
 #endif

@@ -24,8 +24,8 @@
 //! | fib | a task for each call, which awaits the handles of its two calls | a call |
 //! | call | requests with a oneshot channel to answer to, in batches of 100, answered last to first | a call |
 //!
-//! All but spawn_bulk, idle, skynet and fib run at a tenth of the size first. A channel of 1,024 places in flood and flow
-//! is slower with one worker (by a quarter, and three quarters) and often faster with two, where both vary twofold.
+//! All but spawn_bulk, idle, skynet and fib run at a tenth of the size first. In flood and flow, a channel of 1,024
+//! places is slower with one worker (by a quarter, and three quarters), and often faster with two; both vary twofold.
 
 use std::{
     env,

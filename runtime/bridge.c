@@ -706,6 +706,7 @@ void pgi_bridge_break(pgi_bridge *bridge, const char *how)
 
 void pgi_bridge_destroy(pgi_bridge *bridge)
 {
+    if (!bridge->process.rt) return; /* it was never opened: descriptors were short */
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&bridge->letters)) != NULL) {
         free_body(container_of(node, pgi_letter, node));

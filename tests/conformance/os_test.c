@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -253,6 +254,28 @@ static unsigned descriptors(void)
     return n;
 }
 
+/* However few are left, a spawn succeeds or is refused, and all stops in order. */
+static void test_few_descriptors(void)
+{
+    struct rlimit all, few;
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+    int status = PG_ENOMEM;
+    for (rlim_t left = 0; left < 20; left++) {
+        rt = pg_start(&(pg_options){.log = log_line, .log_context = &the_log});
+        CHECK(rt != NULL);
+        self_main = pg_attach(rt, "main");
+        few = (struct rlimit){descriptors() + left, all.rlim_max};
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+        pg_pid pid = pg_spawn(self_main, echo, .kind = PG_OS);
+        status = pg_pid_status(pid);
+        CHECK(status == PG_OK || status == PG_ENOMEM);
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
+        pg_detach(self_main);
+        CHECK_EQ(pg_stop(rt, PG_SECONDS(10)), PG_OK);
+    }
+    CHECK_EQ(status, PG_OK);
+}
+
 int main(void)
 {
     signal(SIGCHLD, on_chld);
@@ -272,6 +295,7 @@ int main(void)
         pg_detach(self_main);
         CHECK_EQ(pg_stop(rt, PG_SECONDS(10)), PG_OK);
     }
+    test_few_descriptors();
     CHECK_EQ(chld, 0);
     CHECK_EQ(descriptors(), before);
     return 0;

@@ -581,6 +581,7 @@ static const char *lost_why(pgi_bridge *b)
 typedef enum turn {
     REST,  /* it is at rest */
     AGAIN, /* there is more to do */
+    SLICE, /* likewise, but others have their turn first, or another worker takes it on */
     LATER  /* when those have run that wait for this worker: the other side may go on meanwhile, and need not wake
              anybody for it */
 } turn;
@@ -613,6 +614,7 @@ static turn work(pgi_bridge *b, pgs_worker *w)
     b->few_in_a_row = moved == 0 ? 0 : moved < FEW ? b->few_in_a_row + 1 : 1;
     if (moved > 0) {
         b->lingers = true;
+        if (moved == FRAMES_A_SLICE) return SLICE;
         return pgs_worker_alone(w) ? AGAIN : LATER;
     }
     if (written == MORE) return AGAIN;
@@ -632,8 +634,8 @@ static pgs_worker *serve(pgs_worker *w, pg_process *p)
     for (unsigned n = 0; n < 16; n++) {
         turn next = work(b, w);
         if (next == LATER) pgs_linger(w, &p->sleeper.task);
-        if (next != AGAIN) return w;
-        if (pgs_worker_progress(w)) break;
+        if (next == REST || next == LATER) return w;
+        if (next == SLICE || pgs_worker_progress(w)) break;
     }
     pgs_requeue(w, &p->sleeper.task);
     return w;

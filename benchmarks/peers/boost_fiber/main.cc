@@ -6,10 +6,11 @@
  * Debian: libboost-fiber-dev, libboost-context-dev, libjemalloc-dev.  One worker runs `round_robin`, more run
  * `work_stealing`; each workload starts in a fiber that may move between the workers, since the main one may not.
  * Stacks are of 16 KiB, by `fixedsize_stack`, that is malloc: the thread caches of jemalloc do what
- * `pooled_fixedsize_stack` would, which is not for several threads, and no stack is a mapping of its own.  What a
- * spawner makes runs by `launch::dispatch`, ahead of the spawner: with `launch::post` a million stacks would have been
- * touched before the first fiber runs, at ten times the cost.  The idle workers of `work_stealing` spin; its other
- * way, `suspend`, puts them to sleep and does not wake them when there is something to steal.
+ * `pooled_fixedsize_stack` would, which is not for several threads, and no stack is a mapping of its own.  What
+ * `spawn_*`, `skynet` and `fib` start runs by `launch::dispatch`, ahead of who starts it: with `launch::post` a million
+ * stacks would have been touched before the first fiber runs, at ten times the cost.  The idle
+ * workers of `work_stealing` spin; its other way, `suspend`, puts them to sleep and does not wake them when there is
+ * something to steal.
  *
  *   pingpong      a message between two fibers, each with a mailbox of the smallest capacity
  *   ring          a hop between 503 such fibers

@@ -21,6 +21,7 @@ struct question {
     pgs_sched *sched; /* of the sleeper */
     pg_exit_info *exit;
     pg_pid *pid;
+    pg_process *linked; /* with the process that is the answer, or NULL */
     int status;
     bool answered;
 };
@@ -61,6 +62,7 @@ static void answer(question *q, int status, pg_pid pid, const pg_exit_info *exit
 {
     if (q->answered) return;
     q->answered = true;
+    if (q->linked && status == PG_OK) status = pgi_linked_far(q->linked, pid); /* before the next frame is read */
     q->status = status;
     if (q->exit && status == PG_OK) *q->exit = exit ? *exit : (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
     if (q->pid) *q->pid = pid;
@@ -123,7 +125,7 @@ static int post(const question *q, uint8_t type, uint8_t flags, pg_pid to, void 
 }
 
 int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *args, int64_t timeout, pg_exit_info *exit,
-            pg_pid *pid)
+            pg_pid *pid, pg_process *linked)
 {
     pg_process *self = pg_current();
     if (self && self->phase == PGI_ENDING) self = NULL; /* it waits as a plain thread does */
@@ -135,6 +137,7 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *ar
                   .sched = self ? self->rt->sched : NULL,
                   .exit = exit,
                   .pid = pid,
+                  .linked = linked,
                   .status = PG_ETIMEDOUT};
     store_relaxed(&q.sleeper->token, PGI_AWAKE);
     put_in(&q, asking_node(q.node));

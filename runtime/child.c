@@ -201,7 +201,7 @@ void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit)
 
 /* -------------------------------------------------------------------------------------------- what it asks of it */
 
-pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *options, pg_message *args)
+pg_pid pgi_child_spawn(pg_process *self, pg_target target, const pg_spawn_options *options, pg_message *args)
 {
     const char *name = options && options->name ? options->name : "";
     size_t bytes = 0;
@@ -226,8 +226,10 @@ pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *
         args = NULL;
     }
     if (status != PG_OK) return pgi_refused(status);
-    pg_pid pid = {0};
+    pg_pid pid = {0}, parent = self ? pgi_pid_of(self) : pid;
     pg_pid hub = pgi_pid_make(child.hub, pgi_pid_generation(parent), pgi_pid_index(parent));
-    status = pgi_ask(PGI_ASK_SPAWN, hub, body, size, args, PG_SECONDS(30), NULL, &pid);
-    return status == PG_OK ? pid : pgi_refused(status);
+    status = pgi_ask(PGI_ASK_SPAWN, hub, body, size, args, PG_SECONDS(30), NULL, &pid, self);
+    if (status == PG_OK) return pid;
+    if (pid.id != 0 && pg_pid_status(pid) == PG_OK) pg_terminate(pid); /* it lives, but memory was short for the link */
+    return pgi_refused(status);
 }

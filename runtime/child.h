@@ -32,8 +32,8 @@ void pgi_child_failed(const pg_exit_info *exit);
  * where `rt` has a child. */
 void pgi_child_ended(pg_runtime *rt, const pg_exit_info *exit);
 
-/* Asks the hub for a process of kind PG_OS, which is linked with `parent` unless that is null, whatever becomes of this
- * process meanwhile; on this side the caller links them.  `args` is consumed.  Returns as pg_spawn_with(). */
-pg_pid pgi_child_spawn(pg_pid parent, pg_target target, const pg_spawn_options *options, pg_message *args);
+/* Asks the hub for a process of kind PG_OS, linked with `self` from before its start unless that is NULL.  `args` is
+ * consumed.  Returns as pg_spawn_with(). */
+pg_pid pgi_child_spawn(pg_process *self, pg_target target, const pg_spawn_options *options, pg_message *args);
 
 #endif

@@ -164,6 +164,16 @@ int pgi_link_far(pg_process *self, pg_pid pid)
     return status;
 }
 
+int pgi_linked_far(pg_process *self, pg_pid pid)
+{
+    uint32_t node = pgi_pid_node(pid);
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    if (!bridge) return PG_ENOPROC;
+    int status = link_with(self, bridge, pid, false);
+    pgi_release_bridge(node);
+    return status;
+}
+
 int pgi_unlink_far(pg_process *self, pg_pid pid)
 {
     uint32_t node = pgi_pid_node(pid);
@@ -274,8 +284,8 @@ int pgi_look_back_far(pg_pid pid, pg_exit_info *exit)
 int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
     static const int64_t patience = PG_SECONDS(5); /* for an answer that needs no end: then it is taken for alive */
-    int status = timeout > 0 ? pgi_ask(PGI_ASK_WAIT, pid, NULL, 0, NULL, timeout, exit, NULL)
-                             : pgi_ask(PGI_ASK_WHY, pid, NULL, 0, NULL, patience, exit, NULL);
+    int status = timeout > 0 ? pgi_ask(PGI_ASK_WAIT, pid, NULL, 0, NULL, timeout, exit, NULL, NULL)
+                             : pgi_ask(PGI_ASK_WHY, pid, NULL, 0, NULL, patience, exit, NULL, NULL);
     if (status == PG_OK) exit->pid = pid;
     return status == PG_ENOPROC ? pgi_look_back_far(pid, exit) : status;
 }
@@ -562,11 +572,10 @@ static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, void *body,
     if (frame->type == PGI_F_SPAWN) {
         pgi_child_begin(bridge->process.rt, body);
     } else {
-        pg_pid pid = pgi_os_spawn_for(bridge, body), to = {frame->to};
-        if (pgi_pid_generation(to) != 0) { /* to be linked from the start: whoever asks may not live to do so */
-            pg_pid asking = pgi_pid_make(bridge->node, pgi_pid_generation(to), pgi_pid_index(to));
-            if (pg_pid_status(pid) == PG_OK) post_surely(pid, PGI_F_LINK, asking, NULL);
-        }
+        pg_pid to = {frame->to}, linked = {0};
+        uint32_t generation = pgi_pid_generation(to);
+        if (generation != 0) linked = pgi_pid_make(bridge->node, generation, pgi_pid_index(to));
+        pg_pid pid = pgi_os_spawn_for(bridge, linked, body);
         answer((pg_pid){frame->from}, pg_pid_status(pid), pid, NULL);
     }
     return true;

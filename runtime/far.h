@@ -14,6 +14,9 @@ int pgi_send_far(pg_pid pid, pg_message *msg);
 /* pg_link(), pg_unlink(); pg_wait(), which with a timeout of 0 is pg_why(). */
 int pgi_link_far(pg_process *self, pg_pid pid);
 int pgi_unlink_far(pg_process *self, pg_pid pid);
+
+/* Links on this side, where the other has been told already.  PG_OK, PG_ENOMEM, PG_EENDED, PG_ENOPROC. */
+int pgi_linked_far(pg_process *self, pg_pid pid);
 int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 
 /* For pgi_links_tell(): tells the far end of a link that `pid` has ended, whose name is `name`, or NULL. */

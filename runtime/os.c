@@ -393,9 +393,22 @@ static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi
     return pgi_zygote_spawn(rt->os.client, &birth, fds);
 }
 
+/* Who is to be linked with a child from before its start, so that nothing of its end is lost, however short its life:
+ * a process of this runtime, or one of another child; or nobody. */
+typedef struct kin {
+    pg_process *self;
+    pg_pid far;
+} kin;
+
+static int link_with_kin(pgi_bridge *b, kin linked)
+{
+    if (linked.self) return pgi_link_far(linked.self, b->root);
+    return linked.far.id != 0 ? pgi_post(b, PGI_F_LINK, b->root, linked.far, 0, NULL) : PG_OK;
+}
+
 /* Under the lock.  `args` is consumed. */
-static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,
-                         pg_message *args)
+static pg_pid give_birth(pg_runtime *rt, kin linked, const pgi_spawn_body *head, const char *name,
+                         const pgi_isolation *isolation, pg_message *args)
 {
     int fds[PGI_BIRTH_FDS];
     uint32_t first_generation = 0;
@@ -427,8 +440,12 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
         if (args) pgi_message_free(NULL, args);
     }
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
+    if (status == PG_OK) status = link_with_kin(b, linked);
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
-    if (status != PG_OK) pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+    if (status != PG_OK) {
+        if (linked.self && held == b) pgi_unlink_far(linked.self, b->root);
+        pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+    }
     if (held) pgi_release_bridge(node);
     close(fds[0]); /* it is mapped, and the zygote has its own */
     close(fds[3]);
@@ -438,11 +455,11 @@ static pg_pid give_birth(pg_runtime *rt, const pgi_spawn_body *head, const char 
     return b->root;
 }
 
-static pg_pid spawn(pg_runtime *rt, const pgi_spawn_body *head, const char *name, const pgi_isolation *isolation,
-                    pg_message *args)
+static pg_pid spawn(pg_runtime *rt, kin linked, const pgi_spawn_body *head, const char *name,
+                    const pgi_isolation *isolation, pg_message *args)
 {
     pthread_mutex_lock(&rt->os.lock);
-    pg_pid pid = give_birth(rt, head, name, isolation, args);
+    pg_pid pid = give_birth(rt, linked, head, name, isolation, args);
     pthread_mutex_unlock(&rt->os.lock);
     return pid;
 }
@@ -491,7 +508,8 @@ static int check(pg_runtime *rt, pg_target target, const pg_table *table, const 
     return check_isolation(rt, isolation);
 }
 
-pg_pid pgi_os_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args)
+pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg_spawn_options *options,
+                    pg_message *args)
 {
     const pgi_isolation isolation = pgi_os_isolation_of(options);
     const pg_table *table = options ? options->table : NULL;
@@ -504,10 +522,10 @@ pg_pid pgi_os_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *op
     const pgi_spawn_body head = {.target = (uint64_t)(uintptr_t)target,
                                  .table = table ? (uint64_t)(uintptr_t)table->define : 0,
                                  .isolation = isolation};
-    return spawn(rt, &head, options && options->name ? options->name : "", &isolation, args);
+    return spawn(rt, (kin){.self = self}, &head, options && options->name ? options->name : "", &isolation, args);
 }
 
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, const pgi_spawn_body *body)
+pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body)
 {
     pg_runtime *rt = bridge->process.rt;
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
@@ -519,5 +537,5 @@ pg_pid pgi_os_spawn_for(pgi_bridge *bridge, const pgi_spawn_body *body)
     pg_message *args = NULL;
     const pg_message *sent = pgi_wire_spawn_args(body);
     if (sent && pgi_message_copy(NULL, sent, &args) != PG_OK) return pgi_refused(PG_ENOMEM);
-    return spawn(rt, body, pgi_wire_spawn_name(body), &isolation, args);
+    return spawn(rt, (kin){.far = linked}, body, pgi_wire_spawn_name(body), &isolation, args);
 }

@@ -36,11 +36,13 @@ _Static_assert(sizeof(pgi_child_config) <= sizeof(((pgi_birth *)0)->isolation), 
 void pgi_os_start(pg_runtime *rt);
 void pgi_os_stop(pg_runtime *rt);
 
-/* Starts a process of kind PG_OS; `args` is consumed.  Returns as pg_spawn_with(). */
-pg_pid pgi_os_spawn(pg_runtime *rt, pg_target target, const pg_spawn_options *options, pg_message *args);
+/* Starts a process of kind PG_OS, linked with `self` from before its start unless that is NULL; `args` is consumed.
+ * Returns as pg_spawn_with(). */
+pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg_spawn_options *options,
+                    pg_message *args);
 
-/* The same for a child that asks for it. */
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, const pgi_spawn_body *body);
+/* The same for a child that asks for it, and for its process `linked`, or none, which links itself there. */
+pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body);
 
 /* What a spawn asks for. */
 pgi_isolation pgi_os_isolation_of(const pg_spawn_options *options);

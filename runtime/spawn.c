@@ -209,8 +209,8 @@ static int check_table(pg_runtime *rt, const pg_spawn_options *o)
     return status;
 }
 
-/* In an operating-system process of its own: the hub starts it.  `parent`: that it is to be linked with, or null. */
-static pg_pid spawn_far(pg_runtime *rt, pg_pid parent, pg_target target, const pg_spawn_options *o)
+/* In an operating-system process of its own: the hub starts it.  `linked`: whom it is to be linked with, or NULL. */
+static pg_pid spawn_far(pg_runtime *rt, pg_process *linked, pg_target target, const pg_spawn_options *o)
 {
     pg_message *args = NULL;
     if (!target && !(o && o->table)) return pgi_refused(PG_EINVAL);
@@ -222,23 +222,14 @@ static pg_pid spawn_far(pg_runtime *rt, pg_pid parent, pg_target target, const p
         pgi_message_free(NULL, args);
         args = NULL;
     }
-    return rt->child ? pgi_child_spawn(parent, target, o, args) : pgi_os_spawn(rt, target, o, args);
-}
-
-static pg_pid spawn_far_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
-{
-    pg_pid pid = spawn_far(self->rt, linked ? pgi_pid_of(self) : (pg_pid){0}, target, options);
-    if (!linked || pg_pid_status(pid) != PG_OK) return pid;
-    int status = pg_link(self, pid);
-    if (status == PG_OK) return pid;
-    pg_terminate(pid);
-    return pgi_refused(status);
+    return rt->child ? pgi_child_spawn(linked, target, o, args) : pgi_os_spawn(rt, linked, target, o, args);
 }
 
 static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
 {
     if (!self) return pgi_refused(PG_EINVAL);
-    if (unlikely(kind_of(self->rt, options) == PG_OS)) return spawn_far_from(self, linked, target, options);
+    if (unlikely(kind_of(self->rt, options) == PG_OS))
+        return spawn_far(self->rt, linked ? self : NULL, target, options);
     pgi_visit visit;
     pgi_visit_runtime(&visit, self->rt);
     if (!visit.rt) return pgi_refused(PG_ESTOPPED);
@@ -266,7 +257,7 @@ pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *opt
     bool far = kind_of(rt, options) == PG_OS;
     pg_pid pid = far ? (pg_pid){0} : spawn(&visit, NULL, target, options);
     pgi_leave(&visit);
-    return far ? spawn_far(rt, (pg_pid){0}, target, options) : pid;
+    return far ? spawn_far(rt, NULL, target, options) : pid;
 }
 
 int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args)

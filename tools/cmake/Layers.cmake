@@ -28,6 +28,9 @@ function(paragram_layers suffix backend)
         $<$<STREQUAL:${backend},ucontext>:PGS_FIBER_UCONTEXT=1>)
 
     foreach(layer paragram_sched${suffix} paragram_runtime${suffix})
+        # What the libraries call is looked up when the program is loaded, and not once more in each process of kind
+        # PG_OS. Programs are compiled as they come, those that measure what an operation costs without a runtime too.
+        target_compile_options(${layer} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-plt>)
         target_link_libraries(${layer} PRIVATE paragram_flags ${PARAGRAM_PACKAGES} Threads::Threads)
         target_compile_definitions(${layer} PRIVATE
             $<TARGET_PROPERTY:paragram_internals${suffix},INTERFACE_COMPILE_DEFINITIONS>)

@@ -93,14 +93,13 @@ elseif(PARAGRAM_FIBER STREQUAL "asm")
 endif()
 
 # Flags of everything that is compiled here. -fno-semantic-interposition: calls inside the library are never replaced
-# from outside, so the compiler may inline them though the code is position independent. -fno-plt: what the libraries
-# call is looked up when the program is loaded, and not once more in each process of kind PG_OS.
+# from outside, so the compiler may inline them though the code is position independent.
 add_library(paragram_flags INTERFACE)
 target_compile_options(paragram_flags INTERFACE
     $<$<COMPILE_LANGUAGE:C,CXX>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wvla;-Wwrite-strings;-Wundef>
     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes;-Wmissing-prototypes;-Wold-style-definition>
     $<$<AND:$<BOOL:${PARAGRAM_WERROR}>,$<COMPILE_LANGUAGE:C,CXX>>:-Werror>
-    $<$<COMPILE_LANGUAGE:C,CXX>:-fno-semantic-interposition;-fno-plt>)
+    $<$<COMPILE_LANGUAGE:C,CXX>:-fno-semantic-interposition>)
 if(PARAGRAM_SANITIZE)
     target_compile_options(paragram_flags INTERFACE $<$<COMPILE_LANGUAGE:C,CXX>:-fsanitize=${PARAGRAM_SANITIZE}
         -fno-sanitize-recover=all -fno-omit-frame-pointer>)

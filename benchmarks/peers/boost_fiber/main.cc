@@ -27,17 +27,12 @@
  * There is no selective receive, hence no `mailbox_long`.  A waiting fiber takes two pages of stack; where 1,000,000
  * would not fit into memory, `idle` takes 100,000 and says so: n=100000. */
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <deque>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <mutex>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -45,11 +40,18 @@
 
 #include <boost/fiber/all.hpp>
 
+#include "../peer.h"
+
 namespace
 {
 
 namespace fibers = boost::fibers;
 using fibers::launch;
+using peer::check;
+using peer::Figures;
+using peer::kilobytes;
+using peer::resident_bytes;
+using peer::Stopwatch;
 
 enum class Tag { ping, pong, token, number, answer };
 
@@ -68,11 +70,6 @@ template <class Function> fibers::fiber start(launch policy, Function &&function
 {
     return fibers::fiber(policy, std::allocator_arg, fibers::fixedsize_stack(stack_size),
                          std::forward<Function>(function));
-}
-
-void check(bool right, const char *what)
-{
-    if (!right) throw std::runtime_error(what);
 }
 
 std::int64_t take(Mailbox &mailbox, Tag tag)
@@ -102,35 +99,6 @@ class Countdown
     std::atomic<std::int64_t> left;
     fibers::promise<void> done;
 };
-
-class Stopwatch
-{
-  public:
-    double per(std::int64_t operations) const
-    {
-        std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - begin;
-        return spent.count() / static_cast<double>(operations);
-    }
-
-  private:
-    std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
-};
-
-struct Figures {
-    double ns;
-    std::string extra = "";
-};
-
-// A number of kB out of a file of /proc.
-std::int64_t kilobytes(const char *file, const std::string &name)
-{
-    std::ifstream in(file);
-    for (std::string word; in >> word;) {
-        std::int64_t value;
-        if (word == name && in >> value) return value;
-    }
-    throw std::runtime_error("no " + name + " in " + file);
-}
 
 // As many fibers, all alive, as are wanted, or 100,000 if those take more than memory has.
 std::int64_t affordable(std::int64_t wanted, std::string &extra)
@@ -268,7 +236,7 @@ Figures idle(int scale)
 {
     std::string extra;
     std::int64_t count = affordable(1000000 / scale, extra);
-    std::int64_t resident = kilobytes("/proc/self/status", "VmRSS:");
+    std::int64_t resident = resident_bytes();
     Stopwatch spawning;
     Countdown ready(count);
     std::deque<Mailbox> mailboxes;
@@ -282,13 +250,13 @@ Figures idle(int scale)
     }
     ready.wait();
     double ns = spawning.per(count);
-    resident = kilobytes("/proc/self/status", "VmRSS:") - resident;
+    resident = resident_bytes() - resident;
 
     Stopwatch answering;
     std::int64_t sum = 0;
     for (std::int64_t i = 0; i < count; i++) mailboxes[i].push({Tag::number, i});
     for (std::int64_t i = 0; i < count; i++) sum += take(answers, Tag::answer);
-    extra += " bytes=" + std::to_string(resident * 1024 / count) + " answer=" + std::to_string(answering.per(count));
+    extra += " bytes=" + std::to_string(resident / count) + " answer=" + std::to_string(answering.per(count));
     check(sum == count * (count - 1) / 2, "not each fiber answered once");
     return {ns, extra};
 }
@@ -488,20 +456,8 @@ const std::map<std::string, Workload> workloads = {
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: %s WORKLOAD WORKERS SCALE\n", argv[0]);
-        return 2;
-    }
-    auto found = workloads.find(argv[1]);
-    if (found == workloads.end()) return 77;
-    const Workload &workload = found->second;
-    try {
-        Runtime runtime(static_cast<unsigned>(std::atoi(argv[2])), workload.suspend);
-        Figures figures = fibers::async([&] { return workload.run(std::atoi(argv[3])); }).get();
-        std::printf("%s %s %.1f%s\n", argv[1], argv[2], figures.ns, figures.extra.c_str());
-    } catch (const std::exception &e) {
-        std::fprintf(stderr, "%s: %s\n", argv[1], e.what());
-        return 1;
-    }
-    return 0;
+    return peer::main(argc, argv, workloads, [](const Workload &workload, int workers, int scale) {
+        Runtime runtime(static_cast<unsigned>(workers), workload.suspend);
+        return fibers::async([&] { return workload.run(scale); }).get();
+    });
 }

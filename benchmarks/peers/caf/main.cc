@@ -23,17 +23,15 @@
  *   call          a request with its response: the server answers response promises in reverse order by 100 */
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <caf/all.hpp>
+
+#include "../peer.h"
 
 namespace
 {
@@ -44,6 +42,10 @@ using caf::behavior;
 using caf::event_based_actor;
 using caf::scoped_actor;
 using caf::stateful_actor;
+using peer::check;
+using peer::Figures;
+using peer::resident_bytes;
+using peer::Stopwatch;
 
 using ping_atom = caf::atom_constant<caf::atom("ping")>;
 using pong_atom = caf::atom_constant<caf::atom("pong")>;
@@ -53,32 +55,6 @@ using answer_atom = caf::atom_constant<caf::atom("answer")>;
 using step_atom = caf::atom_constant<caf::atom("step")>;
 using start_atom = caf::atom_constant<caf::atom("start")>;
 using ready_atom = caf::atom_constant<caf::atom("ready")>;
-
-// Ends the program at a wrong result, wherever it is seen: an exception would only end the actor.
-void check(bool right, const char *what)
-{
-    if (right) return;
-    std::fprintf(stderr, "%s\n", what);
-    std::_Exit(1);
-}
-
-class Stopwatch
-{
-  public:
-    double per(std::int64_t operations) const
-    {
-        std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - begin;
-        return spent.count() / static_cast<double>(operations);
-    }
-
-  private:
-    std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
-};
-
-struct Figures {
-    double ns;
-    std::string extra = "";
-};
 
 // Runs an actor that is given the main thread's own handle, and takes the number that it reports.
 template <class... Args> std::int64_t run(actor_system &system, Args &&...args)
@@ -268,17 +244,6 @@ Figures spawn_one(actor_system &system, int scale)
     double ns = watch.per(count);
     check(down == count && ran == count, "not each actor ran once");
     return {ns};
-}
-
-std::int64_t resident_bytes()
-{
-    std::ifstream in("/proc/self/status");
-    std::int64_t kilobytes = 0;
-    for (std::string word; in >> word;) {
-        if (word == "VmRSS:") in >> kilobytes;
-    }
-    check(kilobytes > 0, "no VmRSS: in /proc/self/status");
-    return kilobytes * 1024;
 }
 
 // Echoes a number; the last one to be started says so.
@@ -521,7 +486,9 @@ Figures call(actor_system &system, int scale)
     return {call_of(system, calls)};
 }
 
-const std::map<std::string, Figures (*)(actor_system &, int)> workloads = {
+using Workload = Figures (*)(actor_system &, int);
+
+const std::map<std::string, Workload> workloads = {
     {"pingpong", pingpong},         {"ring", ring}, {"flood", flood},   {"flow", flow}, {"spawn_bulk", spawn_bulk},
     {"spawn_one", spawn_one},       {"idle", idle}, {"skynet", skynet}, {"big", big},   {"fib", fib},
     {"mailbox_long", mailbox_long}, {"call", call},
@@ -531,19 +498,11 @@ const std::map<std::string, Figures (*)(actor_system &, int)> workloads = {
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        std::fprintf(stderr, "usage: %s WORKLOAD WORKERS SCALE\n", argv[0]);
-        return 2;
-    }
-    auto workload = workloads.find(argv[1]);
-    if (workload == workloads.end()) return 77;
-    caf::actor_system_config config;
-    config.set("scheduler.max-threads", std::atoi(argv[2]));
-    if (workload->second == spawn_bulk || workload->second == idle) {
-        config.set("scheduler.policy", caf::atom("sharing"));
-    }
-    actor_system system(config);
-    Figures figures = workload->second(system, std::atoi(argv[3]));
-    std::printf("%s %s %.1f%s\n", argv[1], argv[2], figures.ns, figures.extra.c_str());
-    return 0;
+    return peer::main(argc, argv, workloads, [](Workload workload, int workers, int scale) {
+        caf::actor_system_config config;
+        config.set("scheduler.max-threads", workers);
+        if (workload == spawn_bulk || workload == idle) config.set("scheduler.policy", caf::atom("sharing"));
+        actor_system system(config);
+        return workload(system, scale);
+    });
 }

@@ -169,8 +169,7 @@ void idle(benchmark::State &state)
 {
     run(state, "idle");
 }
-BENCHMARK(idle)->Name("idle/h")->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->Iterations(1)->Unit(
-    benchmark::kMillisecond);
+BENCH_EACH_WORKERS(idle, "idle/h")->UseRealTime()->Iterations(1)->Unit(benchmark::kMillisecond);
 
 void blocked_b(benchmark::State &state)
 {

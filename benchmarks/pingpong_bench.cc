@@ -1,12 +1,15 @@
 /* pingpong_bench.cc - two processes that send one message back and forth: the latency of a message when nothing else is
  * to be done.
  *
- *   pingpong/h   both handle ("ping", n) by a receiver, and send ("ping", n - 1)
- *   pingpong/b   both receive in the middle of their targets, each on a stack of its own
+ *   pingpong/h      both handle ("ping", n) by a receiver, and send ("ping", n - 1)
+ *   pingpong/b      both receive in the middle of their targets, each on a stack of its own
+ *   pingpong/pairs  16 pairs of them at once, by receivers: what workers get done together that have nothing to do with
+ *                   each other
  *
  * One operation is one message: building it from two values, finding the process by its pid, enqueueing, scheduling the
  * receiver, dispatch by the literal first element, the checked access to n, freeing.  Not included: starting the
- * runtime and the processes.  Whoever gets n = 0 reports to the main process, which checks that it is the right one. */
+ * runtime and the processes.  Whoever gets n = 0 reports to the main process, which checks that it is the right one, or
+ * that they are. */
 #include "support.h"
 
 namespace
@@ -72,5 +75,25 @@ void pingpong_b(benchmark::State &state)
     pingpong(state, blocking);
 }
 BENCH_WORKERS(pingpong_b, "pingpong/b");
+
+constexpr int pairs = 16;
+
+void pingpong_pairs(benchmark::State &state)
+{
+    bench::Runtime runtime(static_cast<unsigned>(state.range(0)));
+    Player players[2 * pairs];
+    pg_pid pids[2 * pairs];
+    for (int i = 0; i < 2 * pairs; i++) pids[i] = runtime.spawn(handling, &players[i]);
+    for (int i = 0; i < 2 * pairs; i++) players[i] = {pids[i ^ 1], pg_self(runtime.main), i};
+    constexpr int64_t hops = batch / 10 - 1; /* an odd number, as above */
+    while (state.KeepRunningBatch(pairs * (hops + 1))) {
+        int64_t sum = 0;
+        for (int i = 0; i < pairs; i++) pg_send(pids[2 * i], "ping", hops);
+        for (int i = 0; i < pairs; i++) sum += runtime.answer();
+        if (!bench::expect(state, sum == pairs * pairs, "a ping-pong ended at the wrong process")) break;
+    }
+    bench::count_items(state);
+}
+BENCH_WORKERS(pingpong_pairs, "pingpong/pairs");
 
 } // namespace

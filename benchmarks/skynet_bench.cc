@@ -79,13 +79,6 @@ void skynet(benchmark::State &state)
     }
     state.counters["peak_MB"] = figures["peak"] / 1e6;
 }
-BENCHMARK(skynet)
-    ->Name("skynet/h")
-    ->ArgName("workers")
-    ->Arg(1)
-    ->Arg(2)
-    ->UseManualTime()
-    ->Iterations(1)
-    ->Unit(benchmark::kMillisecond);
+BENCH_EACH_WORKERS(skynet, "skynet/h")->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
 
 } // namespace

@@ -90,22 +90,31 @@ void nap(int64_t ns)
     nanosleep(&t, nullptr);
 }
 
-/* The processors that the program may use: asked for once, before any thread is bound. */
-static cpu_set_t allowed_at_first()
+/* The processors that the program may use: asked for once, when the cases are registered and no thread is bound. */
+static const cpu_set_t &allowed()
 {
-    cpu_set_t allowed;
-    CPU_ZERO(&allowed);
-    sched_getaffinity(0, sizeof allowed, &allowed);
-    return allowed;
+    static const cpu_set_t at_first = [] {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        sched_getaffinity(0, sizeof set, &set);
+        return set;
+    }();
+    return at_first;
 }
 
-static const cpu_set_t allowed = allowed_at_first();
+void each_number_of_workers(benchmark::internal::Benchmark *registered)
+{
+    int64_t processors = CPU_COUNT(&allowed());
+    registered->ArgName("workers")->Arg(1)->Arg(2);
+    for (int64_t count = 4; count < processors; count *= 2) registered->Arg(count);
+    if (processors > 2) registered->Arg(processors);
+}
 
 void pin(int64_t which)
 {
     cpu_set_t one;
     for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &allowed) || which-- > 0) continue;
+        if (!CPU_ISSET(cpu, &allowed()) || which-- > 0) continue;
         CPU_ZERO(&one);
         CPU_SET(cpu, &one);
         sched_setaffinity(0, sizeof one, &one);

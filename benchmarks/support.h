@@ -79,6 +79,10 @@ void nap(int64_t ns);
 /* Binds the calling thread to the first, or second, of the processors that the program may use. */
 void pin(int64_t which);
 
+/* The arguments of a case that is run with several numbers of workers: 1, 2, and, where there are more processors than
+ * that, each further power of two, and as many as there are. */
+void each_number_of_workers(benchmark::internal::Benchmark *registered);
+
 /* Tells the processor that the thread waits in a loop. */
 inline void relax()
 {
@@ -123,9 +127,9 @@ int run_child(const char *name, unsigned workers);
 
 } // namespace bench
 
-/* Registers a case for one and two workers. */
-#define BENCH_WORKERS(f, name) \
-    BENCHMARK(f)->Name(name)->ArgName("workers")->Arg(1)->Arg(2)->UseRealTime()->MeasureProcessCPUTime()
+/* Registers a case for each number of workers. */
+#define BENCH_EACH_WORKERS(f, name) BENCHMARK(f)->Name(name)->Apply(bench::each_number_of_workers)
+#define BENCH_WORKERS(f, name) BENCH_EACH_WORKERS(f, name)->UseRealTime()->MeasureProcessCPUTime()
 
 /* Registers a ping-pong with pauses: on one processor and on two, or only on two. */
 #define BENCH_SLEEPY_ON(f, name) \

@@ -10,6 +10,8 @@
  *   wake/alone    the same where the sender sends to that one only: nobody is woken for what a worker is to run next,
  *                 and it is the monitor that finds, by its second look, that the sender stays.  The price of not waking
  *                 a core for each message that is about to be handled anyway
+ *   wake/any      from a host thread to a runtime of so many workers, all of them asleep and none of them bound: what
+ *                 it adds to a wake that there are many who could be woken
  *
  * One operation is one way, the median of 1,000, of 100 for wake/alone.  Included: building, the look-up, the queue,
  * waking, the search of the worker that was woken.  Not included: the pauses.  The messages carry their numbers, and
@@ -76,16 +78,10 @@ void told(pg_process *self)
     pg_receive(self, pin_worker, "pin", PG_INT);
 }
 
-void wake_host(benchmark::State &state)
+void run_from_host(benchmark::State &state, bench::Runtime &runtime, Wake &wake)
 {
-    bench::Runtime runtime(1);
-    Wake wake;
-    wake.main = pg_self(runtime.main);
-    wake.sleeper = runtime.spawn(told, &wake);
-    pg_send(wake.sleeper, "pin", state.range(0) - 1);
-    bool right = runtime.answer() == 0;
-    bench::Pinned here;
     while (state.KeepRunningBatch(ways_max)) {
+        bool right = true;
         wake.handled = 0;
         for (int64_t i = 0; right && i < ways_max; i++) {
             bench::nap(bench::sleepy_pause);
@@ -96,7 +92,29 @@ void wake_host(benchmark::State &state)
         bench::show_median(state, wake.taken, static_cast<int>(ways_max));
     }
 }
+
+void wake_host(benchmark::State &state)
+{
+    bench::Runtime runtime(1);
+    Wake wake;
+    wake.main = pg_self(runtime.main);
+    wake.sleeper = runtime.spawn(told, &wake);
+    pg_send(wake.sleeper, "pin", state.range(0) - 1);
+    bool pinned = runtime.answer() == 0;
+    bench::Pinned here;
+    if (bench::expect(state, pinned, "the worker was not bound")) run_from_host(state, runtime, wake);
+}
 BENCH_SLEEPY(wake_host, "wake/host");
+
+void wake_any(benchmark::State &state)
+{
+    bench::Runtime runtime(static_cast<unsigned>(state.range(0)));
+    Wake wake;
+    wake.main = pg_self(runtime.main);
+    wake.sleeper = runtime.spawn(told, &wake);
+    run_from_host(state, runtime, wake);
+}
+BENCH_EACH_WORKERS(wake_any, "wake/any")->UseManualTime()->Iterations(ways_max);
 
 /* ---------------------------------------------------------------------------------------------- within the runtime */
 

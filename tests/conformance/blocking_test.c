@@ -202,7 +202,7 @@ static void sleeps_then_receives(pg_process *self)
     pg_send(first_arg(self), 0);
     CHECK_EQ(pg_sleep(self, PG_MS(20)), PG_OK);
     CHECK(check_now_ns() - begin >= PG_MS(20));
-    CHECK_EQ(pg_recv(self, &msg, 0), PG_OK);
+    CHECK_EQ(pg_recv(self, &msg, PATIENCE), PG_OK);
     pg_send(first_arg(self), pg_get_int(self, msg, 0));
 }
 

@@ -71,10 +71,16 @@ static bool is_done(pgi_bridge *b)
 }
 
 static bool write_directly(pgi_bridge *b, const pgi_letter *frame);
-static inline bool write_usual(pgi_bridge *b, pg_pid to, const pg_message *msg, size_t units);
+static inline bool write_brief(pgi_bridge *b, uint64_t to, const pg_message *msg);
 static void wake_reader(pgi_bridge *b);
 static void go_on(pgi_bridge *b);
 static void write_at_once(pgi_bridge *b);
+
+/* Whether the other side may live. */
+static inline bool is_open(pgi_bridge *b)
+{
+    return load_acquire(&b->state) == PGI_BRIDGE_OPEN; /* partner: pgi_bridge_open */
+}
 
 /* Whether the caller is the writer from now on, whom no letter is before. */
 static inline bool becomes_writer(pgi_bridge *b)
@@ -119,12 +125,11 @@ int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
 
 int pgi_post_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
-    size_t units = pgi_wire_usual(msg);
-    if (unlikely(units == 0)) return pgi_post(bridge, PGI_F_MESSAGE, to, (pg_pid){0}, 0, msg);
+    if (unlikely(!pgi_wire_is_brief(msg))) return pgi_post(bridge, PGI_F_MESSAGE, to, (pg_pid){0}, 0, msg);
     bool writer = becomes_writer(bridge);
-    if (!writer || unlikely(!write_usual(bridge, to, msg, units))) {
+    if (!writer || unlikely(!is_open(bridge)) || unlikely(!write_brief(bridge, to.id, msg))) {
         const pgi_letter frame = {
-            .type = PGI_F_MESSAGE, .to = to.id, .body = msg, .length = units * PGI_UNIT, .is_message = true};
+            .type = PGI_F_BRIEF, .to = to.id, .body = msg, .length = pgi_brief_bytes(msg), .is_message = true};
         return post_letter(bridge, &frame, writer);
     }
     pgi_message_free(pgi_cache_here(NULL), msg);
@@ -201,9 +206,24 @@ static int send_parcel(pgi_bridge *b, const pgi_letter *letter)
     return status;
 }
 
+/* Writes a brief.  False: there is no room now. */
+static inline bool write_brief(pgi_bridge *b, uint64_t to, const pg_message *msg)
+{
+    void *at = pgs_ring_reserve(&b->rings.writer, pgi_brief_bytes(msg));
+    if (!at) return false;
+    pgi_brief_write(msg, to, at);
+    pgs_ring_commit(&b->rings.writer, pgi_brief_bytes(msg));
+    return true;
+}
+
 /* Writes the next frame of a letter.  False: there is no room now. */
 static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
 {
+    if (likely(letter->type == PGI_F_BRIEF)) {
+        bool written = write_brief(b, letter->to, letter->body);
+        if (written) b->written = letter->length;
+        return written;
+    }
     uint64_t left = letter->length - b->written;
     uint64_t length = left <= piece(b) ? left : piece(b);
     bool part = letter->length > piece(b);
@@ -295,23 +315,10 @@ static outcome write_letters(pgi_bridge *b)
  * writer only. */
 static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
 {
-    if (load_acquire(&b->state) != PGI_BRIDGE_OPEN || frame->length > piece(b)) return false; /* partner: as below */
+    if (!is_open(b) || frame->length > piece(b)) return false;
     if (buffers_of(frame)) return false; /* they may have to wait for room of their own */
     if (!write_frame(b, frame)) return false;
     b->written = 0;
-    return true;
-}
-
-/* The same for the usual message, of so many units. */
-static inline bool write_usual(pgi_bridge *b, pg_pid to, const pg_message *msg, size_t units)
-{
-    if (load_acquire(&b->state) != PGI_BRIDGE_OPEN) return false; /* partner: as above */
-    size_t size = sizeof(pgi_frame) + units * PGI_UNIT;
-    unsigned char *at = pgs_ring_reserve(&b->rings.writer, size);
-    if (!at) return false;
-    *(pgi_frame *)(void *)at = (pgi_frame){.length = (uint32_t)(units * PGI_UNIT), .type = PGI_F_MESSAGE, .to = to.id};
-    pgi_wire_write_usual(msg, units, at + sizeof(pgi_frame));
-    pgs_ring_commit(&b->rings.writer, size);
     return true;
 }
 
@@ -319,8 +326,8 @@ static inline bool write_usual(pgi_bridge *b, pg_pid to, const pg_message *msg, 
  * even if he dies at his next instruction.  What would keep him is left to the task. */
 static void write_at_once(pgi_bridge *b)
 {
-    if (load_acquire(&b->state) == PGI_BRIDGE_OPEN && write_letters(b) == DONE) return; /* partner: pgi_bridge_open */
-    store_release(&b->left, true);                                                      /* partner: is_writer */
+    if (is_open(b) && write_letters(b) == DONE) return;
+    store_release(&b->left, true); /* partner: is_writer */
     pgi_bridge_wake(b);
 }
 
@@ -429,18 +436,44 @@ static void read_frame(pgi_bridge *b, const pgi_frame *frame, const void *body)
     if (!pgi_far_deliver(b, &whole, block, length)) pgi_bridge_break(b, "a malformed frame");
 }
 
-/* The same for the usual frame. */
-static inline void read_usual(pgi_bridge *b, pgi_cache *cache, pgi_bunch *bunch, const pgi_frame *frame,
-                              const char *body)
+/* A brief, of which that many bytes can be read: its message is put to the bunch.  Returns the bytes that it takes. */
+static inline size_t read_brief(pgi_bridge *b, pgi_cache *cache, pgi_bunch *bunch, const pgi_brief *frame, size_t bytes)
 {
-    char *block = pgi_block_alloc(cache, frame->length / PGI_UNIT);
-    if (unlikely(!block)) {
-        pgi_bridge_break(b, "memory is short for a message");
-        return;
-    }
-    for (uint32_t at = 0; at < frame->length; at += PGI_UNIT) memcpy(block + at, body + at, PGI_UNIT);
-    if (unlikely(!pgi_far_deliver_usual(b, bunch, (pg_pid){frame->to}, block, frame->length)))
+    pgi_brief head = *frame;
+    fence_compiler(); /* the frame may change under our eyes */
+    size_t count = head.length / sizeof(pg_term);
+    if (unlikely(!pgi_brief_check(&head, bytes)) || unlikely(b->parts)) {
         pgi_bridge_break(b, "a malformed frame");
+        return bytes;
+    }
+    pg_message *msg = pgi_block_alloc(cache, 1 + count);
+    if (unlikely(!msg)) {
+        pgi_bridge_break(b, "memory is short for a message");
+    } else if (unlikely(!pgi_brief_read(msg, count, frame + 1))) {
+        pgi_message_free(cache, msg);
+        pgi_bridge_break(b, "a malformed frame");
+    } else {
+        pgi_far_deliver_brief(b, bunch, (pg_pid){head.to}, msg);
+    }
+    return sizeof head + head.length;
+}
+
+/* The same for any other frame, which is acted on at once. */
+static size_t read_other(pgi_bridge *b, const void *frame, size_t bytes)
+{
+    pgi_frame head;
+    if (bytes < sizeof head) {
+        pgi_bridge_break(b, "half a frame");
+        return bytes;
+    }
+    memcpy(&head, frame, sizeof head);
+    fence_compiler(); /* as above */
+    if (pgi_frame_check(&head, bytes, b->rings.reader.mask + 1) != PG_OK) {
+        pgi_bridge_break(b, "a malformed frame");
+    } else {
+        read_frame(b, &head, (const pgi_frame *)frame + 1);
+    }
+    return pgi_frame_bytes(&head);
 }
 
 /* Returns the frames read. */
@@ -452,21 +485,13 @@ static unsigned read_frames(pgi_bridge *b)
     size_t ready, done = 0;
     const char *at = pgs_ring_peek(&b->rings.reader, &ready);
     while (frames < FRAMES_A_SLICE && at && done < ready && !b->rings.reader.broken) {
-        pgi_frame frame;
-        if (ready - done < sizeof frame) {
-            pgi_bridge_break(b, "half a frame");
-            break;
-        }
-        memcpy(&frame, at + done, sizeof frame); /* once: it may change under our eyes */
-        if (likely(pgi_frame_is_usual(&frame, ready - done)) && likely(!b->parts)) {
-            read_usual(b, cache, &bunch, &frame, at + done + sizeof frame);
-        } else if (pgi_frame_check(&frame, ready - done, b->rings.reader.mask + 1) != PG_OK) {
-            pgi_bridge_break(b, "a malformed frame");
+        const pgi_brief *frame = (const void *)(at + done);
+        if (likely(frame->type == PGI_F_BRIEF)) {
+            done += read_brief(b, cache, &bunch, frame, ready - done);
         } else {
             pgi_far_deliver_bunch(b, &bunch);
-            read_frame(b, &frame, at + done + sizeof frame);
+            done += read_other(b, frame, ready - done);
         }
-        done += pgi_frame_bytes(&frame);
         frames++;
     }
     pgi_far_deliver_bunch(b, &bunch);

@@ -374,7 +374,8 @@ void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_p
 {
     pg_exit_info exit;
     switch (type) {
-    case PGI_F_MESSAGE: pgi_count_dropped(rt, pgi_local_here(rt), 1); break;
+    case PGI_F_MESSAGE:
+    case PGI_F_BRIEF: pgi_count_dropped(rt, pgi_local_here(rt), 1); break;
     case PGI_F_LINK:
         if ((is_here(rt, to) ? pgi_look(rt, to, NULL, &exit) : pgi_look_back_far(to, &exit)) != PG_OK)
             exit = (pg_exit_info){.kind = PG_EXIT_UNKNOWN};
@@ -566,7 +567,7 @@ static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, void *body,
         arrived_log(bridge, frame->flags, body, length);
         return true;
     }
-    if (pgi_wire_spawn_check_with(body, length, parcel->names, parcel->count) != PG_OK) return false;
+    if (pgi_wire_spawn_check(body, length, parcel->names, parcel->count) != PG_OK) return false;
     pg_message *args = (pg_message *)(uintptr_t)pgi_wire_spawn_args(body);
     if (args && parcel->count > 0) args->flags = PGI_BUFFERS; /* of the parcel's, until it is copied */
     if (frame->type == PGI_F_SPAWN) {
@@ -608,13 +609,8 @@ void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)
     bunch->first = NULL;
 }
 
-bool pgi_far_deliver_usual(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, void *block, uint64_t length)
+void pgi_far_deliver_brief(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, pg_message *msg)
 {
-    if (unlikely(pgi_wire_check(block, length, PGI_USER) != PG_OK)) {
-        free_block(block, length);
-        return false;
-    }
-    pg_message *msg = pgi_wire_adopt(block);
     if (likely(bunch->first) && likely(pg_same(bunch->to, to))) {
         pgs_mpsc_link(&bunch->last->node, &msg->node);
     } else {
@@ -623,7 +619,6 @@ bool pgi_far_deliver_usual(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, void
         bunch->first = msg;
     }
     bunch->last = msg;
-    return true;
 }
 
 static bool deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uint64_t length, const pgi_parcel *parcel)
@@ -638,7 +633,7 @@ static bool deliver(pgi_bridge *bridge, const pgi_frame *frame, void *block, uin
         return well;
     }
     if (well && block) {
-        well = kind >= 0 && pgi_wire_check_with(block, length, (uint8_t)kind, parcel->names, parcel->count) == PG_OK &&
+        well = kind >= 0 && pgi_wire_check(block, length, (uint8_t)kind, parcel->names, parcel->count) == PG_OK &&
                body_fits(frame, block, length);
     }
     if (!well) {

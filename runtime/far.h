@@ -38,8 +38,8 @@ typedef struct pgi_bunch {
     pg_message *first, *last;
 } pgi_bunch;
 
-/* The same for the usual frame, a message to the process `to`: it is put to the bunch, or begins a new one. */
-bool pgi_far_deliver_usual(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, void *block, uint64_t length);
+/* Puts a message to the bunch, or begins a new one. */
+void pgi_far_deliver_brief(pgi_bridge *bridge, pgi_bunch *bunch, pg_pid to, pg_message *msg);
 
 /* Delivers the bunch: before any other frame, and when no more have come. */
 void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch);

@@ -141,7 +141,7 @@ static inline bool is_inline(uint64_t head, uint64_t body)
     return length >= 7 ? tail >> 8 * (length - 7) == 0 : (tail | head >> 8 * (length + 1)) == 0;
 }
 
-/* The usual message, whose values are all in their words. */
+/* As the values of a brief are. */
 static inline bool all_inline(const pg_term *terms, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -223,7 +223,7 @@ static bool kind_fits(const pg_message *message, const pg_term *terms)
 }
 
 /* A message whose header has been judged. */
-static __attribute__((noinline)) int check_values(const pg_message *message, size_t bytes, const pg_term *names,
+static int check_values(const pg_message *message, size_t bytes, const pg_term *names,
                                                   unsigned named)
 {
     const pg_term *terms = pgi_message_terms(message);
@@ -241,19 +241,23 @@ static inline int check_header(const pg_message *message, size_t bytes, uint8_t 
     return message->count <= PG_VALUES_MAX && message->count < message->units ? PG_OK : PG_EINVAL;
 }
 
-int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
+int pgi_wire_check(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
 {
     if (check_header(block, bytes, kind) != PG_OK) return PG_EINVAL;
     return check_values(block, bytes, names, named);
 }
 
-int pgi_wire_check(const void *block, size_t bytes, uint8_t kind)
+bool pgi_brief_read(void *block, size_t count, const void *values)
 {
-    const pg_message *message = block;
-    if (check_header(message, bytes, kind) != PG_OK) return PG_EINVAL;
-    bool dense = likely(message->count == message->units - 1) && kind == PGI_USER;
-    if (dense && likely(all_inline(pgi_message_terms(message), message->count))) return PG_OK;
-    return check_values(message, bytes, NULL, 0);
+    pg_message *message = block;
+    pg_term *terms = (pg_term *)(message + 1);
+    for (size_t i = 0; i < count; i++) memcpy(&terms[i], (const pg_term *)values + i, sizeof *terms);
+    fence_compiler(); /* judged below is the copy */
+    message->units = (uint32_t)pgi_block_units(1 + count);
+    message->count = (uint16_t)count;
+    message->kind = PGI_USER;
+    message->flags = 0;
+    return all_inline(terms, count);
 }
 
 /* ----------------------------------------------------------------------------------------------- messages: sending */
@@ -337,11 +341,10 @@ static pg_message *pack(pgi_cache *cache, const pg_message *message, size_t unit
     return copy;
 }
 
-size_t pgi_wire_usual(const pg_message *message)
+bool pgi_wire_is_brief(const pg_message *message)
 {
-    size_t units = 1 + (size_t)message->count;
-    bool usual = message->kind == PGI_USER && message->flags == 0 && units <= PGI_USUAL_MAX / PGI_UNIT;
-    return likely(usual) && all_inline(pgi_message_terms(message), message->count) ? units : 0;
+    bool brief = message->kind == PGI_USER && message->flags == 0 && message->count <= PGI_BRIEF_MAX / sizeof(pg_term);
+    return likely(brief) && all_inline(pgi_message_terms(message), message->count);
 }
 
 static bool survey_message(const pg_message *message, survey *s)
@@ -417,7 +420,7 @@ void pgi_wire_spawn_write(void *to, const pgi_spawn_body *head, const char *name
     if (head->args_bytes != 0) pgi_wire_write(args, head->args_bytes, 0, (char *)to + args_at, head->args_bytes);
 }
 
-int pgi_wire_spawn_check_with(const void *body, size_t bytes, const pg_term *names, unsigned count)
+int pgi_wire_spawn_check(const void *body, size_t bytes, const pg_term *names, unsigned count)
 {
     const pgi_spawn_body *head = body;
     const char *name = pgi_wire_spawn_name(head);
@@ -428,10 +431,5 @@ int pgi_wire_spawn_check_with(const void *body, size_t bytes, const pg_term *nam
     for (const char *pad = name + name_length; pad != (const char *)body + args_at; pad++)
         if (*pad != 0) return PG_EINVAL;
     if (head->args_bytes == 0) return PG_OK;
-    return pgi_wire_check_with((const char *)body + args_at, head->args_bytes, PGI_USER, names, count);
-}
-
-int pgi_wire_spawn_check(const void *body, size_t bytes)
-{
-    return pgi_wire_spawn_check_with(body, bytes, NULL, 0);
+    return pgi_wire_check((const char *)body + args_at, head->args_bytes, PGI_USER, names, count);
 }

@@ -1,7 +1,9 @@
 /* wire.h - what lies on the rings between the operating-system processes of a program: frames, and message blocks.
  *
  * Everything on a ring is a frame: a header of 32 bytes and a body, padded with zeros to a multiple of 16,
- * contiguous, at a multiple of 16.  What comes from a peer is checked before it means anything, and only after it
+ * contiguous, at a multiple of 16.  The usual message, a short one whose values are all in their words, has a frame of
+ * its own kind, a brief: 16 bytes and the values, so that three of them make one cache line, which is what a busy ring
+ * has to carry from core to core for each.  What comes from a peer is checked before it means anything, and only after it
  * was copied into private memory, where the peer cannot change it any more: first the header, then the body.  Not
  * one byte of what is refused has been used; what is accepted may be read by every function that reads messages.
  *
@@ -65,7 +67,9 @@ enum {
                           comes any more */
     PGI_F_LOG,       /* flags: the pg_log_level; body: the text, at least one byte */
     PGI_F_UNLINKED,  /* to, from, word: as the UNLINK that it answers has them, the other way round */
-    PGI_F_TYPES
+    PGI_F_TYPES,
+
+    PGI_F_BRIEF /* of a pgi_brief, which is no pgi_frame */
 };
 
 /* What is asked. */
@@ -74,8 +78,19 @@ enum { PGI_ASK_WHY = 1, PGI_ASK_WAIT, PGI_ASK_SPAWN };
 /* A frame that is well-formed so far, but not all of whose bytes can be read. */
 enum { PGI_WIRE_PART = 1 };
 
-/* The longest body of a frame that is read and written without ado: a ring holds some of these, whatever its size. */
-#define PGI_USUAL_MAX ((uint32_t)256)
+/* The head of a brief, a message of kind PGI_USER to the process `to`: its values follow, as they lie in a block. */
+typedef struct pgi_brief {
+    uint32_t length; /* of the values, in bytes: a multiple of 16, at most PGI_BRIEF_MAX */
+    uint8_t type;    /* PGI_F_BRIEF, where the other frames have their type */
+    uint8_t zero[3];
+    uint64_t to;
+} pgi_brief;
+
+_Static_assert(sizeof(pgi_brief) == 16, "the values follow at a multiple of 16");
+_Static_assert(offsetof(pgi_brief, type) == offsetof(pgi_frame, type), "whoever reads can tell them apart");
+
+/* A ring holds some of these, whatever its size. */
+#define PGI_BRIEF_MAX ((uint32_t)240)
 
 /* The bytes of a body with its padding, and those that the whole frame takes of a ring. */
 static inline size_t pgi_frame_padded(size_t length)
@@ -95,24 +110,23 @@ static inline size_t pgi_frame_bytes(const pgi_frame *frame)
  * looked at.  From any thread. */
 int pgi_frame_check(const pgi_frame *copy, size_t readable, size_t capacity);
 
-/* Whether it is the usual one, a short message without buffers, all of which can be read: pgi_frame_check() would say
- * PG_OK. */
-static inline bool pgi_frame_is_usual(const pgi_frame *copy, size_t readable)
+/* The same for a brief, whose type is known: whether it is one, and all of it may be read. */
+static inline bool pgi_brief_check(const pgi_brief *copy, size_t readable)
 {
-    return copy->type == PGI_F_MESSAGE && (copy->flags | copy->buffers | copy->spare) == 0 && copy->to != 0 &&
-           (copy->from | copy->word) == 0 && copy->length - PGI_UNIT <= PGI_USUAL_MAX - PGI_UNIT &&
+    return (copy->zero[0] | copy->zero[1] | copy->zero[2]) == 0 && copy->to != 0 && copy->length <= PGI_BRIEF_MAX &&
            copy->length % PGI_UNIT == 0 && readable >= sizeof *copy + copy->length;
 }
+
+/* Makes a message in `block`, from pgi_block_alloc(), of `count` values, which are copied from `values`, where a peer
+ * may change them meanwhile.  False: not all of them are in their words, or one is a ptr. */
+bool pgi_brief_read(void *block, size_t count, const void *values);
 
 /* Judges the wire form of a message: `bytes` at `block`, in private memory, aligned to 16.  `kind` is the one
  * that is wanted: PGI_USER, of any values; PGI_TERMINATE, (exit); PGI_DOWN, (exit, pid).  PG_OK, or PG_EINVAL:
  * another kind, not the form told above, or a ptr, which means nothing elsewhere.  Reads no byte behind `bytes`,
- * each at most once for every level of dicts that it is a key in; recursion is bounded by PG_DEPTH_MAX.  From any
- * thread. */
-int pgi_wire_check(const void *block, size_t bytes, uint8_t kind);
-
-/* The same, where the message may refer to the buffers of these names. */
-int pgi_wire_check_with(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named);
+ * each at most once for every level of dicts that it is a key in; recursion is bounded by PG_DEPTH_MAX.  It may
+ * refer to the buffers of these `names`.  From any thread. */
+int pgi_wire_check(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named);
 
 /* Makes a block from pgi_block_alloc() that has passed pgi_wire_check() a message to be freed by
  * pgi_message_free(). */
@@ -133,17 +147,22 @@ bool pgi_wire_may_cross(const pg_message *message);
  * *message is what it was, unless PG_OK.  `cache` is the calling thread's own, or NULL. */
 int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
 
-/* The units of the wire form of a message that makes a usual frame, since all its values are in their words; 0: of
- * another. */
-size_t pgi_wire_usual(const pg_message *message);
+/* Whether a message may be sent as a brief. */
+bool pgi_wire_is_brief(const pg_message *message);
 
-/* Writes these `units`, as pgi_wire_write() does. */
-static inline void pgi_wire_write_usual(const pg_message *message, size_t units, void *to)
+/* The bytes that it takes then. */
+static inline size_t pgi_brief_bytes(const pg_message *message)
 {
-    const pg_message header = {.units = (uint32_t)units, .count = message->count, .kind = message->kind};
-    memcpy(to, &header, sizeof header);
-    for (size_t at = PGI_UNIT; at < units * PGI_UNIT; at += PGI_UNIT)
-        memcpy((char *)to + at, (const char *)message + at, PGI_UNIT);
+    return sizeof(pgi_brief) + message->count * sizeof(pg_term);
+}
+
+/* Writes it, to memory as for pgi_wire_write(). */
+static inline void pgi_brief_write(const pg_message *message, uint64_t to, void *at)
+{
+    const pgi_brief head = {.length = (uint32_t)(message->count * sizeof(pg_term)), .type = PGI_F_BRIEF, .to = to};
+    pg_term *term = (pg_term *)((char *)at + sizeof head);
+    memcpy(at, &head, sizeof head);
+    for (size_t i = 0; i < message->count; i++) term[i] = pgi_message_terms(message)[i];
 }
 
 /* Writes `length` bytes of the wire form of a prepared message, from the byte at `offset` on, to `to`, which may be
@@ -172,8 +191,7 @@ void pgi_wire_spawn_write(void *to, const pgi_spawn_body *head, const char *name
 /* Judges `bytes` at `body`, in private memory, aligned to 16.  PG_OK, or PG_EINVAL: the parts do not make up the
  * body, the name has a NUL in it, or the arguments are no message.  Addresses and pids are not judged: a peer's
  * spawn asks for code that runs in its own kind of place. */
-int pgi_wire_spawn_check(const void *body, size_t bytes);
-int pgi_wire_spawn_check_with(const void *body, size_t bytes, const pg_term *names, unsigned count);
+int pgi_wire_spawn_check(const void *body, size_t bytes, const pg_term *names, unsigned count);
 
 /* The name, "" where there is none, and the arguments, NULL where there are none, of a body that has been judged; they
  * lie in it. */

@@ -64,6 +64,9 @@
  * which is fence_heavy() in epoch.c. */
 #define fence_light() atomic_signal_fence(memory_order_seq_cst)
 
+/* For the compiler alone: what was copied before it out of memory that others write to is not read there again. */
+#define fence_compiler() atomic_signal_fence(memory_order_seq_cst)
+
 /* fence_seq_cst() where an atomic read-modify-write of this thread's is just before: on x86 that is a fence itself. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
 #define fence_after_rmw() atomic_signal_fence(memory_order_seq_cst)

@@ -163,6 +163,13 @@ static void read_all(fake *f, bool judged)
     const char *at;
     while ((at = pgs_ring_peek(&f->rings.reader, &ready)) != NULL) {
         pgi_frame frame;
+        pgi_brief brief;
+        memcpy(&brief, at, sizeof brief);
+        if (judged && brief.type == PGI_F_BRIEF) {
+            CHECK(pgi_brief_check(&brief, ready));
+            pgs_ring_release(&f->rings.reader, sizeof brief + brief.length);
+            continue;
+        }
         memcpy(&frame, at, sizeof frame);
         if (judged) {
             uint32_t from = pgi_pid_node((pg_pid){frame.from}), node = child.bridge->node;
@@ -198,22 +205,27 @@ static bool may_read(int64_t since)
     return is_open(&child) && !(scribbled && pgs_now() - since > PG_MS(5));
 }
 
-static void put(const pgi_frame *frame, const void *body, size_t bytes)
+static void put_behind(const void *head, size_t length, const void *body, size_t bytes)
 {
     pgs_ring_writer *w = &child.rings.writer;
     int64_t since = pgs_now();
     unsigned char *at;
-    while ((at = pgs_ring_reserve(w, sizeof *frame + pgi_frame_padded(bytes))) == NULL) {
+    while ((at = pgs_ring_reserve(w, length + pgi_frame_padded(bytes))) == NULL) {
         if (w->broken || !may_read(since)) return;
         read_all(&other, true);
         ring(&child);
         wait_a_moment(since);
     }
-    memcpy(at, frame, sizeof *frame);
-    memset(at + sizeof *frame, 0, pgi_frame_padded(bytes));
-    if (bytes != 0) memcpy(at + sizeof *frame, body, bytes);
-    pgs_ring_commit(w, sizeof *frame + pgi_frame_padded(bytes));
+    memcpy(at, head, length);
+    memset(at + length, 0, pgi_frame_padded(bytes));
+    if (bytes != 0) memcpy(at + length, body, bytes);
+    pgs_ring_commit(w, length + pgi_frame_padded(bytes));
     if (pgs_ring_reader_sleeps(w)) ring(&child);
+}
+
+static void put(const pgi_frame *frame, const void *body, size_t bytes)
+{
+    put_behind(frame, sizeof *frame, body, bytes);
 }
 
 /* ------------------------------------------------------------------------------------------------------ an input */
@@ -292,21 +304,8 @@ static void put_frame(input *in, uint8_t how)
 }
 
 /* The block of a message as it is sent. */
-typedef struct short_message {
-    pg_message header;
-    pg_term terms[8];
-} short_message;
-
-static void put_short(uint64_t to, short_message *m, unsigned count, uint8_t buffers)
-{
-    m->header.units = 1 + count;
-    m->header.count = (uint8_t)count;
-    m->header.kind = PGI_USER;
-    const pgi_frame frame = {.type = PGI_F_MESSAGE, .to = to, .length = (1 + count) * PGI_UNIT, .buffers = buffers};
-    put(&frame, m, frame.length);
-}
-
-/* Short messages, one after the other, to one process and another; one of them may have a byte that is wrong. */
+/* Briefs, one after the other, to one process and another; one of them may have a byte that is wrong, in its values or
+ * its head. */
 static void put_row(input *in)
 {
     uint64_t to[2] = {take_pid(in)};
@@ -315,12 +314,15 @@ static void put_row(input *in)
     unsigned flawed = (unsigned)take(in, 1), place = (unsigned)take(in, 1);
     uint8_t flaw = (uint8_t)take(in, 1);
     for (unsigned i = 0; i < length && is_open(&child); i++) {
-        short_message m;
-        memset(&m, 0, sizeof m);
         unsigned count = (i + order) % 4;
-        for (unsigned j = 0; j < count; j++) m.terms[j] = (pg_term){PG_T_INT, i};
-        if (i == flawed) ((unsigned char *)&m.terms)[place % (count ? count * sizeof(pg_term) : 1)] ^= flaw;
-        put_short(to[order >> i % 8 & 1], &m, count, 0);
+        struct {
+            pgi_brief head;
+            pg_term values[3];
+        } brief = {.head = {count * sizeof(pg_term), PGI_F_BRIEF, {0}, to[order >> i % 8 & 1]}};
+        for (unsigned j = 0; j < count; j++) brief.values[j] = (pg_term){PG_T_INT, i};
+        size_t bytes = sizeof brief.head + count * sizeof(pg_term);
+        if (i == flawed) ((unsigned char *)&brief)[place % bytes] ^= flaw;
+        put_behind(&brief, bytes, NULL, 0);
     }
 }
 
@@ -342,10 +344,16 @@ static void put_parcel(input *in)
     uint64_t to = take_pid(in);
     if (pgi_pid_node((pg_pid){to}) == rt->node) to = victim.id; /* main does not read */
     unsigned named = (unsigned)take(in, 2), count = (unsigned)take(in, 1) % 4;
-    short_message m;
-    memset(&m, 0, sizeof m);
-    for (unsigned i = 0; i < count; i++) m.terms[i] = memories[named >> 2 * i & 3].name;
-    put_short(to, &m, count, (uint8_t)(wrong & 32 ? take(in, 1) : n));
+    struct {
+        pg_message header;
+        pg_term values[3];
+    } body = {.header = {.units = 1 + count, .count = (uint16_t)count, .kind = PGI_USER}};
+    for (unsigned i = 0; i < count; i++) body.values[i] = memories[named >> 2 * i & 3].name;
+    put(&(pgi_frame){.type = PGI_F_MESSAGE,
+                     .to = to,
+                     .length = (1 + count) * PGI_UNIT,
+                     .buffers = (uint8_t)(wrong & 32 ? take(in, 1) : n)},
+        &body, (1 + count) * PGI_UNIT);
 }
 
 static void scribble(input *in)

@@ -42,7 +42,7 @@ static void check_form(const pg_message *message, size_t size)
 static void try_message(const uint8_t *data, size_t size, uint8_t kind)
 {
     void *block = exactly(data, size);
-    if (pgi_wire_check(block, size, kind) == PG_OK) {
+    if (pgi_wire_check(block, size, kind, NULL, 0) == PG_OK) {
         CHECK(pgi_wire_may_cross(block));
         check_form(block, size);
         walk_message(block);
@@ -67,7 +67,7 @@ static void try_frame(const uint8_t *data, size_t size)
 static void try_spawn(const uint8_t *data, size_t size)
 {
     pgi_spawn_body *body = exactly(data, size);
-    if (pgi_wire_spawn_check(body, size) == PG_OK) {
+    if (pgi_wire_spawn_check(body, size, NULL, 0) == PG_OK) {
         const char *name = pgi_wire_spawn_name(body);
         const pg_message *args = pgi_wire_spawn_args(body);
         CHECK_EQ(strlen(name), body->name_length);

@@ -53,21 +53,40 @@ static void ring(const attacker *a)
     (void)n;
 }
 
-/* Writes a frame as it is told, once there is room; the length is that of the frame, whatever the body. */
-static void put(attacker *a, pgi_frame frame, const void *body, size_t bytes)
+/* Writes a head and a body as they are, once there is room. */
+static void put_behind(attacker *a, const void *head, size_t length, const void *body, size_t bytes)
 {
     pgs_ring_writer *w = &a->up->rings.writer;
-    size_t size = sizeof frame + pgi_frame_padded(bytes);
+    size_t size = length + pgi_frame_padded(bytes);
     unsigned char *at;
     while (!(at = pgs_ring_reserve(w, size))) {
         ring(a);
         sched_yield();
     }
-    memcpy(at, &frame, sizeof frame);
-    memset(at + sizeof frame, 0, size - sizeof frame);
-    if (bytes > 0) memcpy(at + sizeof frame, body, bytes);
+    memcpy(at, head, length);
+    memset(at + length, 0, size - length);
+    if (bytes > 0) memcpy(at + length, body, bytes);
     pgs_ring_commit(w, size);
     if (pgs_ring_reader_sleeps(w)) ring(a);
+}
+
+/* Writes a frame as it is told; the length is that of the frame, whatever the body. */
+static void put(attacker *a, pgi_frame frame, const void *body, size_t bytes)
+{
+    put_behind(a, &frame, sizeof frame, body, bytes);
+}
+
+/* A brief, which now and then has a bit that is wrong. */
+static void put_brief(attacker *a, uint64_t to)
+{
+    const size_t count = below(a, 4);
+    struct {
+        pgi_brief head;
+        pg_term values[3];
+    } brief = {.head = {(uint32_t)(count * sizeof(pg_term)), PGI_F_BRIEF, {0}, to}};
+    for (size_t i = 0; i < count; i++) brief.values[i] = (pg_term){PG_T_INT, a->number++};
+    if (below(a, 1000) == 0) ((unsigned char *)&brief)[below(a, sizeof brief)] ^= (unsigned char)(1 << below(a, 8));
+    put_behind(a, &brief, sizeof brief.head + count * sizeof(pg_term), NULL, 0);
 }
 
 /* With a message for its body, which is consumed. */
@@ -154,6 +173,7 @@ static void scribble(attacker *a)
 static void rewrite(attacker *a)
 {
     put_message(a, (pgi_frame){.type = PGI_F_MESSAGE, .to = made_up(a, any_node(a)).id}, some_message(a));
+    put_brief(a, made_up(a, any_node(a)).id);
     pgs_ring_writer *w = &a->up->rings.writer;
     for (int i = 0; i < 200; i++) w->data[(w->tail - 1 - below(a, 512)) & w->mask] ^= (unsigned char)(1 << below(a, 8));
 }
@@ -272,6 +292,7 @@ static void send_at_random(attacker *a)
 {
     uint64_t to = made_up(a, any_node(a)).id;
     if (below(a, 4)) {
+        put_brief(a, to);
         put_message(a, (pgi_frame){.type = PGI_F_MESSAGE, .to = to}, some_message(a));
     } else {
         put_message(a, (pgi_frame){.type = PGI_F_TERMINATE, .to = to}, some_exit(a, (pg_pid){0}, PGI_TERMINATE));

@@ -115,6 +115,31 @@ static void test_frames(void)
     CHECK_EQ(judge(ask), PG_EINVAL);
 }
 
+static bool judge_brief(pgi_brief head, size_t readable)
+{
+    return pgi_brief_check(&head, readable);
+}
+
+static void test_brief_heads(void)
+{
+    for (uint32_t length = 0; length <= PGI_BRIEF_MAX; length += 16) {
+        const pgi_brief good_one = {.length = length, .type = PGI_F_BRIEF, .to = 1};
+        CHECK(judge_brief(good_one, 16 + length) && judge_brief(good_one, CAPACITY));
+        CHECK(!judge_brief(good_one, length) && !judge_brief(good_one, 0));
+        for (int i = 0; i < 3; i++) {
+            pgi_brief other = good_one;
+            other.zero[i] = 1;
+            CHECK(!judge_brief(other, CAPACITY));
+        }
+        for (uint32_t more = 1; more < 16; more++)
+            CHECK(!judge_brief((pgi_brief){.length = length + more, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+        CHECK(!judge_brief((pgi_brief){.length = length, .type = PGI_F_BRIEF}, CAPACITY));
+    }
+    for (uint64_t length = PGI_BRIEF_MAX + 16; length <= UINT32_MAX; length = length * 2 - 16)
+        CHECK(!judge_brief((pgi_brief){.length = (uint32_t)length, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+    CHECK(!judge_brief((pgi_brief){.length = UINT32_MAX - 15, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+}
+
 /* ------------------------------------------------------------------------------------------------ there and back */
 
 /* A message in the form in which it lies on a ring. */
@@ -161,7 +186,7 @@ static image image_of_values(size_t count, const pg_value *values)
 
 static int check_image(image i, uint8_t kind)
 {
-    return pgi_wire_check(i.block, i.bytes, kind);
+    return pgi_wire_check(i.block, i.bytes, kind, NULL, 0);
 }
 
 /* What came from `original` passes, reads well, and says the same; the original is freed. */
@@ -174,8 +199,8 @@ static void check_round(pg_message *original)
     for (uint8_t other = 0; other < 4; other++)
         if (other != kind) CHECK_EQ(check_image(i, other), PG_EINVAL);
     CHECK_EQ(check_image(i, kind), PG_OK);
-    CHECK_EQ(pgi_wire_check(i.block, i.bytes - 16, kind), PG_EINVAL);
-    CHECK_EQ(pgi_wire_check(i.block, 0, kind), PG_EINVAL);
+    CHECK_EQ(pgi_wire_check(i.block, i.bytes - 16, kind, NULL, 0), PG_EINVAL);
+    CHECK_EQ(pgi_wire_check(i.block, 0, kind, NULL, 0), PG_EINVAL);
     walk_message((const pg_message *)(void *)i.block);
 
     void *block = pgi_block_alloc(NULL, i.bytes / PGI_UNIT);
@@ -563,6 +588,77 @@ static void test_corruption(void)
     CHECK(refused > 10000 && passed > 1000);
 }
 
+/* ---------------------------------------------------------------------------------------------------------- briefs */
+
+/* Writes a message as a brief over bytes that are not zero, and reads it into another one. */
+static void check_brief(pg_message *msg)
+{
+    union {
+        pgi_brief head;
+        unsigned char bytes[sizeof(pgi_brief) + PGI_BRIEF_MAX + 1];
+    } frame;
+    size_t bytes = pgi_brief_bytes(msg), count = pg_count(msg);
+    CHECK(pgi_wire_is_brief(msg) && bytes < sizeof frame);
+    memset(&frame, 0xee, sizeof frame);
+    pgi_brief_write(msg, 7, &frame);
+    CHECK(pgi_brief_check(&frame.head, bytes) && frame.head.type == PGI_F_BRIEF && frame.head.to == 7);
+    CHECK_EQ(frame.head.length, 16 * count);
+    CHECK_EQ(frame.bytes[bytes], 0xee);
+    pg_message *copy = pgi_block_alloc(NULL, 1 + count);
+    CHECK(pgi_brief_read(copy, count, &frame.head + 1));
+    CHECK_EQ(pg_count(copy), count);
+    CHECK_EQ(copy->units, pgi_block_units(1 + count));
+    CHECK(copy->kind == PGI_USER && copy->flags == 0);
+    CHECK(memcmp(pgi_message_terms(copy), pgi_message_terms(msg), 16 * count) == 0);
+    walk_message(copy);
+    pgi_message_free(NULL, copy);
+    pgi_message_free(NULL, msg);
+}
+
+/* One value that makes a brief malformed, and a message no brief. */
+static void check_no_brief(const pg_term *value)
+{
+    pg_term values[] = {{PG_T_INT, 1}, *value, {PG_T_INT, 2}};
+    pg_message *msg = pgi_block_alloc(NULL, 4);
+    CHECK(!pgi_brief_read(msg, 3, values));
+    CHECK(!pgi_wire_is_brief(msg)); /* it is the values' bytes, as read */
+    CHECK(pgi_brief_read(msg, 1, values));
+    pgi_message_free(NULL, msg);
+}
+
+static void test_briefs(void)
+{
+    pg_value many[PGI_BRIEF_MAX / 16 + 1];
+    for (size_t i = 0; i < sizeof many / sizeof *many; i++) many[i] = pg_v_int((int64_t)random_below(1000));
+    for (size_t count = 0; count <= PGI_BRIEF_MAX / 16; count++) check_brief(build(count, many));
+    pg_message *longer = build(PGI_BRIEF_MAX / 16 + 1, many);
+    CHECK(!pgi_wire_is_brief(longer));
+    pgi_message_free(NULL, longer);
+    static const char text[] = "fourteen bytes";
+    for (size_t length = 0; length <= PG_INLINE_MAX; length++) {
+        const pg_value one = pg_strn(text, length);
+        check_brief(build(1, &one));
+    }
+    check_brief(build(PG_VALUES("sym", 1.5, true, pg_v_nil(), (pg_pid){77})));
+
+    const pg_value list[] = {pg_v_int(1)};
+    const pg_value others[] = {pg_v_str("a text that is not in its words"), pg_list_of(1, list), pg_list_of(0, list),
+                               pg_v_ptr(many)};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        pg_message *msg = build(1, &others[i]);
+        check_no_brief(pgi_message_terms(msg));
+        pgi_message_free(NULL, msg);
+    }
+    const pg_value short_text = pg_v_str("ab");
+    pg_message *msg = build(1, &short_text);
+    pg_term padded = *pgi_message_terms(msg);
+    padded.head |= UINT64_C(1) << 40;
+    check_no_brief(&padded);
+    check_no_brief(&(pg_term){0xff, 0});
+    check_no_brief(&(pg_term){PG_T_BUFFER, 1});
+    pgi_message_free(NULL, msg);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- spawns */
 
 static image spawn_image(const char *name, image args)
@@ -597,8 +693,8 @@ static void test_spawns(void)
             image i = spawn_image(name, with ? samples[3] : none);
             const pgi_spawn_body *body = (const pgi_spawn_body *)(void *)i.block;
             CHECK_EQ(i.bytes % 16, 0);
-            CHECK_EQ(pgi_wire_spawn_check(body, i.bytes), PG_OK);
-            CHECK_EQ(pgi_wire_spawn_check(body, i.bytes - 16), PG_EINVAL);
+            CHECK_EQ(pgi_wire_spawn_check(body, i.bytes, NULL, 0), PG_OK);
+            CHECK_EQ(pgi_wire_spawn_check(body, i.bytes - 16, NULL, 0), PG_EINVAL);
             CHECK(body->target == 1 && body->table == 2 && body->isolation.cpu_seconds == 3);
             CHECK_STR(pgi_wire_spawn_name(body), name);
             const pg_message *args = pgi_wire_spawn_args(body);
@@ -611,7 +707,7 @@ static void test_spawns(void)
             for (size_t at = offsetof(pgi_spawn_body, name_length); at < i.bytes; at++) {
                 for (int bit = 0; bit < 8; bit++) {
                     i.block[at] = (char)(i.block[at] ^ 1 << bit);
-                    bool fits = pgi_wire_spawn_check(body, i.bytes) == PG_OK;
+                    bool fits = pgi_wire_spawn_check(body, i.bytes, NULL, 0) == PG_OK;
                     if (at < name_at + length && at >= name_at) CHECK(fits);
                     if (at < name_at || (!with && at >= name_at + length)) CHECK(!fits);
                     if (fits && args != NULL) walk_message(pgi_wire_spawn_args(body));
@@ -620,13 +716,13 @@ static void test_spawns(void)
             }
             if (length != 0) {
                 i.block[name_at] = 0;
-                CHECK_EQ(pgi_wire_spawn_check(body, i.bytes), PG_EINVAL);
+                CHECK_EQ(pgi_wire_spawn_check(body, i.bytes, NULL, 0), PG_EINVAL);
             }
             free(i.block);
         }
     }
     image other = spawn_image("x", samples[7]); /* no arguments: of another kind */
-    CHECK_EQ(pgi_wire_spawn_check(other.block, other.bytes), PG_EINVAL);
+    CHECK_EQ(pgi_wire_spawn_check(other.block, other.bytes, NULL, 0), PG_EINVAL);
     free(other.block);
 }
 
@@ -670,7 +766,7 @@ static void time_checks(void)
         for (int i = 0; i < times; i++) {
             char *block = samples[n].block;
             __asm__ volatile("" : "+r"(block) : : "memory");
-            CHECK_EQ(pgi_wire_check(block, samples[n].bytes, PGI_USER), PG_OK);
+            CHECK_EQ(pgi_wire_check(block, samples[n].bytes, PGI_USER, NULL, 0), PG_OK);
         }
         printf("%s: %.1f ns to judge\n", names[n], (double)(check_now_ns() - begin) / times);
     }
@@ -685,6 +781,8 @@ int main(void)
         return 0;
     }
     test_frames();
+    test_brief_heads();
+    test_briefs();
     test_rounds();
     test_exits();
     test_depth();

@@ -71,7 +71,7 @@ static bool is_done(pgi_bridge *b)
 }
 
 static bool write_directly(pgi_bridge *b, const pgi_letter *frame);
-static inline bool write_brief(pgi_bridge *b, uint64_t to, const pg_message *msg);
+static inline bool write_brief(pgi_bridge *b, uint64_t to, size_t count, const pg_value *values);
 static void wake_reader(pgi_bridge *b);
 static void go_on(pgi_bridge *b);
 static void write_at_once(pgi_bridge *b);
@@ -123,18 +123,42 @@ int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
     return PG_OK;
 }
 
+/* Writes a brief, if nobody else writes at the moment, and there is room.  *writer: the caller has become the writer, and
+ * is it still where nothing was written. */
+static inline bool brief_is_written(pgi_bridge *b, pg_pid to, size_t count, const pg_value *values, bool *writer)
+{
+    *writer = becomes_writer(b);
+    if (unlikely(!*writer) || unlikely(!is_open(b)) || unlikely(!write_brief(b, to.id, count, values))) return false;
+    conclude(b);
+    return true;
+}
+
+static int post_brief_letter(pgi_bridge *b, pg_pid to, pg_message *msg, bool writer)
+{
+    const pgi_letter frame = {
+        .type = PGI_F_BRIEF, .to = to.id, .body = msg, .length = pgi_brief_bytes(msg->count), .is_message = true};
+    return post_letter(b, &frame, writer);
+}
+
 int pgi_post_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
-    if (unlikely(!pgi_wire_is_brief(msg))) return pgi_post(bridge, PGI_F_MESSAGE, to, (pg_pid){0}, 0, msg);
-    bool writer = becomes_writer(bridge);
-    if (!writer || unlikely(!is_open(bridge)) || unlikely(!write_brief(bridge, to.id, msg))) {
-        const pgi_letter frame = {
-            .type = PGI_F_BRIEF, .to = to.id, .body = msg, .length = pgi_brief_bytes(msg), .is_message = true};
-        return post_letter(bridge, &frame, writer);
-    }
+    bool writer;
+    if (!pgi_brief_fits_message(msg)) return pgi_post(bridge, PGI_F_MESSAGE, to, (pg_pid){0}, 0, msg);
+    if (!brief_is_written(bridge, to, msg->count, pgi_brief_values(msg), &writer))
+        return post_brief_letter(bridge, to, msg, writer);
     pgi_message_free(pgi_cache_here(NULL), msg);
-    conclude(bridge);
     return PG_OK;
+}
+
+int pgi_post_brief(pgi_bridge *bridge, pg_pid to, size_t count, const pg_value *values)
+{
+    bool writer;
+    if (likely(brief_is_written(bridge, to, count, values, &writer))) return PG_OK;
+    pg_message *msg;
+    int status = pgi_message_build(pgi_cache_here(NULL), count, values, &msg);
+    if (status == PG_OK) return post_brief_letter(bridge, to, msg, writer);
+    if (writer) conclude(bridge);
+    return status;
 }
 
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body)
@@ -207,12 +231,12 @@ static int send_parcel(pgi_bridge *b, const pgi_letter *letter)
 }
 
 /* Writes a brief.  False: there is no room now. */
-static inline bool write_brief(pgi_bridge *b, uint64_t to, const pg_message *msg)
+static inline bool write_brief(pgi_bridge *b, uint64_t to, size_t count, const pg_value *values)
 {
-    void *at = pgs_ring_reserve(&b->rings.writer, pgi_brief_bytes(msg));
+    void *at = pgs_ring_reserve(&b->rings.writer, pgi_brief_bytes(count));
     if (!at) return false;
-    pgi_brief_write(msg, to, at);
-    pgs_ring_commit(&b->rings.writer, pgi_brief_bytes(msg));
+    pgi_brief_write(to, count, values, at);
+    pgs_ring_commit(&b->rings.writer, pgi_brief_bytes(count));
     return true;
 }
 
@@ -220,7 +244,8 @@ static inline bool write_brief(pgi_bridge *b, uint64_t to, const pg_message *msg
 static bool write_frame(pgi_bridge *b, const pgi_letter *letter)
 {
     if (likely(letter->type == PGI_F_BRIEF)) {
-        bool written = write_brief(b, letter->to, letter->body);
+        const pg_message *msg = letter->body;
+        bool written = write_brief(b, letter->to, msg->count, pgi_brief_values(msg));
         if (written) b->written = letter->length;
         return written;
     }

@@ -112,8 +112,11 @@ int pgi_bridge_open(pgi_bridge *bridge, pg_runtime *rt, int bell_in, int bell_ou
 int pgi_post(pgi_bridge *bridge, uint8_t type, pg_pid to, pg_pid from, uint64_t word, pg_message *body);
 int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame);
 
-/* The same for a message of kind PGI_USER from no process in particular, which is the usual thing. */
+/* The same for a message of kind PGI_USER from no process in particular. */
 int pgi_post_message(pgi_bridge *bridge, pg_pid to, pg_message *msg);
+
+/* The same for one of these values, which pgi_brief_fits().  Mostly they go to the ring without being a message. */
+int pgi_post_brief(pgi_bridge *bridge, pg_pid to, size_t count, const pg_value *values);
 
 /* Tells the hub's bridge what has become of its child: it reads what is left, and closes.  The first to tell counts:
  * one that is not OPEN or BROKEN is left alone.  Any thread. */

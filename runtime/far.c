@@ -86,21 +86,42 @@ static pg_message *exit_message(const pg_exit_info *exit)
 
 /* ---------------------------------------------------------------------------------------------------------- sending */
 
+/* Whether a message of that kind may be posted for the process: PG_OK, PG_ENOPROC, PG_EFULL. */
+static inline int may_post(pgi_bridge *bridge, pg_pid pid, uint8_t kind)
+{
+    if (!bridge || load_acquire(&bridge->ended) == pid.id) return PG_ENOPROC; /* partner: the arrival of ENDED */
+    bool room = kind == PGI_USER ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge);
+    return likely(room) ? PG_OK : PG_EFULL;
+}
+
 int pgi_send_far(pg_pid pid, pg_message *msg)
 {
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    int status = PG_ENOPROC;
-    bool message = msg->kind == PGI_USER;
-    if (bridge && load_acquire(&bridge->ended) != pid.id) { /* partner: the arrival of ENDED */
-        status = PG_EFULL;
-        if (message ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge)) {
-            uint8_t type = msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
-            status = message ? pgi_post_message(bridge, pid, msg) : pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
-            msg = NULL;
-        }
+    int status = may_post(bridge, pid, msg->kind);
+    if (status != PG_OK) {
+        pgi_message_free(pgi_cache_here(NULL), msg);
+    } else if (msg->kind == PGI_USER) {
+        status = pgi_post_message(bridge, pid, msg);
+    } else {
+        uint8_t type = msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
+        status = pgi_post(bridge, type, pid, (pg_pid){0}, 0, msg);
     }
-    if (msg) pgi_message_free(pgi_cache_here(NULL), msg);
+    if (bridge) pgi_release_bridge(node);
+    return status;
+}
+
+int pgi_send_far_values(pg_pid pid, size_t count, const pg_value *values)
+{
+    if (unlikely(!pgi_brief_fits(count, values))) {
+        pg_message *msg;
+        int status = pgi_message_build(pgi_cache_here(NULL), count, values, &msg);
+        return status == PG_OK ? pgi_send_far(pid, msg) : status;
+    }
+    uint32_t node = pgi_pid_node(pid);
+    pgi_bridge *bridge = pgi_hold_bridge(node);
+    int status = may_post(bridge, pid, PGI_USER);
+    if (likely(status == PG_OK)) status = pgi_post_brief(bridge, pid, count, values);
     if (bridge) pgi_release_bridge(node);
     return status;
 }

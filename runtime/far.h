@@ -11,6 +11,9 @@
  * PG_ENOMEM. */
 int pgi_send_far(pg_pid pid, pg_message *msg);
 
+/* The same for a message of these values, of kind PGI_USER. */
+int pgi_send_far_values(pg_pid pid, size_t count, const pg_value *values);
+
 /* pg_link(), pg_unlink(); pg_wait(), which with a timeout of 0 is pg_why(). */
 int pgi_link_far(pg_process *self, pg_pid pid);
 int pgi_unlink_far(pg_process *self, pg_pid pid);

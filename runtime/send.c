@@ -74,15 +74,23 @@ static __attribute__((noinline)) int send_any(pg_pid pid, size_t count, const pg
     return status == PG_OK ? pgi_send(pid, msg) : status;
 }
 
+/* From a worker to another runtime's. */
+static __attribute__((noinline)) int send_abroad(pg_pid pid, size_t count, const pg_value *values)
+{
+    if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far_values(pid, count, values);
+    return send_any(pid, count, values);
+}
+
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
     pgs_worker *w = pgs_worker_self();
     if (unlikely(!w)) return send_any(pid, count, values);
     pgi_local *local = pgs_worker_local(w);
+    if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(pid, count, values);
     pg_message *msg = pgi_message_small(&local->cache, count, values);
     if (unlikely(!msg)) return send_any(pid, count, values);
-    return send_from(w, local, pid, msg);
+    return deliver(w, local, pid, msg, msg);
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

@@ -142,10 +142,10 @@ static inline bool is_inline(uint64_t head, uint64_t body)
 }
 
 /* As the values of a brief are. */
-static inline bool all_inline(const pg_term *terms, size_t count)
+static inline bool all_inline(const pg_value *values, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (!is_inline(terms[i].head, terms[i].body)) return false;
+        if (!is_inline(values[i].head, values[i].body)) return false;
     return true;
 }
 
@@ -223,8 +223,7 @@ static bool kind_fits(const pg_message *message, const pg_term *terms)
 }
 
 /* A message whose header has been judged. */
-static int check_values(const pg_message *message, size_t bytes, const pg_term *names,
-                                                  unsigned named)
+static int check_values(const pg_message *message, size_t bytes, const pg_term *names, unsigned named)
 {
     const pg_term *terms = pgi_message_terms(message);
     rest r = {(const char *)(terms + message->count), (const char *)message + bytes, names, named};
@@ -250,14 +249,14 @@ int pgi_wire_check(const void *block, size_t bytes, uint8_t kind, const pg_term 
 bool pgi_brief_read(void *block, size_t count, const void *values)
 {
     pg_message *message = block;
-    pg_term *terms = (pg_term *)(message + 1);
-    for (size_t i = 0; i < count; i++) memcpy(&terms[i], (const pg_term *)values + i, sizeof *terms);
+    pg_value *copy = (pg_value *)(void *)(message + 1);
+    for (size_t i = 0; i < count; i++) memcpy(&copy[i], (const pg_value *)values + i, sizeof *copy);
     fence_compiler(); /* judged below is the copy */
     message->units = (uint32_t)pgi_block_units(1 + count);
     message->count = (uint16_t)count;
     message->kind = PGI_USER;
     message->flags = 0;
-    return all_inline(terms, count);
+    return all_inline(copy, count);
 }
 
 /* ----------------------------------------------------------------------------------------------- messages: sending */
@@ -341,10 +340,15 @@ static pg_message *pack(pgi_cache *cache, const pg_message *message, size_t unit
     return copy;
 }
 
-bool pgi_wire_is_brief(const pg_message *message)
+bool pgi_brief_fits(size_t count, const pg_value *values)
 {
-    bool brief = message->kind == PGI_USER && message->flags == 0 && message->count <= PGI_BRIEF_MAX / sizeof(pg_term);
-    return likely(brief) && all_inline(pgi_message_terms(message), message->count);
+    return likely(count <= PGI_BRIEF_MAX / sizeof *values) && likely(values || count == 0) && all_inline(values, count);
+}
+
+bool pgi_brief_fits_message(const pg_message *message)
+{
+    return likely(message->kind == PGI_USER && message->flags == 0) &&
+           pgi_brief_fits(message->count, pgi_brief_values(message));
 }
 
 static bool survey_message(const pg_message *message, survey *s)

@@ -147,22 +147,30 @@ bool pgi_wire_may_cross(const pg_message *message);
  * *message is what it was, unless PG_OK.  `cache` is the calling thread's own, or NULL. */
 int pgi_wire_prepare(pgi_cache *cache, pg_message **message, size_t *bytes);
 
-/* Whether a message may be sent as a brief. */
-bool pgi_wire_is_brief(const pg_message *message);
+/* Whether a message of these values may be sent as a brief; a message of this program's; and the bytes that it takes
+ * then. */
+bool pgi_brief_fits(size_t count, const pg_value *values);
+bool pgi_brief_fits_message(const pg_message *message);
 
-/* The bytes that it takes then. */
-static inline size_t pgi_brief_bytes(const pg_message *message)
+static inline size_t pgi_brief_bytes(size_t count)
 {
-    return sizeof(pgi_brief) + message->count * sizeof(pg_term);
+    return sizeof(pgi_brief) + count * sizeof(pg_value);
 }
 
 /* Writes it, to memory as for pgi_wire_write(). */
-static inline void pgi_brief_write(const pg_message *message, uint64_t to, void *at)
+static inline void pgi_brief_write(uint64_t to, size_t count, const pg_value *values, void *at)
 {
-    const pgi_brief head = {.length = (uint32_t)(message->count * sizeof(pg_term)), .type = PGI_F_BRIEF, .to = to};
-    pg_term *term = (pg_term *)((char *)at + sizeof head);
+    const pgi_brief head = {.length = (uint32_t)(count * sizeof(pg_value)), .type = PGI_F_BRIEF, .to = to};
+    pg_value *copy = (pg_value *)((char *)at + sizeof head);
     memcpy(at, &head, sizeof head);
-    for (size_t i = 0; i < message->count; i++) term[i] = pgi_message_terms(message)[i];
+    for (size_t i = 0; i < count; i++) copy[i] = values[i];
+}
+
+/* The words of a message's values: those in their words are the same in a message as before. */
+static inline const pg_value *pgi_brief_values(const pg_message *message)
+{
+    _Static_assert(sizeof(pg_value) == sizeof(pg_term), "the same two words");
+    return (const pg_value *)(const void *)pgi_message_terms(message);
 }
 
 /* Writes `length` bytes of the wire form of a prepared message, from the byte at `offset` on, to `to`, which may be

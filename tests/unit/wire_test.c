@@ -597,10 +597,10 @@ static void check_brief(pg_message *msg)
         pgi_brief head;
         unsigned char bytes[sizeof(pgi_brief) + PGI_BRIEF_MAX + 1];
     } frame;
-    size_t bytes = pgi_brief_bytes(msg), count = pg_count(msg);
-    CHECK(pgi_wire_is_brief(msg) && bytes < sizeof frame);
+    size_t count = pg_count(msg), bytes = pgi_brief_bytes(count);
+    CHECK(pgi_brief_fits_message(msg) && bytes < sizeof frame);
     memset(&frame, 0xee, sizeof frame);
-    pgi_brief_write(msg, 7, &frame);
+    pgi_brief_write(7, count, pgi_brief_values(msg), &frame);
     CHECK(pgi_brief_check(&frame.head, bytes) && frame.head.type == PGI_F_BRIEF && frame.head.to == 7);
     CHECK_EQ(frame.head.length, 16 * count);
     CHECK_EQ(frame.bytes[bytes], 0xee);
@@ -621,7 +621,7 @@ static void check_no_brief(const pg_term *value)
     pg_term values[] = {{PG_T_INT, 1}, *value, {PG_T_INT, 2}};
     pg_message *msg = pgi_block_alloc(NULL, 4);
     CHECK(!pgi_brief_read(msg, 3, values));
-    CHECK(!pgi_wire_is_brief(msg)); /* it is the values' bytes, as read */
+    CHECK(!pgi_brief_fits_message(msg)); /* it is the values' bytes, as read */
     CHECK(pgi_brief_read(msg, 1, values));
     pgi_message_free(NULL, msg);
 }
@@ -632,7 +632,7 @@ static void test_briefs(void)
     for (size_t i = 0; i < sizeof many / sizeof *many; i++) many[i] = pg_v_int((int64_t)random_below(1000));
     for (size_t count = 0; count <= PGI_BRIEF_MAX / 16; count++) check_brief(build(count, many));
     pg_message *longer = build(PGI_BRIEF_MAX / 16 + 1, many);
-    CHECK(!pgi_wire_is_brief(longer));
+    CHECK(!pgi_brief_fits_message(longer));
     pgi_message_free(NULL, longer);
     static const char text[] = "fourteen bytes";
     for (size_t length = 0; length <= PG_INLINE_MAX; length++) {

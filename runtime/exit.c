@@ -125,8 +125,8 @@ static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
     p->args = &pgi_no_args;
     pgi_receivers_drop(p->receivers);
     p->receivers = NULL;
-    pgi_pattern_free(p->scan_pattern);
-    p->scan_pattern = NULL;
+    pgi_scanned_free(p->scanned);
+    p->scanned = NULL;
     return drop_mail(p, cache);
 }
 

@@ -467,6 +467,15 @@ bool pgi_pattern_same(const pgi_pattern *a, const pgi_pattern *b)
     return a->hash == b->hash && a->size == b->size && memcmp(a, b, a->size) == 0;
 }
 
+bool pgi_pattern_asks_for_ref(const pgi_pattern *pattern, uint64_t after, uint64_t last)
+{
+    const pg_term *terms = pgi_pattern_source(pattern);
+    for (unsigned i = 0; i < pattern->count; i++) {
+        if (terms[i].head == PG_T_REF && terms[i].body > after && terms[i].body <= last) return true;
+    }
+    return false;
+}
+
 /* Whether emit() would write what is there.  A sequence whose address is missing is no pattern. */
 static bool same_source(const pg_term *p, source s)
 {

@@ -87,6 +87,9 @@ bool pgi_pattern_match_term(const pgi_pattern *pattern, const pg_term *term);
 /* Whether both were written alike, element for element; then they match the same.  (0.0 and -0.0 are not alike.) */
 bool pgi_pattern_same(const pgi_pattern *a, const pgi_pattern *b);
 
+/* Whether one of its elements is a ref, of a number above `after` and up to `last`. */
+bool pgi_pattern_asks_for_ref(const pgi_pattern *pattern, uint64_t after, uint64_t last);
+
 /* Whether compiling the values would give a pattern that is the same.  Compiles and allocates nothing.  May say no to
  * a dict as a key whose pairs come in another order.  The values need not be a pattern; then it says no. */
 bool pgi_pattern_same_as_values(const pgi_pattern *pattern, size_t count, const pg_value *values);

@@ -34,6 +34,7 @@ _Static_assert(PG_FOREVER == PGS_NEVER, "a timeout that never comes is a deadlin
 typedef struct pgi_link pgi_link;
 typedef struct pgi_watcher pgi_watcher;
 typedef struct pgi_defer pgi_defer;
+typedef struct pgi_scanned pgi_scanned;
 typedef struct pgi_host pgi_host;
 
 /* A slice of a service; returns as pgi_run(). */
@@ -84,8 +85,8 @@ struct pg_process {
     pg_message *args;          /* until the target has returned */
     pg_message *current;       /* which a handler is handling */
     pg_message *received;      /* by pg_recv, until the next */
-    pgs_mpsc_node *scan;       /* the last node that was looked at for scan_pattern; NULL: none */
-    pgi_pattern *scan_pattern; /* its own copy; NULL: none */
+    pgs_mpsc_node *scan;       /* the last node that was looked at, as `scanned` says; NULL: none */
+    pgi_scanned *scanned;      /* its own; NULL: none */
 
     _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
     _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
@@ -164,6 +165,9 @@ void pgi_finish(pg_process *p, const pgi_end *end);
 
 /* The same from any depth of it: does not return. */
 PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
+
+/* ---- receive.c: what a selective receive leaves to the next; NULL: nothing. */
+void pgi_scanned_free(pgi_scanned *scanned);
 
 /* ---- wait.c */
 

@@ -7,17 +7,39 @@
  *     [handled] ----> [skipped] ----> [skipped] ----> [new] ----> ...  <---- tail
  *
  * A selective receive walks from the head, or, when the one before it asked for the same pattern, from where that one
- * stopped; it looks at each node once and sleeps behind the last.  A message that it takes from the middle is unlinked;
+ * stopped; it looks at each node once and sleeps behind the last.  So does one that asks for a ref which is newer than
+ * all that was looked at then: no message there can have it, and whoever asks and waits for the answer passes over what
+ * lies in the mailbox once, not with each question.  (Erlang/OTP does the like by a mark that is set as the ref is made;
+ * numbers that grow need no mark.)  A message that it takes from the middle is unlinked;
  * the very last node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and
  * whoever comes by later passes over it.
  *
  * Invariants:
- *   1. All nodes from behind the head up to `scan` were looked at for `scan_pattern`, and none matched.
+ *   1. All nodes from behind the head up to `scan` were looked at, for signals too, and none matches the pattern in
+ *      `scanned`, nor has a ref of this program's of a number above `scanned->refs`.
  *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
  *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
 #include <errno.h>
 
 #include "runtime.h"
+
+/* What the selective receive before has found out. */
+struct pgi_scanned {
+    uint64_t refs; /* pgi_ref_last() when it had looked */
+    size_t room;   /* bytes for its pattern, which follow */
+};
+
+_Static_assert(sizeof(pgi_scanned) == 16, "the pattern follows, aligned");
+
+static pgi_pattern *pattern_of(pgi_scanned *scanned)
+{
+    return (pgi_pattern *)(void *)(scanned + 1);
+}
+
+void pgi_scanned_free(pgi_scanned *scanned)
+{
+    if (scanned) pgi_free(scanned, sizeof *scanned + scanned->room);
+}
 
 static bool commit_receive(pgs_task *task)
 {
@@ -103,11 +125,23 @@ static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node
     return end_here(p, &end);
 }
 
-/* Where to begin: behind what this pattern was found not to match. */
+/* Where to begin: behind what this pattern cannot match. */
 static pgs_mpsc_node *first_to_look_at(const pg_process *p, const pgi_pattern *pattern)
 {
-    bool same = p->scan && pattern && pgi_pattern_pure(pattern) && pgi_pattern_same(p->scan_pattern, pattern);
-    return same ? p->scan : p->mailbox.head;
+    if (!p->scan || !pattern || !pgi_pattern_pure(pattern)) return p->mailbox.head;
+    bool passes_over = pgi_pattern_same(pattern_of(p->scanned), pattern) ||
+                       pgi_pattern_asks_for_ref(pattern, p->scanned->refs, pgi_ref_last());
+    return passes_over ? p->scan : p->mailbox.head;
+}
+
+/* Memory for what is remembered of a receive with this pattern: what there is, if it is enough. */
+static pgi_scanned *scanned_for(pg_process *p, const pgi_pattern *pattern)
+{
+    if (p->scanned && p->scanned->room >= pattern->size) return p->scanned;
+    pgi_scanned_free(p->scanned);
+    p->scanned = pgi_alloc(sizeof *p->scanned + pattern->size);
+    if (p->scanned) p->scanned->room = pattern->size;
+    return p->scanned;
 }
 
 /* Remembers that `pattern` matches nothing up to `last`, if that is worth it. */
@@ -115,11 +149,11 @@ static void remember_scan(pg_process *p, pgs_mpsc_node *last, const pgi_pattern 
 {
     p->scan = NULL;
     if (last == p->mailbox.head || !pgi_pattern_pure(pattern)) return;
-    if (!p->scan_pattern || !pgi_pattern_same(p->scan_pattern, pattern)) {
-        pgi_pattern_free(p->scan_pattern);
-        p->scan_pattern = pgi_pattern_copy(pattern);
-    }
-    if (p->scan_pattern) p->scan = last;
+    pgi_scanned *scanned = scanned_for(p, pattern);
+    if (!scanned) return;
+    memcpy(pattern_of(scanned), pattern, pattern->size);
+    scanned->refs = pgi_ref_last();
+    p->scan = last;
 }
 
 static int receive(pg_process *p, const pg_message **out, int64_t timeout, const pgi_pattern *pattern)

@@ -15,6 +15,11 @@ void pgi_ref_begin(uint32_t node, uint32_t generation)
     store_relaxed(&last, pgi_pid_make(node, generation, 0).id);
 }
 
+uint64_t pgi_ref_last(void)
+{
+    return load_relaxed(&last);
+}
+
 pg_ref pg_make_ref(void)
 {
     return (pg_ref){add_relaxed(&last, 1) + 1};

@@ -161,6 +161,9 @@ void pgi_end_all(pg_runtime *rt);
 /* ref.c: refs of this operating-system process are those of a node. */
 void pgi_ref_begin(uint32_t node, uint32_t generation);
 
+/* The ref that this program has made last, as a number: none of a greater one can be in a message that is seen now. */
+uint64_t pgi_ref_last(void);
+
 /* Counters: by the visitor. */
 void pgi_count_spawned(const pgi_visit *visit);
 void pgi_count_ended(const pgi_visit *visit);

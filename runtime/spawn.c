@@ -79,7 +79,7 @@ static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const 
     p->args = of->args;
     p->current = p->received = NULL;
     p->scan = NULL;
-    p->scan_pattern = NULL;
+    p->scanned = NULL;
     p->kind = (uint8_t)of->kind;
     p->phase = PGI_NEW;
     p->links = NULL;

@@ -545,6 +545,44 @@ static void skipped_messages_are_looked_at_once(pg_process *self)
     CHECK(times[1] < 20 * times[0] + PG_MS(5));
 }
 
+static int64_t expect_reply(pg_process *self, pg_ref ref, int64_t timeout)
+{
+    const pg_message *msg;
+    int status = pg_recv_match(self, &msg, timeout, "reply", ref, PG_INT);
+    return status == PG_OK ? pg_get_int(self, msg, 2) : status;
+}
+
+static void asks_with_refs(pg_process *self)
+{
+    pg_pid me = pg_self(self);
+    pg_ref old = pg_make_ref(), older = pg_make_ref();
+    for (int i = 0; i < 100; i++) pg_send(me, "noise", i);
+    pg_send(me, "reply", old, 1);
+    for (int i = 0; i < 100; i++) pg_send(me, "noise", i);
+    CHECK_EQ(expect_reply(self, older, 0), PG_ETIMEDOUT); /* and has looked at all */
+    pg_ref new = pg_make_ref();
+    pg_send(me, "reply", new, 2);
+    CHECK_EQ(expect_reply(self, new, PATIENCE), 2); /* behind all that */
+    CHECK_EQ(expect_reply(self, new, 0), PG_ETIMEDOUT);
+    CHECK_EQ(expect_reply(self, old, PATIENCE), 1); /* in the midst of it */
+
+    /* An answer that came before the receive that passes it over. */
+    pg_ref early = pg_make_ref(), late = pg_make_ref();
+    pg_send(me, "reply", early, 3);
+    CHECK_EQ(expect_reply(self, late, 0), PG_ETIMEDOUT);
+    CHECK_EQ(expect_reply(self, early, PATIENCE), 3);
+
+    /* A terminate is met, whatever is asked for. */
+    pg_terminate(me);
+    expect_reply(self, pg_make_ref(), PATIENCE);
+    pg_fail(self, "the terminate was passed over");
+}
+
+static void new_refs_pass_over_what_is_old(pg_process *self)
+{
+    for (int i = 0; i < 20; i++) CHECK_EQ(end_of(good(pg_spawn(self, asks_with_refs))).kind, PG_EXIT_NORMAL);
+}
+
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
@@ -564,6 +602,7 @@ int main(int argc, char **argv)
         CASE(a_terminate_waits_for_sleepers),
         CASE(a_thousand_blocked),
         CASE(skipped_messages_are_looked_at_once),
+        CASE(new_refs_pass_over_what_is_old),
     };
     return RUN_CASES(cases);
 }

@@ -14,12 +14,17 @@
 #include "process.h"
 #include "slots.h"
 
+/* Sends from a worker between two looks at who sends: see send.c. */
+enum { PGI_SENDS = 128 };
+
 /* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
 typedef struct pgi_local {
     PGS_ALIGNED pgi_cache cache;
     pgi_slot_cache slots;
     pg_runtime *rt;
-    uint32_t node; /* of rt */
+    uint32_t node;  /* of rt */
+    uint32_t sends; /* until the next look at who sends */
+    uint64_t steps; /* of the worker, at the last one */
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 

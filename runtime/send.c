@@ -81,6 +81,20 @@ static __attribute__((noinline)) int send_abroad(pg_pid pid, size_t count, const
     return send_any(pid, count, values);
 }
 
+/* After PGI_SENDS sends from this worker.  Sends count towards the slice: a process that does little else makes way, so
+ * that those it sends to handle their messages while these are in the cache, and no queue becomes as long as its loop.
+ * Others take a step for each few sends, and are let pass. */
+static PGS_COLD void pace(pgs_worker *w, pgi_local *local)
+{
+    uint64_t steps = pgs_worker_steps(w);
+    bool floods = steps - local->steps < PGI_SENDS / 4;
+    local->sends = PGI_SENDS;
+    local->steps = steps;
+    pgs_task *task = pgs_worker_task(w);
+    if (!floods || !task || pgs_worker_alone(w) || pgs_epoch_member_is_inside(pgs_worker_member(w))) return;
+    if (pgi_of_task(task)->phase == PGI_RUNNING) pgs_yield(task);
+}
+
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
 int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
@@ -90,7 +104,9 @@ int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
     if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(pid, count, values);
     pg_message *msg = pgi_message_small(&local->cache, count, values);
     if (unlikely(!msg)) return send_any(pid, count, values);
-    return deliver(w, local, pid, msg, msg);
+    int status = deliver(w, local, pid, msg, msg);
+    if (unlikely(local->sends-- == 0)) pace(w, local);
+    return status;
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

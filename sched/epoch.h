@@ -153,6 +153,12 @@ static inline void pgs_epoch_member_leave(pgs_epoch_member *member)
     store_release(&member->inside, load_relaxed(&member->inside) - 1); /* partner: the acquire in force_advance */
 }
 
+/* Whether the member is in an operation.  The member's thread. */
+static inline bool pgs_epoch_member_is_inside(pgs_epoch_member *member)
+{
+    return load_relaxed(&member->inside) != 0;
+}
+
 /* A stamp for something that has just been unlinked (its generation changed, by a store of any order).  Any thread. */
 static inline uint64_t pgs_epoch_now(pgs_epoch *domain)
 {

@@ -185,6 +185,9 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 bool pgs_worker_progress(pgs_worker *worker);
 
+/* What the worker has done so far: tasks begun, and such messages. */
+uint64_t pgs_worker_steps(const pgs_worker *worker);
+
 /* Sources: descriptors whose events make tasks ready.  The caller sets fd and fire, and keeps both the structure and
  * the descriptor until it has removed the source; close it only after that.
  *

@@ -490,6 +490,11 @@ bool pgs_worker_progress(pgs_worker *w)
     return unlikely(load_relaxed(&w->slice_over)); /* until end_slice */
 }
 
+uint64_t pgs_worker_steps(const pgs_worker *w)
+{
+    return load_relaxed(&((pgs_worker *)(uintptr_t)w)->steps);
+}
+
 static bool make_fibers(pgs_worker *w)
 {
     for (; w->spares < 2; w->spares++) { /* one to run on, one for pgs_abandon */

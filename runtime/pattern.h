@@ -127,13 +127,20 @@ static inline bool pgi_test_passes(const pgi_test *test, const pg_term *term)
            0;
 }
 
-/* Whether the elements from `first` on pass, and all checks beside them, for a message that has terms enough. */
-static inline bool pgi_pattern_match_from(const pgi_pattern *pattern, unsigned first, const pg_term *terms)
+/* Whether the tests of the elements from `first` on pass, for a message that has terms enough. */
+static inline bool pgi_pattern_tests_pass(const pgi_pattern *pattern, unsigned first, const pg_term *terms)
 {
     for (unsigned i = first; i < pattern->count; i++) {
         if (!pgi_test_passes(&pattern->tests[i], &terms[i])) return false;
     }
-    return likely(pattern->slow == 0) || pgi_pattern_match_slow(pattern, terms);
+    return true;
+}
+
+/* The same with all checks beside the tests. */
+static inline bool pgi_pattern_match_from(const pgi_pattern *pattern, unsigned first, const pg_term *terms)
+{
+    return pgi_pattern_tests_pass(pattern, first, terms) &&
+           (likely(pattern->slow == 0) || pgi_pattern_match_slow(pattern, terms));
 }
 
 /* Whether the pattern matches the message. */

@@ -112,7 +112,8 @@ static void append(pgi_receivers *set, pg_handler handler, const pgi_pattern *pa
     if (pattern->count > 1) gate->second = pattern->tests[1];
     gate->least = pattern->count;
     gate->span = pattern->open ? PG_VALUES_MAX : 0;
-    gate->whole = pattern->count <= 2 && pattern->slow == 0;
+    gate->plain = pattern->slow == 0;
+    gate->whole = pattern->count <= 2 && gate->plain;
     set->list[i] = (pgi_receiver){handler, pattern};
     if (set->slots == 0) return;
 

@@ -47,6 +47,7 @@ typedef struct pgi_gate {
     uint8_t least;   /* values that the pattern takes */
     uint8_t span;    /* more that it takes */
     bool whole;      /* the gate says all that the pattern says */
+    bool plain;      /* the pattern's tests do: it has no checks beside them */
 } pgi_gate;
 
 /* The receivers whose first value has one hash, in order: numbers, linked through `next` of the set. */
@@ -142,7 +143,9 @@ static inline const pgi_receiver *pgi_receivers_find(const pgi_receivers *set, c
     const pgi_gate *gate = set->gates;
     for (uint32_t i = 0, count = set->count; i < count; i++, gate++) {
         if (!pgi_gate_passes(gate, msg->count, first, second)) continue;
-        return likely(gate->whole) ? &set->list[i] : pgi_receivers_find_from(set, msg, i);
+        if (likely(gate->whole)) return &set->list[i];
+        if (unlikely(!gate->plain)) return pgi_receivers_find_from(set, msg, i);
+        if (pgi_pattern_tests_pass(set->list[i].pattern, 2, first)) return &set->list[i];
     }
     return NULL;
 }

@@ -151,10 +151,10 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
     pgi_link *links = p->links;
     p->links = NULL;
-    size_t told = pgi_watchers_tell(p, &info);
+    size_t told = unlikely(p->watchers) ? pgi_watchers_tell(p, &info) : 0;
     pgi_unlock(p);
 
-    told += pgi_links_tell(p, pid, links, end);
+    if (links) told += pgi_links_tell(p, pid, links, end);
     pgi_look_end(&visit);
     bool news = end->kind != PG_EXIT_NORMAL && !end->no_news;
     if (unlikely(news && told == 0)) report(p, &info);

@@ -60,15 +60,17 @@ static inline pg_message *pgi_message_behind(pg_message *message)
  * that is gone; PG_ENOMEM.  *out is NULL unless PG_OK.  Buffers are sealed. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
-/* The usual message, without a call: up to three values, all inline, and a block at hand in the cache.  NULL, and
- * nothing done: it is not one of these.
+/* The usual message, without a call: all its values inline, up to three in a block of the smallest class, or seven in one
+ * of the next, which is at hand in the cache.  NULL, and nothing done: it is not one of these.
  *
  * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load
  * of both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
-static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, const pg_value *values)
+static inline pg_message *pgi_message_small(pgi_cache *cache, unsigned class_index, size_t count,
+                                            const pg_value *values)
 {
-    pgi_rack *rack = &cache->racks[0];
-    if (PGI_CACHE_OFF || unlikely(count > 3) || unlikely(!values) || unlikely(rack->count == 0) ||
+    pgi_rack *rack = &cache->racks[class_index];
+    const uint32_t units = 4u << class_index;
+    if (PGI_CACHE_OFF || unlikely(count >= units) || unlikely(!values) || unlikely(rack->count == 0) ||
         unlikely(load_relaxed(&pgi_memory_armed) != 0))
         return NULL;
     pg_message *message = rack->loaded->blocks[rack->count - 1];
@@ -80,7 +82,7 @@ static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, cons
         *term = (pg_term){head, body};
     }
     rack->count--;
-    message->units = 4;
+    message->units = units;
     message->count = (uint16_t)count;
     message->kind = PGI_USER;
     message->flags = 0;

@@ -316,9 +316,40 @@ int pgi_pattern_compile(size_t count, const pg_value *values, pgi_pattern **out)
     return compile(NULL, 0, count, values, out);
 }
 
+/* The usual pattern, in one pass: of literals that are in their words, types and anything.  False: it is none of these.
+ * It has no hash: those who receive compare few patterns, and mostly none. */
+static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
+{
+    const uint64_t all = ~UINT64_C(0);
+    pg_term *terms = (pg_term *)(void *)(p->tests + count);
+    bool shareable = true;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t head = values[i].head, body = values[i].body;
+        pgi_test test = {all, head, all, body};
+        if (pgi_words_are_inline(head, body) && head != PG_T_FLOAT) {
+            shareable &= !pgi_in(head, PGI_BIT(PG_T_PID) | PGI_BIT(PG_T_REF) | PGI_BIT(PG_T_PTR));
+        } else if ((head & 0xff) == PG_T_TYPE && head >> 8 <= PG_T_BUFFER && body == 0) {
+            test = (pgi_test){0xff, head >> 8, 0, 0};
+        } else if (head == PG_T_ANY && body == 0) {
+            test = (pgi_test){0, 0, 0, 0};
+        } else {
+            return false;
+        }
+        p->tests[i] = test;
+        terms[i] = (pg_term){head, body};
+    }
+    size_t size = sizeof *p + count * (sizeof(pgi_test) + sizeof(pg_term));
+    *p = (pgi_pattern){.size = (uint32_t)size, .count = (uint8_t)count, .shareable = shareable, .pure = true};
+    return true;
+}
+
 int pgi_pattern_compile_into(pgi_pattern_buffer *buffer, size_t count, const pg_value *values, pgi_pattern **out)
 {
-    return compile(buffer, sizeof *buffer, count, values, out);
+    pgi_pattern *p = (pgi_pattern *)(void *)buffer;
+    if (unlikely(count > PG_VALUES_MAX) || unlikely(!values) || unlikely(!compile_plain(p, count, values)))
+        return compile(buffer, sizeof *buffer, count, values, out);
+    *out = p;
+    return PG_OK;
 }
 
 void pgi_pattern_leave(pgi_pattern_buffer *buffer, pgi_pattern *pattern)

@@ -258,6 +258,28 @@ pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
     return w;
 }
 
+static void begin_pace(pgs_worker *w)
+{
+    pgi_local *local = pgs_worker_local(w);
+    local->pace = PGI_PACE;
+    local->steps = pgs_worker_steps(w);
+}
+
+/* Who does little else has taken few steps since the last look. */
+int pgi_make_way(pgs_worker *w, pgi_local *local, int status)
+{
+    bool floods = pgs_worker_steps(w) - local->steps < PGI_PACE / 4;
+    pgs_task *task = pgs_worker_task(w);
+    bool may = floods && task && pgi_of_task(task)->phase == PGI_RUNNING && !pgs_worker_alone(w) &&
+               !pgs_epoch_member_is_inside(pgs_worker_member(w));
+    begin_pace(w);
+    if (may) {
+        pgs_yield(task);
+        begin_pace(pgs_worker_self());
+    }
+    return status;
+}
+
 /* -------------------------------------------------------------------------------------------------- about itself */
 
 pg_process *pg_current(void)

@@ -14,8 +14,9 @@
 #include "process.h"
 #include "slots.h"
 
-/* Sends from a worker between two looks at who sends: see send.c. */
-enum { PGI_SENDS = 128 };
+/* Sends from a worker between two looks at who does all that, and the sends that a spawn counts for: see pgi_pace().  A
+ * worker looks at its oldest tasks every PGS_QUEUES_EVERY turns, and no more must have been spawned meanwhile. */
+enum { PGI_PACE = 128, PGI_PACE_SPAWN = 4 };
 
 /* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
 typedef struct pgi_local {
@@ -23,7 +24,7 @@ typedef struct pgi_local {
     pgi_slot_cache slots;
     pg_runtime *rt;
     uint32_t node;  /* of rt */
-    uint32_t sends; /* until the next look at who sends */
+    int32_t pace;   /* sends until the next look */
     uint64_t steps; /* of the worker, at the last one */
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
@@ -122,6 +123,17 @@ static inline void pgi_visit_runtime(pgi_visit *visit, pg_runtime *rt)
 static inline void pgi_leave(const pgi_visit *visit)
 {
     if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
+}
+
+/* After each send and each spawn of a worker's process.  They count towards its slice: a process that does little else
+ * makes way, so that those it sends to handle their messages, and those that it spawns run, while these are in the cache,
+ * and no queue becomes as long as its loop.  The caller may go on on another worker. */
+PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, int status);
+
+/* The same after what counts for so many sends.  Returns `status`, so that a send can end with it. */
+static inline int pgi_pace(pgs_worker *w, pgi_local *local, int sends, int status)
+{
+    return unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, status) : status;
 }
 
 /* The block cache that the visitor may use: its own, or none. */

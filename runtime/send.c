@@ -75,24 +75,21 @@ static __attribute__((noinline)) int send_any(pg_pid pid, size_t count, const pg
 }
 
 /* From a worker to another runtime's. */
-static __attribute__((noinline)) int send_abroad(pg_pid pid, size_t count, const pg_value *values)
+static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size_t count, const pg_value *values)
 {
-    if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far_values(pid, count, values);
-    return send_any(pid, count, values);
+    bool far = pgi_node_is_far(pgi_pid_node(pid));
+    int status = likely(far) ? pgi_send_far_values(pid, count, values) : send_any(pid, count, values);
+    return pgi_pace(w, pgs_worker_local(w), 1, status);
 }
 
-/* After PGI_SENDS sends from this worker.  Sends count towards the slice: a process that does little else makes way, so
- * that those it sends to handle their messages while these are in the cache, and no queue becomes as long as its loop.
- * Others take a step for each few sends, and are let pass. */
-static PGS_COLD void pace(pgs_worker *w, pgi_local *local)
+/* From a worker to one of its runtime's. */
+static __attribute__((noinline)) int send_larger(pgs_worker *w, pg_pid pid, size_t count, const pg_value *values)
 {
-    uint64_t steps = pgs_worker_steps(w);
-    bool floods = steps - local->steps < PGI_SENDS / 4;
-    local->sends = PGI_SENDS;
-    local->steps = steps;
-    pgs_task *task = pgs_worker_task(w);
-    if (!floods || !task || pgs_worker_alone(w) || pgs_epoch_member_is_inside(pgs_worker_member(w))) return;
-    if (pgi_of_task(task)->phase == PGI_RUNNING) pgs_yield(task);
+    pgi_local *local = pgs_worker_local(w);
+    pg_message *msg = pgi_message_small(&local->cache, 1, count, values);
+    int status = likely(msg) ? PG_OK : pgi_message_build(&local->cache, count, values, &msg);
+    if (unlikely(status != PG_OK)) return status;
+    return pgi_pace(w, local, 1, deliver(w, local, pid, msg, msg));
 }
 
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
@@ -101,12 +98,10 @@ int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
     pgs_worker *w = pgs_worker_self();
     if (unlikely(!w)) return send_any(pid, count, values);
     pgi_local *local = pgs_worker_local(w);
-    if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(pid, count, values);
-    pg_message *msg = pgi_message_small(&local->cache, count, values);
-    if (unlikely(!msg)) return send_any(pid, count, values);
-    int status = deliver(w, local, pid, msg, msg);
-    if (unlikely(local->sends-- == 0)) pace(w, local);
-    return status;
+    if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(w, pid, count, values);
+    pg_message *msg = pgi_message_small(&local->cache, 0, count, values);
+    if (unlikely(!msg)) return send_larger(w, pid, count, values);
+    return pgi_pace(w, local, 1, deliver(w, local, pid, msg, msg));
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

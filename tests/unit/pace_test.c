@@ -1,0 +1,105 @@
+/* pace_test.c - sends and spawns count towards the slice (runtime/runtime.h, pgi_pace): who does little else makes way,
+ * and nobody who must not. On one worker, so that nothing runs beside the one that floods. */
+#include <paragram.h>
+#include <stdatomic.h>
+
+#include "check.h"
+
+enum { MANY = 100000, LAG = 1024 /* several times as many as are let pass */ };
+
+static atomic_int handled, begun;
+
+static void handle(pg_process *self, const pg_message *msg)
+{
+    (void)self;
+    (void)msg;
+    handled++;
+}
+
+static void take_all(pg_process *self)
+{
+    pg_receive(self, handle, PG_ANY, PG_ANY, PG_ETC);
+}
+
+static void begin(pg_process *self)
+{
+    (void)self;
+    begun++;
+}
+
+static void flood(pg_process *self)
+{
+    pg_pid to = pg_get_pid(self, pg_args(self), 0);
+    for (int i = 1; i <= MANY; i++) {
+        int status = i % 2 ? pg_send(to, "one", i) : pg_send(to, "of", "five", "values", i, "here");
+        CHECK_EQ(status, PG_OK);
+        CHECK(i - handled <= LAG);
+    }
+}
+
+static void spawn_many(pg_process *self)
+{
+    for (int i = 1; i <= MANY; i++) {
+        CHECK_EQ(pg_pid_status(pg_spawn(self, begin)), PG_OK);
+        CHECK(i - begun <= LAG);
+    }
+}
+
+/* A clean-up must not block. */
+static void clean_up(void *arg)
+{
+    pg_pid *to = arg;
+    int before = handled;
+    for (int i = 0; i < MANY / 10; i++) CHECK_EQ(pg_send(*to, "late", i), PG_OK);
+    CHECK_EQ(handled, before);
+}
+
+static void flood_at_the_end(pg_process *self)
+{
+    static pg_pid to;
+    to = pg_get_pid(self, pg_args(self), 0);
+    CHECK_EQ(pg_defer(self, clean_up, &to), PG_OK);
+}
+
+/* Each sends what it gets to the other: a step for each send. */
+static void pass(pg_process *self, const pg_message *msg)
+{
+    int64_t left = pg_get_int(self, msg, 2);
+    pg_pid other = pg_get_pid(self, msg, 1);
+    if (left > 0) pg_send(other, "ball", self, left - 1);
+    if (left <= 1) pg_exit(self);
+}
+
+static void play(pg_process *self)
+{
+    pg_receive(self, pass, "ball", PG_PID, PG_INT);
+}
+
+static void wait_for(pg_pid pid)
+{
+    pg_exit_info end;
+    CHECK_EQ(pg_wait(pid, PG_SECONDS(60), &end), PG_OK);
+    CHECK_EQ(end.kind, PG_EXIT_NORMAL);
+}
+
+int main(void)
+{
+    pg_runtime *rt = pg_start(&(pg_options){.workers = 1, .no_os = true});
+    CHECK(rt != NULL);
+    pg_process *main = pg_attach(rt, "main");
+    pg_pid taker = pg_spawn(main, take_all);
+
+    wait_for(pg_spawn(main, flood, .args = pg_tuple(taker)));
+    wait_for(pg_spawn(main, spawn_many));
+    wait_for(pg_spawn(main, flood_at_the_end, .args = pg_tuple(taker)));
+    pg_pid one = pg_spawn(main, play), other = pg_spawn(main, play);
+    CHECK_EQ(pg_send(one, "ball", other, MANY), PG_OK);
+    wait_for(one);
+    wait_for(other);
+
+    pg_detach(main);
+    CHECK_EQ(pg_stop(rt, PG_SECONDS(30)), PG_OK);
+    CHECK_EQ(handled, MANY + MANY / 10);
+    CHECK_EQ(begun, MANY);
+    return 0;
+}

@@ -258,24 +258,25 @@ pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
     return w;
 }
 
-static void begin_pace(pgs_worker *w)
+static void begin_pace(pgs_worker *w, pg_pid to)
 {
     pgi_local *local = pgs_worker_local(w);
     local->pace = PGI_PACE;
+    local->paced_to = to;
     local->steps = pgs_worker_steps(w);
 }
 
 /* Who does little else has taken few steps since the last look. */
-int pgi_make_way(pgs_worker *w, pgi_local *local, int status)
+int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status)
 {
-    bool floods = pgs_worker_steps(w) - local->steps < PGI_PACE / 4;
+    bool floods = pgs_worker_steps(w) - local->steps < PGI_PACE / 4 && pg_same(local->paced_to, to);
     pgs_task *task = pgs_worker_task(w);
     bool may = floods && task && pgi_of_task(task)->phase == PGI_RUNNING && !pgs_worker_alone(w) &&
                !pgs_epoch_member_is_inside(pgs_worker_member(w));
-    begin_pace(w);
+    begin_pace(w, to);
     if (may) {
         pgs_yield(task);
-        begin_pace(pgs_worker_self());
+        begin_pace(pgs_worker_self(), to);
     }
     return status;
 }

@@ -82,11 +82,11 @@ struct pg_process {
         pgi_service serve;  /* of a service */
         pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
     };
-    pg_message *args;          /* until the target has returned */
-    pg_message *current;       /* which a handler is handling */
-    pg_message *received;      /* by pg_recv, until the next */
-    pgs_mpsc_node *scan;       /* the last node that was looked at, as `scanned` says; NULL: none */
-    pgi_scanned *scanned;      /* its own; NULL: none */
+    pg_message *args;     /* until the target has returned */
+    pg_message *current;  /* which a handler is handling */
+    pg_message *received; /* by pg_recv, until the next */
+    pgs_mpsc_node *scan;  /* the last node that was looked at, as `scanned` says; NULL: none */
+    pgi_scanned *scanned; /* its own; NULL: none */
 
     _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
     _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */

@@ -23,9 +23,10 @@ typedef struct pgi_local {
     PGS_ALIGNED pgi_cache cache;
     pgi_slot_cache slots;
     pg_runtime *rt;
-    uint32_t node;  /* of rt */
-    int32_t pace;   /* sends until the next look */
-    uint64_t steps; /* of the worker, at the last one */
+    uint32_t node;   /* of rt */
+    int32_t pace;    /* sends until the next look */
+    uint64_t steps;  /* of the worker, at the last one */
+    pg_pid paced_to; /* the receiver of the send at which it was; none: it was a spawn */
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 
@@ -125,15 +126,16 @@ static inline void pgi_leave(const pgi_visit *visit)
     if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
 }
 
-/* After each send and each spawn of a worker's process.  They count towards its slice: a process that does little else
- * makes way, so that those it sends to handle their messages, and those that it spawns run, while these are in the cache,
- * and no queue becomes as long as its loop.  The caller may go on on another worker. */
-PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, int status);
+/* After each send of a worker's process to `to`, or a spawn, to none, which counts for some `sends`.  They count towards
+ * its slice: a process that does little else, and sends to one and the same, makes way, so that this one handles its
+ * messages, and those that are spawned run, while these are in the cache, and no queue becomes as long as its loop.  Who
+ * sends to many has no such queue, and goes on.  Returns `status`, so that a send can end with it; the caller may go on on
+ * another worker. */
+PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status);
 
-/* The same after what counts for so many sends.  Returns `status`, so that a send can end with it. */
-static inline int pgi_pace(pgs_worker *w, pgi_local *local, int sends, int status)
+static inline int pgi_pace(pgs_worker *w, pgi_local *local, pg_pid to, int sends, int status)
 {
-    return unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, status) : status;
+    return unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, to, status) : status;
 }
 
 /* The block cache that the visitor may use: its own, or none. */

@@ -79,7 +79,7 @@ static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size
 {
     bool far = pgi_node_is_far(pgi_pid_node(pid));
     int status = likely(far) ? pgi_send_far_values(pid, count, values) : send_any(pid, count, values);
-    return pgi_pace(w, pgs_worker_local(w), 1, status);
+    return pgi_pace(w, pgs_worker_local(w), pid, 1, status);
 }
 
 /* From a worker to one of its runtime's. */
@@ -89,7 +89,7 @@ static __attribute__((noinline)) int send_larger(pgs_worker *w, pg_pid pid, size
     pg_message *msg = pgi_message_small(&local->cache, 1, count, values);
     int status = likely(msg) ? PG_OK : pgi_message_build(&local->cache, count, values, &msg);
     if (unlikely(status != PG_OK)) return status;
-    return pgi_pace(w, local, 1, deliver(w, local, pid, msg, msg));
+    return pgi_pace(w, local, pid, 1, deliver(w, local, pid, msg, msg));
 }
 
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
@@ -101,7 +101,7 @@ int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
     if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(w, pid, count, values);
     pg_message *msg = pgi_message_small(&local->cache, 0, count, values);
     if (unlikely(!msg)) return send_larger(w, pid, count, values);
-    return pgi_pace(w, local, 1, deliver(w, local, pid, msg, msg));
+    return pgi_pace(w, local, pid, 1, deliver(w, local, pid, msg, msg));
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

@@ -61,6 +61,19 @@ static void flood_at_the_end(pg_process *self)
     CHECK_EQ(pg_defer(self, clean_up, &to), PG_OK);
 }
 
+/* Who sends to many is not suspended. */
+static void tell_all(pg_process *self)
+{
+    enum { LISTENERS = 200 };
+    pg_pid all[LISTENERS];
+    for (int i = 0; i < LISTENERS; i++) all[i] = pg_spawn(self, take_all);
+    pg_yield(self);
+    int before = handled;
+    for (int i = 0; i < 10 * LISTENERS; i++) CHECK_EQ(pg_send(all[i % LISTENERS], "news", i), PG_OK);
+    CHECK_EQ(handled, before);
+    for (int i = 0; i < LISTENERS; i++) pg_terminate(all[i]);
+}
+
 /* Each sends what it gets to the other: a step for each send. */
 static void pass(pg_process *self, const pg_message *msg)
 {
@@ -92,6 +105,7 @@ int main(void)
     wait_for(pg_spawn(main, flood, .args = pg_tuple(taker)));
     wait_for(pg_spawn(main, spawn_many));
     wait_for(pg_spawn(main, flood_at_the_end, .args = pg_tuple(taker)));
+    wait_for(pg_spawn(main, tell_all));
     pg_pid one = pg_spawn(main, play), other = pg_spawn(main, play);
     CHECK_EQ(pg_send(one, "ball", other, MANY), PG_OK);
     wait_for(one);
@@ -99,7 +113,7 @@ int main(void)
 
     pg_detach(main);
     CHECK_EQ(pg_stop(rt, PG_SECONDS(30)), PG_OK);
-    CHECK_EQ(handled, MANY + MANY / 10);
+    CHECK_EQ(handled, MANY + MANY / 10 + 2000);
     CHECK_EQ(begun, MANY);
     return 0;
 }

@@ -60,8 +60,8 @@ static inline pg_message *pgi_message_behind(pg_message *message)
  * that is gone; PG_ENOMEM.  *out is NULL unless PG_OK.  Buffers are sealed. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
-/* The usual message, without a call: all its values inline, up to three in a block of the smallest class, or seven in one
- * of the next, which is at hand in the cache.  NULL, and nothing done: it is not one of these.
+/* The usual message, without a call: all its values inline, up to three in a block of the smallest class, or seven in
+ * one of the next, which is at hand in the cache.  NULL, and nothing done: it is not one of these.
  *
  * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load
  * of both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */

@@ -7,12 +7,12 @@
  *     [handled] ----> [skipped] ----> [skipped] ----> [new] ----> ...  <---- tail
  *
  * A selective receive walks from the head, or, when the one before it asked for the same pattern, from where that one
- * stopped; it looks at each node once and sleeps behind the last.  So does one that asks for a ref which is newer than
- * all that was looked at then: no message there can have it, and whoever asks and waits for the answer passes over what
- * lies in the mailbox once, not with each question.  (Erlang/OTP does the like by a mark that is set as the ref is made;
- * numbers that grow need no mark.)  A message that it takes from the middle is unlinked;
- * the very last node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and
- * whoever comes by later passes over it.
+ * stopped; it looks at each node once and sleeps behind the last.  So does one that asks for a ref which is newer
+ * than all that was looked at then: no message there can have it, and whoever asks and waits for the answer passes
+ * over what lies in the mailbox once, not with each question.  (Erlang/OTP does the like by a mark that is set as the
+ * ref is made; numbers that grow need no mark.)  A message that it takes from the middle is unlinked; the very last
+ * node cannot be, since a sender may be about to link behind it: it stays, marked as consumed, and whoever comes by
+ * later passes over it.
  *
  * Invariants:
  *   1. All nodes from behind the head up to `scan` were looked at, for signals too, and none matches the pattern in

@@ -126,11 +126,11 @@ static inline void pgi_leave(const pgi_visit *visit)
     if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
 }
 
-/* After each send of a worker's process to `to`, or a spawn, to none, which counts for some `sends`.  They count towards
- * its slice: a process that does little else, and sends to one and the same, makes way, so that this one handles its
- * messages, and those that are spawned run, while these are in the cache, and no queue becomes as long as its loop.  Who
- * sends to many has no such queue, and goes on.  Returns `status`, so that a send can end with it; the caller may go on on
- * another worker. */
+/* After each send of a worker's process to `to`, or a spawn, to none, which counts for some `sends`.  They count
+ * towards its slice: a process that does little else, and sends to one and the same, makes way, so that this one
+ * handles its messages, and those that are spawned run, while these are in the cache, and no queue becomes as long as
+ * its loop.  Who sends to many has no such queue, and goes on.  Returns `status`, so that a send can end with it; the
+ * caller may go on on another worker. */
 PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status);
 
 static inline int pgi_pace(pgs_worker *w, pgi_local *local, pg_pid to, int sends, int status)

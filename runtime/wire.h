@@ -1,11 +1,11 @@
 /* wire.h - what lies on the rings between the operating-system processes of a program: frames, and message blocks.
  *
  * Everything on a ring is a frame: a header of 32 bytes and a body, padded with zeros to a multiple of 16,
- * contiguous, at a multiple of 16.  The usual message, a short one whose values are all in their words, has a frame of
- * its own kind, a brief: 16 bytes and the values, so that three of them make one cache line, which is what a busy ring
- * has to carry from core to core for each.  What comes from a peer is checked before it means anything, and only after it
- * was copied into private memory, where the peer cannot change it any more: first the header, then the body.  Not
- * one byte of what is refused has been used; what is accepted may be read by every function that reads messages.
+ * contiguous, at a multiple of 16.  The usual message, a short one whose values are all in their words, has a frame
+ * of its own kind, a brief: 16 bytes and the values, so that three of them make one cache line, which is what a busy
+ * ring has to carry from core to core for each.  What comes from a peer is checked before it means anything, and only
+ * after it was copied into private memory, where the peer cannot change it any more: first the header, then the body.
+ * Not one byte of what is refused has been used; what is accepted may be read by every function that reads messages.
  *
  * The wire form of a message is its block (message.h) with nothing left to choose: `node` and `flags` are zero,
  * `units` is what the message takes and not what its block happened to have, and the data lie as message.c fills

@@ -123,8 +123,8 @@ int pgi_post_frame(pgi_bridge *bridge, const pgi_letter *frame)
     return PG_OK;
 }
 
-/* Writes a brief, if nobody else writes at the moment, and there is room.  *writer: the caller has become the writer, and
- * is it still where nothing was written. */
+/* Writes a brief, if nobody else writes at the moment, and there is room.  *writer: the caller has become the writer,
+ * and is it still where nothing was written. */
 static inline bool brief_is_written(pgi_bridge *b, pg_pid to, size_t count, const pg_value *values, bool *writer)
 {
     *writer = becomes_writer(b);

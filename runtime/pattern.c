@@ -288,7 +288,6 @@ static void fill(pgi_pattern *p, size_t size, const tally *t, size_t count, cons
             p->deep |= (uint16_t)(1u << i);
     }
     pgs_assert(cursor == (char *)p + size);
-    p->hash = hash_words(terms, (size_t)(cursor - (char *)terms));
 }
 
 /* Compiles into `buffer` where it is given and suffices. */
@@ -316,8 +315,8 @@ int pgi_pattern_compile(size_t count, const pg_value *values, pgi_pattern **out)
     return compile(NULL, 0, count, values, out);
 }
 
-/* The usual pattern, in one pass: of literals that are in their words, types and anything.  False: it is none of these.
- * It has no hash: those who receive compare few patterns, and mostly none. */
+/* The usual pattern, in one pass: of literals that are in their words, types and anything.  False: it is none of
+ * these. */
 static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
 {
     const uint64_t all = ~UINT64_C(0);
@@ -495,7 +494,13 @@ bool pg_matches_value(const pg_term *term, pg_value pattern)
 
 bool pgi_pattern_same(const pgi_pattern *a, const pgi_pattern *b)
 {
-    return a->hash == b->hash && a->size == b->size && memcmp(a, b, a->size) == 0;
+    return a->size == b->size && memcmp(a, b, a->size) == 0;
+}
+
+uint64_t pgi_pattern_hash(const pgi_pattern *pattern)
+{
+    const char *terms = (const char *)pgi_pattern_source(pattern);
+    return hash_words(terms, (size_t)((const char *)pattern + pattern->size - terms));
 }
 
 bool pgi_pattern_asks_for_ref(const pgi_pattern *pattern, uint64_t after, uint64_t last)

@@ -42,7 +42,6 @@ typedef struct pgi_test {
 } pgi_test;
 
 typedef struct pgi_pattern {
-    uint64_t hash;
     uint32_t size; /* bytes of the block; a multiple of 16 */
     uint16_t slow; /* bit i: element i has a check beside its test */
     uint16_t deep; /* bit i: element i has data outside its term */
@@ -50,7 +49,7 @@ typedef struct pgi_pattern {
     bool open;     /* there is a last etc */
     bool shareable;
     bool pure;
-    uint8_t unused[12];
+    uint8_t unused[20];
     pgi_test tests[]; /* count of them, then the source terms, the etc included, then their data */
 } pgi_pattern;
 
@@ -97,11 +96,8 @@ bool pgi_pattern_same_as_values(const pgi_pattern *pattern, size_t count, const 
 /* Writes the pattern as a tuple, as it was written. */
 void pgi_pattern_print(pgi_print *p, const pgi_pattern *pattern);
 
-/* Equal for patterns that are the same. */
-static inline uint64_t pgi_pattern_hash(const pgi_pattern *pattern)
-{
-    return pattern->hash;
-}
+/* A hash of what it was written as: equal for patterns that are the same. */
+uint64_t pgi_pattern_hash(const pgi_pattern *pattern);
 
 /* False when it holds a pid, a ref or a pointer, of which there may be any number during a run. */
 static inline bool pgi_pattern_shareable(const pgi_pattern *pattern)

@@ -2,10 +2,9 @@
  *
  *   mailbox_long/b   a helper is asked, with a fresh reference, and its answer received by pg_recv_match()
  *
- * One operation is such a question and answer.  As no receive has looked for that reference before, each one walks over
- * all 100,000: the time is that of the walk, some 6 MB of messages.  (A receive that repeats the pattern of the one
- * before it goes on where that one has stopped.)  Not included: filling the mailbox.  In the end all 100,000 are
- * received, and must come in their order. */
+ * One operation is such a question and answer, of 100.  The first walks over all 100,000, some 6 MB of messages; the
+ * others ask for references that are newer than those messages, and pass over them.  Not included: filling the
+ * mailbox.  In the end all 100,000 are received, and must come in their order. */
 #include "support.h"
 
 namespace

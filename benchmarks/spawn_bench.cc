@@ -4,9 +4,8 @@
  *   spawn/one_by_one   waiting for the end of each before the next is spawned
  *
  * One operation is one process: control block, pid, scheduling, its target, its end, and in one_by_one the pg_wait()
- * that suspends the spawner.  In bulk, with one worker, all of them exist before the first runs, so their memory does
- * not fit in a cache; that this takes more than 10 ms is why other workers take over the queue.  The end is looked for
- * every 50 us. */
+ * that suspends the spawner.  In bulk the runtime makes the spawner give way after each 32, so that there are few at a
+ * time.  The end is looked for every 50 us. */
 #include "support.h"
 
 namespace

@@ -295,8 +295,8 @@ PG_API pg_ref pg_make_ref(void);
 /* Sends a message of `count` values, at most PG_VALUES_MAX, all of them copied.  Messages from one sender arrive in the
  * order sent.  Any process may be sent to, of any runtime, oneself too.
  * Sends to one process count towards a green process's slice, and so do spawns: one that does a hundred in a row, and
- * little else, may be suspended in them while others have their turn, as by pg_yield().  Do not hold a mutex across such
- * a loop.
+ * little else, may be suspended in them while others have their turn, as by pg_yield().  Do not hold a mutex across
+ * such a loop.
  * PG_OK: it is in the mailbox.  It may still be dropped, counted in pg_stats.dropped, if the receiver ends first.
  * PG_ENOPROC, PG_ETOOMANY, PG_EINVAL (a value is none, or a pattern; or a local pointer, to another operating-system
  * process), PG_EFULL, PG_ENOMEM: nothing was sent.

@@ -623,7 +623,7 @@ void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)
         pgi_send_chain(bunch->to, bunch->first, bunch->last);
     } else {
         for (pg_message *msg = bunch->first, *next = NULL; msg; msg = next) {
-            next = msg == bunch->last ? NULL : pgi_message_behind(msg);
+            next = pgi_message_behind(msg, bunch->last);
             arrived_message(bridge, bunch->to, msg);
         }
     }

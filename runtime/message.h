@@ -48,10 +48,10 @@ static inline const pg_term *pgi_message_terms(const pg_message *message)
     return (const pg_term *)(const void *)(message + 1);
 }
 
-/* The message that was put behind another by pgs_mpsc_link(). */
-static inline pg_message *pgi_message_behind(pg_message *message)
+/* The message that was put behind another by pgs_mpsc_link(), in a chain that ends with `last`: NULL behind that. */
+static inline pg_message *pgi_message_behind(pg_message *message, const pg_message *last)
 {
-    return container_of(load_relaxed(&message->node.next), pg_message, node);
+    return message == last ? NULL : container_of(load_relaxed(&message->node.next), pg_message, node);
 }
 
 /* Makes a message of kind PGI_USER, a deep copy of `count` values; they may be changed or freed afterwards.

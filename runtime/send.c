@@ -9,7 +9,7 @@
 static PGS_COLD int nobody(pgi_cache *cache, pg_message *first, const pg_message *last)
 {
     for (pg_message *msg = first, *next = NULL; msg; msg = next) {
-        next = msg == last ? NULL : pgi_message_behind(msg);
+        next = pgi_message_behind(msg, last);
         pgi_message_free(cache, msg);
     }
     return PG_ENOPROC;

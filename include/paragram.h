@@ -287,7 +287,8 @@ PG_API const pg_message *pg_args(const pg_process *self); /* the arguments, whil
 PG_API void pg_set_data(pg_process *self, void *data);
 PG_API void *pg_data(const pg_process *self);
 
-/* A new unique value. */
+/* A new unique value.  Refs are made by this alone: a receive that asks for one passes over what came before it was
+ * made. */
 PG_API pg_ref pg_make_ref(void);
 
 /* ---------------------------------------------------------------------------------------------------- messages */

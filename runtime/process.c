@@ -266,10 +266,11 @@ static void begin_pace(pgs_worker *w, pg_pid to)
     local->steps = pgs_worker_steps(w);
 }
 
-/* Who does little else has taken few steps since the last look. */
+/* Since no task and no message has begun since the last look, all that was done meanwhile was done by this process, in
+ * one go. */
 int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status)
 {
-    bool floods = pgs_worker_steps(w) - local->steps < PGI_PACE / 4 && pg_same(local->paced_to, to);
+    bool floods = pgs_worker_steps(w) == local->steps && pg_same(local->paced_to, to);
     pgs_task *task = pgs_worker_task(w);
     bool may = floods && task && pgi_of_task(task)->phase == PGI_RUNNING && !pgs_worker_alone(w) &&
                !pgs_epoch_member_is_inside(pgs_worker_member(w));
@@ -368,5 +369,6 @@ int pg_use(pg_process *self, pg_table *table)
     if (unlikely(status != PG_OK)) return refuse(self, "a table of receivers", 0, NULL, status);
     pgi_receivers_drop(self->receivers);
     self->receivers = set;
+    self->scan = NULL;
     return PG_OK;
 }

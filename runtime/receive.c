@@ -18,7 +18,9 @@
  *   1. All nodes from behind the head up to `scan` were looked at, for signals too, and none matches the pattern in
  *      `scanned`, nor has a ref of this program's of a number above `scanned->refs`.
  *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
- *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern. */
+ *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern; and
+ *      when receivers go, which signals were left to.
+ *   4. Between two receives `scan` is no consumed node: the next walk begins behind it, and nobody would free it. */
 #include <errno.h>
 
 #include "runtime.h"
@@ -87,11 +89,12 @@ static pgs_mpsc_node *take(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *
     return before;
 }
 
-/* A consumed node in the middle, met again: it goes if it can.  Returns the node to go on from. */
+/* A consumed node, met again: it goes if it can.  Returns the node to go on from; NULL: it is the last, and has to stay
+ * until it is not. */
 static pgs_mpsc_node *pass_consumed(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node)
 {
     if (before == p->mailbox.head) return advance(p, node);
-    if (!pgs_mpsc_unlink(before, node)) return node;
+    if (!pgs_mpsc_unlink(before, node)) return NULL;
     pgi_release(p, node);
     return before;
 }
@@ -128,7 +131,7 @@ static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node
 /* Where to begin: behind what this pattern cannot match. */
 static pgs_mpsc_node *first_to_look_at(const pg_process *p, const pgi_pattern *pattern)
 {
-    if (!p->scan || !pattern || !pgi_pattern_pure(pattern)) return p->mailbox.head;
+    if (!p->scan || !p->scanned || !pattern || !pgi_pattern_pure(pattern)) return p->mailbox.head;
     bool passes_over = pgi_pattern_same(pattern_of(p->scanned), pattern) ||
                        pgi_pattern_asks_for_ref(pattern, p->scanned->refs, pgi_ref_last());
     return passes_over ? p->scan : p->mailbox.head;
@@ -168,7 +171,12 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
         if (!node) break;
         pg_message *msg = pgi_of_node(node);
         if (msg->flags & PGI_CONSUMED) {
-            last = pass_consumed(p, last, node);
+            pgs_mpsc_node *on = pass_consumed(p, last, node);
+            if (on) {
+                last = on;
+            } else if (!next_node(p, node, deadline, &status)) {
+                break;
+            }
             continue;
         }
         if (msg->kind != PGI_USER && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;

@@ -16,7 +16,7 @@
 
 /* Sends from a worker between two looks at who does all that, and the sends that a spawn counts for: see pgi_pace().  A
  * worker looks at its oldest tasks every PGS_QUEUES_EVERY turns, and no more must have been spawned meanwhile. */
-enum { PGI_PACE = 128, PGI_PACE_SPAWN = 4 };
+enum { PGI_PACE = 128, PGI_PACE_SPAWN = 3 };
 
 /* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
 typedef struct pgi_local {
@@ -127,10 +127,10 @@ static inline void pgi_leave(const pgi_visit *visit)
 }
 
 /* After each send of a worker's process to `to`, or a spawn, to none, which counts for some `sends`.  They count
- * towards its slice: a process that does little else, and sends to one and the same, makes way, so that this one
- * handles its messages, and those that are spawned run, while these are in the cache, and no queue becomes as long as
- * its loop.  Who sends to many has no such queue, and goes on.  Returns `status`, so that a send can end with it; the
- * caller may go on on another worker. */
+ * towards its slice: a process that sends more than PGI_PACE messages to one and the same, or spawns, in one handler
+ * or between two waits makes way, so that this one handles its messages, and those that are spawned run, while these
+ * are in the cache, and no queue becomes as long as its loop.  Who sends to many has no such queue, and goes on.
+ * Returns `status`, so that a send can end with it; the caller may go on on another worker. */
 PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status);
 
 static inline int pgi_pace(pgs_worker *w, pgi_local *local, pg_pid to, int sends, int status)

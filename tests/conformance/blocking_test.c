@@ -1,5 +1,6 @@
 /* blocking_test.c - receiving, sleeping, yielding and waiting in the middle of the code, and how long messages live. */
 #include "conformance.h"
+#include "proc.h"
 
 /* Late by at most this much, on a machine that has other things to do as well. */
 static const int64_t slack = PG_MS(SANITIZED ? 2000 : 500);
@@ -578,6 +579,32 @@ static void asks_with_refs(pg_process *self)
     pg_fail(self, "the terminate was passed over");
 }
 
+static long resident_kb(void)
+{
+    return proc_number("/proc/self/status", "VmRSS");
+}
+
+/* Calls, each with a ref of its own, while something else lies in the mailbox: what was answered does not stay. */
+static void many_calls(pg_process *self)
+{
+    enum { CALLS = 200000 };
+    pg_pid me = pg_self(self);
+    long before = 0;
+    pg_send(me, "noise", 0);
+    for (int i = 0; i < CALLS; i++) {
+        pg_ref ref = pg_make_ref();
+        pg_send(me, "reply", ref, i);
+        CHECK_EQ(expect_reply(self, ref, PATIENCE), i);
+        if (i == CALLS / 10) before = resident_kb();
+    }
+    if (!SANITIZED) CHECK(resident_kb() - before < 4096);
+}
+
+static void what_was_received_does_not_stay(pg_process *self)
+{
+    CHECK_EQ(end_of(good(pg_spawn(self, many_calls))).kind, PG_EXIT_NORMAL);
+}
+
 static void new_refs_pass_over_what_is_old(pg_process *self)
 {
     for (int i = 0; i < 20; i++) CHECK_EQ(end_of(good(pg_spawn(self, asks_with_refs))).kind, PG_EXIT_NORMAL);
@@ -603,6 +630,7 @@ int main(int argc, char **argv)
         CASE(a_thousand_blocked),
         CASE(skipped_messages_are_looked_at_once),
         CASE(new_refs_pass_over_what_is_old),
+        CASE(what_was_received_does_not_stay),
     };
     return RUN_CASES(cases);
 }

@@ -1,9 +1,9 @@
 /* pace_test.c - sends and spawns count towards the slice (runtime/runtime.h, pgi_pace): who does little else makes way,
  * and nobody who must not. On one worker, so that nothing runs beside the one that floods. */
-#include <paragram.h>
 #include <stdatomic.h>
 
 #include "check.h"
+#include "runtime.h"
 
 enum { MANY = 100000, LAG = 1024 /* several times as many as are let pass */, LENGTH = 5000 };
 
@@ -46,13 +46,20 @@ static void spawn_many(pg_process *self)
     }
 }
 
+/* What the worker beneath has done so far: the same while nobody is suspended on it, also where others run elsewhere
+ * because this takes long. */
+static uint64_t steps(void)
+{
+    return pgs_worker_steps(pgs_worker_self());
+}
+
 /* A clean-up must not block. */
 static void clean_up(void *arg)
 {
     pg_pid *to = arg;
-    int before = handled;
+    uint64_t before = steps();
     for (int i = 0; i < MANY / 10; i++) CHECK_EQ(pg_send(*to, "late", i), PG_OK);
-    CHECK_EQ(handled, before);
+    CHECK_EQ(steps(), before);
 }
 
 static void flood_at_the_end(pg_process *self)
@@ -68,25 +75,21 @@ static void tell_all(pg_process *self)
     enum { LISTENERS = 200 };
     pg_pid all[LISTENERS];
     for (int i = 0; i < LISTENERS; i++) all[i] = pg_spawn(self, take_all);
-    pg_yield(self);
-    int before = handled;
+    uint64_t before = steps();
     for (int i = 0; i < 10 * LISTENERS; i++) CHECK_EQ(pg_send(all[i % LISTENERS], "news", i), PG_OK);
-    CHECK_EQ(handled, before);
+    CHECK_EQ(steps(), before);
     for (int i = 0; i < LISTENERS; i++) pg_terminate(all[i]);
 }
 
-/* Many that each send a little to one are not suspended either: what one of them holds, the next does not find held. */
+/* Many that each send a little to one are not suspended either. */
 static void send_some(pg_process *self)
 {
-    static int holders;
     pg_pid to = pg_get_pid(self, pg_args(self), 0);
     int64_t left = pg_get_int(self, pg_args(self), 1);
     if (left > 0) pg_spawn(self, send_some, .args = pg_tuple(to, left - 1));
-    for (int i = 0; i < 9; i++) CHECK_EQ(pg_send(to, "some", i), PG_OK);
-    CHECK_EQ(holders, 0);
-    holders++;
-    CHECK_EQ(pg_send(to, "one", "more"), PG_OK);
-    holders--;
+    uint64_t before = steps();
+    for (int i = 0; i < 10; i++) CHECK_EQ(pg_send(to, "some", i), PG_OK);
+    CHECK_EQ(steps(), before);
     if (left == 0) chain_ended = true;
 }
 

@@ -1,8 +1,8 @@
 /* wire_fuzz.c - any bytes as what a peer has written: judged by runtime/wire.c, and read in every way where they
  * pass.
  *
- * The first byte of an input says what the others are: a message of each kind, the header of a frame with a word
- * before it that says what can be read, or a spawn.  They are copied into memory of their own size, so that
+ * The first byte of an input says what the others are: a message of each kind, a brief, the header of a frame with a
+ * word before it that says what can be read, or a spawn.  They are copied into memory of their own size, so that
  * AddressSanitizer sees every byte that is read behind the end. */
 #include "parcel.h"
 #include "wire.h"
@@ -64,6 +64,28 @@ static void try_frame(const uint8_t *data, size_t size)
     CHECK(frame.type != 0 && frame.type < PGI_F_TYPES && frame.spare == 0 && frame.buffers <= PGI_PARCEL_MAX);
 }
 
+/* A brief, and what may be read behind it.  What is let pass is a message that may be sent so, in the same bytes. */
+static void try_brief(const uint8_t *data, size_t size)
+{
+    pgi_brief head;
+    if (size < sizeof head) return;
+    memcpy(&head, data, sizeof head);
+    if (head.type != PGI_F_BRIEF || !pgi_brief_check(&head, size)) return;
+    size_t count = head.length / sizeof(pg_value), bytes = pgi_brief_bytes(count);
+    CHECK(bytes <= size && head.length <= PGI_BRIEF_MAX && head.to != 0);
+    void *frame = exactly(data, bytes), *again = malloc(bytes);
+    pg_message *message = pgi_block_alloc(NULL, 1 + count);
+    if (pgi_brief_read(message, count, (const pgi_brief *)frame + 1)) {
+        CHECK(pgi_brief_fits_message(message));
+        pgi_brief_write(head.to, count, pgi_brief_values(message), again);
+        CHECK(memcmp(again, frame, bytes) == 0);
+        walk_message(message);
+    }
+    pgi_message_free(NULL, message);
+    free(frame);
+    free(again);
+}
+
 static void try_spawn(const uint8_t *data, size_t size)
 {
     pgi_spawn_body *body = exactly(data, size);
@@ -80,10 +102,11 @@ static void try_spawn(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0) return 0;
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 3: try_frame(data + 1, size - 1); break;
     case 4: try_spawn(data + 1, size - 1); break;
-    default: try_message(data + 1, size - 1, data[0] % 5); break;
+    case 5: try_brief(data + 1, size - 1); break;
+    default: try_message(data + 1, size - 1, data[0] % 6); break;
     }
     return 0;
 }

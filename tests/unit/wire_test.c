@@ -748,6 +748,14 @@ static void write_corpus(const char *folder)
         memcpy(input + 2, &good[n], sizeof good[n]);
         write_input(folder, "frame", (int)n, 3, input, sizeof input);
     }
+    for (int n = 0; n < 3; n++) {
+        const pg_value values[] = {pg_v_str("fourteen bytes"), pg_v_int(n), pg_v_pid((pg_pid){77})};
+        pg_message *msg = build((size_t)n + 1, values);
+        char brief[sizeof(pgi_brief) + sizeof values];
+        pgi_brief_write(7, (size_t)n + 1, pgi_brief_values(msg), brief);
+        write_input(folder, "brief", n, 5, brief, pgi_brief_bytes((size_t)n + 1));
+        pgi_message_free(NULL, msg);
+    }
     for (int n = 0; n < 4; n++) {
         image i = spawn_image(n % 2 != 0 ? "a name of 18 bytes" : "", n < 2 ? samples[0] : samples[n]);
         write_input(folder, "spawn", n, 4, i.block, i.bytes);

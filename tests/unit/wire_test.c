@@ -115,29 +115,24 @@ static void test_frames(void)
     CHECK_EQ(judge(ask), PG_EINVAL);
 }
 
-static bool judge_brief(pgi_brief head, size_t readable)
-{
-    return pgi_brief_check(&head, readable);
-}
-
 static void test_brief_heads(void)
 {
     for (uint32_t length = 0; length <= PGI_BRIEF_MAX; length += 16) {
         const pgi_brief good_one = {.length = length, .type = PGI_F_BRIEF, .to = 1};
-        CHECK(judge_brief(good_one, 16 + length) && judge_brief(good_one, CAPACITY));
-        CHECK(!judge_brief(good_one, length) && !judge_brief(good_one, 0));
+        CHECK(pgi_brief_check(&good_one, 16 + length) && pgi_brief_check(&good_one, CAPACITY));
+        CHECK(!pgi_brief_check(&good_one, length) && !pgi_brief_check(&good_one, 0));
         for (int i = 0; i < 3; i++) {
             pgi_brief other = good_one;
             other.zero[i] = 1;
-            CHECK(!judge_brief(other, CAPACITY));
+            CHECK(!pgi_brief_check(&other, CAPACITY));
         }
         for (uint32_t more = 1; more < 16; more++)
-            CHECK(!judge_brief((pgi_brief){.length = length + more, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
-        CHECK(!judge_brief((pgi_brief){.length = length, .type = PGI_F_BRIEF}, CAPACITY));
+            CHECK(!pgi_brief_check(&(pgi_brief){.length = length + more, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+        CHECK(!pgi_brief_check(&(pgi_brief){.length = length, .type = PGI_F_BRIEF}, CAPACITY));
     }
     for (uint64_t length = PGI_BRIEF_MAX + 16; length <= UINT32_MAX; length = length * 2 - 16)
-        CHECK(!judge_brief((pgi_brief){.length = (uint32_t)length, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
-    CHECK(!judge_brief((pgi_brief){.length = UINT32_MAX - 15, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+        CHECK(!pgi_brief_check(&(pgi_brief){.length = (uint32_t)length, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
+    CHECK(!pgi_brief_check(&(pgi_brief){.length = UINT32_MAX - 15, .type = PGI_F_BRIEF, .to = 1}, CAPACITY));
 }
 
 /* ------------------------------------------------------------------------------------------------ there and back */

@@ -395,7 +395,7 @@ static void drop_parts(pgi_bridge *b)
 /* Makes room for the next piece.  Memory is had as pieces come, so that a false promise costs nothing. */
 static bool grow_parts(pgi_bridge *b, uint64_t needed, uint64_t whole)
 {
-    if (needed <= b->parts_size) return true;
+    if (b->parts && needed <= b->parts_size) return true;
     uint64_t size = 4 * b->parts_size > needed ? 4 * b->parts_size : needed;
     if (size > whole) size = whole;
     size_t units = pgi_frame_padded(size) / PGI_UNIT;

@@ -2,8 +2,8 @@
  * in os_bench.cc.
  *
  *   os_flood/up          a process of kind PG_OS sends to one of the program, which counts and adds up what it gets;
- *                        both are busy.  A message is three values, 64 bytes as it lies in memory and on the ring,
- *                        where a frame's head is before it.  The sender yields every 100 messages
+ *                        both are busy.  A message is three values, 64 bytes as it lies in memory, and as many on
+ *                        the ring, its frame's head included.  The sender yields every 100 messages
  *   os_flood/down        the other way round
  *   os_pingpong/hub      one way of a ping-pong between the program and a process of kind PG_OS
  *   os_pingpong/children the same between two of these, all of whose messages the program passes on

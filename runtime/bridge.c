@@ -468,7 +468,7 @@ static inline size_t read_brief(pgi_bridge *b, pgi_cache *cache, pgi_bunch *bunc
     fence_compiler(); /* the frame may change under our eyes */
     size_t count = head.length / sizeof(pg_term);
     if (unlikely(!pgi_brief_check(&head, bytes)) || unlikely(b->parts)) {
-        pgi_bridge_break(b, "a malformed frame");
+        pgi_bridge_break(b, b->parts ? "half a message" : "a malformed frame");
         return bytes;
     }
     pg_message *msg = pgi_block_alloc(cache, 1 + count);

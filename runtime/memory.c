@@ -174,11 +174,29 @@ void pgi_cache_init(pgi_cache *cache, pgi_depot *depot)
     cache->depot = depot;
 }
 
+static pgi_magazine *loaded_of(const pgi_rack *rack)
+{
+    return rack->bottom != NULL ? container_of(rack->bottom, pgi_magazine, blocks) : NULL;
+}
+
+static uint32_t count_of(const pgi_rack *rack)
+{
+    return (uint32_t)(rack->top - rack->bottom);
+}
+
+/* `magazine`, which has `count` blocks, is the loaded one from now on; it may be NULL. */
+static void load(pgi_rack *rack, pgi_magazine *magazine, uint32_t count)
+{
+    rack->bottom = magazine != NULL ? magazine->blocks : NULL;
+    rack->limit = magazine != NULL ? magazine->blocks + PGI_MAGAZINE : NULL;
+    rack->top = magazine != NULL ? magazine->blocks + count : NULL;
+}
+
 void pgi_cache_drain(pgi_cache *cache)
 {
     for (unsigned i = 0; i < PGI_CLASSES; i++) {
         pgi_rack *rack = &cache->racks[i];
-        free_magazine(rack->loaded, rack->count, i);
+        free_magazine(loaded_of(rack), count_of(rack), i);
         free_magazine(rack->spare, rack->spare_count, i);
         memset(rack, 0, sizeof *rack);
     }
@@ -186,10 +204,9 @@ void pgi_cache_drain(pgi_cache *cache)
 
 static void swap_magazines(pgi_rack *rack)
 {
-    pgi_magazine *magazine = rack->loaded;
-    uint32_t count = rack->count;
-    rack->loaded = rack->spare;
-    rack->count = rack->spare_count;
+    pgi_magazine *magazine = loaded_of(rack);
+    uint32_t count = count_of(rack);
+    load(rack, rack->spare, rack->spare_count);
     rack->spare = magazine;
     rack->spare_count = count;
 }
@@ -204,12 +221,11 @@ void *pgi_rack_alloc(pgi_cache *cache, unsigned class_index)
     } else {
         pgi_magazine *full = take_full(&cache->depot->shelves[class_index], rack->spare);
         if (full == NULL) return pgi_alloc(class_bytes(class_index));
-        rack->spare = rack->loaded;
+        rack->spare = loaded_of(rack);
         rack->spare_count = 0;
-        rack->loaded = full;
-        rack->count = PGI_MAGAZINE;
+        load(rack, full, PGI_MAGAZINE);
     }
-    return rack->loaded->blocks[--rack->count];
+    return *--rack->top;
 }
 
 /* Makes the loaded magazine, which is full, the spare one, and loads an empty one: from the depot, which gets the
@@ -227,10 +243,9 @@ static bool load_empty(pgi_rack *rack, pgi_shelf *shelf, unsigned class_index)
     rack->spare_count = 0;
     if (empty == NULL) empty = pgi_alloc(sizeof *empty);
     if (empty == NULL) return false;
-    rack->spare = rack->loaded;
-    rack->spare_count = rack->count;
-    rack->loaded = empty;
-    rack->count = 0;
+    rack->spare = loaded_of(rack);
+    rack->spare_count = count_of(rack);
+    load(rack, empty, 0);
     return true;
 }
 
@@ -241,16 +256,16 @@ void pgi_rack_free(pgi_cache *cache, unsigned class_index, void *block)
     bool room = true;
     if (unlikely(load_relaxed(&pgi_memory_armed) != 0)) {
         room = false; /* a magazine is no allocation that a test wants to see fail */
-    } else if (rack->loaded == NULL) {
-        rack->loaded = pgi_alloc(sizeof *rack->loaded);
-        room = rack->loaded != NULL;
+    } else if (rack->bottom == NULL) {
+        load(rack, pgi_alloc(sizeof(pgi_magazine)), 0);
+        room = rack->bottom != NULL;
     } else if (rack->spare != NULL && rack->spare_count == 0) {
         swap_magazines(rack);
     } else {
         room = load_empty(rack, &cache->depot->shelves[class_index], class_index);
     }
     if (likely(room))
-        rack->loaded->blocks[rack->count++] = block;
+        *rack->top++ = block;
     else
         pgi_free(block, class_bytes(class_index));
 }

@@ -69,7 +69,7 @@ void pgi_memory_thread_begin(void);
 void pgi_memory_fail(long nth);
 
 /* What is left of the count; private to the functions below. */
-extern _Atomic long pgi_memory_armed;
+extern __attribute__((visibility("hidden"))) _Atomic long pgi_memory_armed;
 
 enum { PGI_CLASSES = 3, PGI_MAGAZINE = 64, PGI_DEPOT_FULL = 1024 };
 enum { PGI_UNIT = 16 }; /* bytes: sizes of blocks are counted in units */
@@ -91,11 +91,13 @@ typedef struct pgi_depot {
     pgi_shelf shelves[PGI_CLASSES];
 } pgi_depot;
 
-/* One class of a cache.  `loaded` may be NULL, and then `count` is 0; `spare` is full or empty or NULL. */
+/* One class of a cache.  `top` is in the loaded magazine, behind its last block: blocks lie from `bottom` up to it, and
+ * there is room up to `limit`.  All three are NULL while none is loaded.  `spare` is full or empty or NULL. */
 typedef struct pgi_rack {
-    pgi_magazine *loaded;
+    void **top;
+    void **bottom;
+    void **limit;
     pgi_magazine *spare;
-    uint32_t count;       /* blocks in loaded */
     uint32_t spare_count; /* 0 or PGI_MAGAZINE */
 } pgi_rack;
 
@@ -137,7 +139,7 @@ static inline void *pgi_block_alloc(pgi_cache *cache, size_t units)
     if (!PGI_CACHE_OFF && likely(cache != NULL) && likely(class_index < PGI_CLASSES) &&
         likely(load_relaxed(&pgi_memory_armed) == 0)) {
         pgi_rack *rack = &cache->racks[class_index];
-        if (likely(rack->count != 0)) return rack->loaded->blocks[--rack->count];
+        if (likely(rack->top != rack->bottom)) return *--rack->top;
         return pgi_rack_alloc(cache, class_index);
     }
     return pgi_alloc(pgi_block_units(units) * PGI_UNIT);
@@ -150,8 +152,8 @@ static inline void pgi_block_free(pgi_cache *cache, void *block, size_t units)
     unsigned class_index = pgi_class_of(units);
     if (!PGI_CACHE_OFF && likely(cache != NULL) && likely(class_index < PGI_CLASSES)) {
         pgi_rack *rack = &cache->racks[class_index];
-        if (likely(rack->loaded != NULL) && likely(rack->count != PGI_MAGAZINE))
-            rack->loaded->blocks[rack->count++] = block;
+        if (likely(rack->top != rack->limit))
+            *rack->top++ = block;
         else
             pgi_rack_free(cache, class_index, block);
         return;

@@ -333,7 +333,7 @@ int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
     if ((args.head & 0xff) == PG_T_TUPLE) {
         size_t count = pgi_value_count(args);
         const pg_value *values = pgi_value_elements(args);
-        *out = likely(cache != NULL) ? pgi_message_small(cache, 0, count, values) : NULL;
+        *out = likely(cache != NULL) ? pgi_message_small(cache, count, values) : NULL;
         return likely(*out != NULL) ? PG_OK : pgi_message_build(cache, count, values, out);
     }
 

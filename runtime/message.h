@@ -60,32 +60,69 @@ static inline pg_message *pgi_message_behind(pg_message *message, const pg_messa
  * that is gone; PG_ENOMEM.  *out is NULL unless PG_OK.  Buffers are sealed. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
 
-/* The usual message, without a call: all its values inline, up to three in a block of the smallest class, or seven in
- * one of the next, which is at hand in the cache.  NULL, and nothing done: it is not one of these.
+/* Copies a value that is the term's two words.  False, and nothing useful written: it is another one.
  *
- * The words of a value are kept in two registers by force: senders have stored them one by one just before, and a load
- * of both at once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
-static inline pg_message *pgi_message_small(pgi_cache *cache, unsigned class_index, size_t count,
-                                            const pg_value *values)
+ * The words are kept in two registers by force: senders have stored them one by one just before, and a load of both at
+ * once, which compilers like, would find neither whole in the store buffer and wait for the cache. */
+static inline bool pgi_copy_inline(pg_term *term, const pg_value *value)
+{
+    uint64_t head = value->head, body = value->body;
+    __asm__("" : "+r"(head), "+r"(body));
+    *term = (pg_term){head, body};
+    return likely(pgi_words_are_inline(head, body));
+}
+
+/* Takes a block of the class from the cache, for `count` terms, and writes its header; NULL: there is none at hand. */
+static inline pg_message *pgi_message_take(pgi_cache *cache, unsigned class_index, size_t count)
 {
     pgi_rack *rack = &cache->racks[class_index];
     const uint32_t units = 4u << class_index;
-    if (PGI_CACHE_OFF || unlikely(count >= units) || unlikely(!values) || unlikely(rack->count == 0) ||
+    if (PGI_CACHE_OFF || unlikely(count >= units) || unlikely(rack->top == rack->bottom) ||
         unlikely(load_relaxed(&pgi_memory_armed) != 0))
         return NULL;
-    pg_message *message = rack->loaded->blocks[rack->count - 1];
-    pg_term *term = (pg_term *)(void *)(message + 1);
-    for (const pg_value *end = values + count; values != end; values++, term++) {
-        uint64_t head = values->head, body = values->body;
-        __asm__("" : "+r"(head), "+r"(body));
-        if (unlikely(!pgi_words_are_inline(head, body))) return NULL;
-        *term = (pg_term){head, body};
-    }
-    rack->count--;
+    pg_message *message = *--rack->top;
     message->units = units;
     message->count = (uint16_t)count;
     message->kind = PGI_USER;
     message->flags = 0;
+    return message;
+}
+
+/* Undoes the last take. */
+static inline void pgi_message_put_back(pgi_cache *cache, unsigned class_index)
+{
+    cache->racks[class_index].top++; /* it is still there */
+}
+
+/* The usual message, without a call: up to three values, all of them inline, in a block of the smallest class, which is
+ * at hand in the cache.  NULL, and nothing done: it is not one of these.  No loop: what it would count takes as long as
+ * what it does. */
+static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, const pg_value *values)
+{
+    if (unlikely(!values)) return NULL;
+    pg_message *message = pgi_message_take(cache, 0, count);
+    if (unlikely(!message)) return NULL;
+    pg_term *term = (pg_term *)(void *)(message + 1);
+    if (count == 0 || (pgi_copy_inline(term, values) &&
+                       (count == 1 || (pgi_copy_inline(term + 1, values + 1) &&
+                                       (count == 2 || pgi_copy_inline(term + 2, values + 2))))))
+        return message;
+    pgi_message_put_back(cache, 0);
+    return NULL;
+}
+
+/* The same of up to seven values, in a block of the next class. */
+static inline pg_message *pgi_message_medium(pgi_cache *cache, size_t count, const pg_value *values)
+{
+    if (unlikely(!values)) return NULL;
+    pg_message *message = pgi_message_take(cache, 1, count);
+    if (unlikely(!message)) return NULL;
+    pg_term *term = (pg_term *)(void *)(message + 1);
+    for (const pg_value *end = values + count; values != end; values++, term++) {
+        if (pgi_copy_inline(term, values)) continue;
+        pgi_message_put_back(cache, 1);
+        return NULL;
+    }
     return message;
 }
 

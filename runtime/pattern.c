@@ -227,28 +227,28 @@ static bool make_test(pgi_test *test, const pg_term *term)
     pg_type type = pgi_term_type(term);
     source s = source_of_term(term);
     bool open;
-    *test = (pgi_test){all, term->head, all, term->body};
+    *test = (pgi_test){{all, all}, {term->head, term->body}};
     switch (type) {
-    case PG_T_ANY: *test = (pgi_test){0, 0, 0, 0}; return false;
-    case PG_T_WHERE: *test = (pgi_test){0, 0, 0, 0}; return true;
-    case PG_T_TYPE: *test = (pgi_test){0xff, term->head >> 8, 0, 0}; return false;
+    case PG_T_ANY: *test = (pgi_test){{0, 0}, {0, 0}}; return false;
+    case PG_T_WHERE: *test = (pgi_test){{0, 0}, {0, 0}}; return true;
+    case PG_T_TYPE: *test = (pgi_test){{0xff, 0}, {term->head >> 8, 0}}; return false;
     case PG_T_FLOAT:
-        if (pgi_term_double(term) != pgi_term_double(term)) *test = (pgi_test){0, 1, 0, 0};
-        if (pgi_term_double(term) == 0) *test = (pgi_test){all, type, all >> 1, 0};
+        if (pgi_term_double(term) != pgi_term_double(term)) *test = (pgi_test){{0, 0}, {1, 0}};
+        if (pgi_term_double(term) == 0) *test = (pgi_test){{all, all >> 1}, {type, 0}};
         return false;
     case PG_T_STR:
     case PG_T_BYTES:
         if (!pgi_term_is_long(term)) return false;
-        *test = (pgi_test){all, term->head, PG_LONG_MARK, PG_LONG_MARK};
+        *test = (pgi_test){{all, PG_LONG_MARK}, {term->head, PG_LONG_MARK}};
         return true;
     case PG_T_TUPLE:
     case PG_T_LIST: {
         size_t count = fixed_count(s, &open);
-        *test = open ? (pgi_test){0xff, type, 0, 0} : (pgi_test){all, term->head, 0, 0};
+        *test = open ? (pgi_test){{0xff, 0}, {type, 0}} : (pgi_test){{all, 0}, {term->head, 0}};
         return count != 0;
     }
-    case PG_T_DICT: *test = (pgi_test){0xff, type, 0, 0}; return pgi_term_count(term) != 0;
-    case PG_T_EXIT: *test = (pgi_test){0xff, type, 0, 0}; return true;
+    case PG_T_DICT: *test = (pgi_test){{0xff, 0}, {type, 0}}; return pgi_term_count(term) != 0;
+    case PG_T_EXIT: *test = (pgi_test){{0xff, 0}, {type, 0}}; return true;
     default: return false;
     }
 }
@@ -324,13 +324,13 @@ static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
     bool shareable = true;
     for (size_t i = 0; i < count; i++) {
         uint64_t head = values[i].head, body = values[i].body;
-        pgi_test test = {all, head, all, body};
+        pgi_test test = {{all, all}, {head, body}};
         if (pgi_words_are_inline(head, body) && head != PG_T_FLOAT) {
             shareable &= !pgi_in(head, PGI_BIT(PG_T_PID) | PGI_BIT(PG_T_REF) | PGI_BIT(PG_T_PTR));
         } else if ((head & 0xff) == PG_T_TYPE && head >> 8 <= PG_T_BUFFER && body == 0) {
-            test = (pgi_test){0xff, head >> 8, 0, 0};
+            test = (pgi_test){{0xff, 0}, {head >> 8, 0}};
         } else if (head == PG_T_ANY && body == 0) {
-            test = (pgi_test){0, 0, 0, 0};
+            test = (pgi_test){{0, 0}, {0, 0}};
         } else {
             return false;
         }

@@ -167,6 +167,7 @@ static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
 {
     char text[PGI_TEXT_MAX];
     pgi_end end;
+    if (msg->flags & PGI_CONSUMED) return false; /* received earlier, out of turn */
     if (!pgi_handle(p, msg, &end, text)) return false;
     pgi_finish(p, &end);
     return true;
@@ -186,9 +187,9 @@ static inline bool handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *ca
     pgs_mpsc_node *before = pgs_mpsc_advance(&p->mailbox, node);
     p->scan = NULL;
     if (before) free_message(pgi_of_node(before), cache);
-    if (unlikely(msg->flags & PGI_CONSUMED)) return false; /* received earlier, out of turn */
     p->current = msg;
-    const pgi_receiver *r = likely(msg->kind == PGI_USER) ? pgi_receivers_find(p->receivers, msg) : NULL;
+    bool usual = likely(msg->kind == PGI_USER && msg->flags == 0);
+    const pgi_receiver *r = usual ? pgi_receivers_find(p->receivers, msg) : NULL;
     if (likely(r != NULL)) {
         r->handler(p, msg);
     } else if (handle_rare(p, msg)) {
@@ -231,8 +232,8 @@ static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
     return pgs_worker_progress(w);
 }
 
-/* The worker may be another one after each handler: a handler may block. */
-pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
+/* One slice.  The worker may be another one after each handler: a handler may block. */
+static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w, pgs_task *task)
 {
     pg_process *p = pgi_of_task(task);
     if (unlikely(p->phase != PGI_RUNNING)) {
@@ -255,6 +256,15 @@ pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
         node = pgs_mpsc_peek(&p->mailbox);
     }
     pgs_requeue(w, task);
+    return w;
+}
+
+pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
+{
+    do {
+        w = run_slice(w, task);
+        task = pgs_worker_next(w);
+    } while (task);
     return w;
 }
 

@@ -42,6 +42,7 @@ typedef struct holder {
     uint8_t kind;
     _Atomic bool ready; /* the liburcu in between is not compiled with sanitizers, which take the order from here */
     pgi_receivers set;
+    _Alignas(16) pgi_receiver list[]; /* the first array that follows */
 } holder;
 
 /* What is looked for in the table. */
@@ -78,7 +79,7 @@ static holder *make(int kind, size_t capacity)
     if (capacity > UINT32_MAX / 4) return NULL;
     if (capacity > PGI_SCANNED)
         for (slots = 2 * PGI_SCANNED; slots < 2 * capacity; slots *= 2) continue;
-    size_t bytes = sizeof(holder) + capacity * (sizeof(pgi_gate) + sizeof(pgi_receiver));
+    size_t bytes = sizeof(holder) + capacity * sizeof(pgi_receiver);
     if (slots != 0) bytes += capacity * sizeof(uint32_t) + (slots + 1) * sizeof(pgi_chain);
     holder *h = pgi_alloc(bytes);
     if (h == NULL) return NULL;
@@ -87,8 +88,7 @@ static holder *make(int kind, size_t capacity)
     h->capacity = (uint32_t)capacity;
     h->kind = (uint8_t)kind;
     h->set.slots = (uint32_t)slots;
-    h->set.gates = (pgi_gate *)(void *)(h + 1);
-    h->set.list = (pgi_receiver *)(void *)(h->set.gates + capacity);
+    h->set.list = h->list;
     h->set.next = (uint32_t *)(void *)(h->set.list + capacity);
     h->set.chains = (pgi_chain *)(void *)(h->set.next + capacity);
     for (size_t i = 0; slots != 0 && i <= slots; i++) h->set.chains[i] = (pgi_chain){PGI_NO_RECEIVER, PGI_NO_RECEIVER};
@@ -102,23 +102,37 @@ static void release(holder *h)
     pgi_free(h, h->bytes);
 }
 
+/* The gate of a pattern. */
+static pgi_receiver make_receiver(pg_handler handler, const pgi_pattern *pattern)
+{
+    pgi_receiver r = {.handler = handler, .pattern = pattern};
+    if (pattern->count > 0) r.first = pattern->tests[0];
+    if (pattern->count > 1) r.second = pattern->tests[1];
+    r.least = pattern->count;
+    r.span = pattern->open ? PG_VALUES_MAX : 0;
+    r.plain = pattern->slow == 0;
+    r.whole = pattern->count <= 2 && r.plain;
+    return r;
+}
+
+/* Whether it asks for these very words. */
+static bool is_literal(const pgi_test *test)
+{
+    return (test->mask[0] & test->mask[1]) == UINT64_MAX;
+}
+
 /* Appends a receiver to a set that has room. */
 static void append(pgi_receivers *set, pg_handler handler, const pgi_pattern *pattern)
 {
     uint32_t i = set->count++;
-    pgi_gate *gate = &set->gates[i];
-    memset(gate, 0, sizeof *gate);
-    if (pattern->count > 0) gate->first = pattern->tests[0];
-    if (pattern->count > 1) gate->second = pattern->tests[1];
-    gate->least = pattern->count;
-    gate->span = pattern->open ? PG_VALUES_MAX : 0;
-    gate->plain = pattern->slow == 0;
-    gate->whole = pattern->count <= 2 && gate->plain;
-    set->list[i] = (pgi_receiver){handler, pattern};
-    if (set->slots == 0) return;
-
-    bool literal = pattern->count != 0 && gate->first.head_mask == UINT64_MAX && gate->first.body_mask == UINT64_MAX;
-    pgi_chain *chain = &set->chains[literal ? chain_of(set, gate->first.head_want, gate->first.body_want) : set->slots];
+    pgi_receiver *r = &set->list[i];
+    *r = make_receiver(handler, pattern);
+    if (set->slots == 0) {
+        set->scanned = set->count;
+        return;
+    }
+    bool literal = pattern->count != 0 && is_literal(&r->first);
+    pgi_chain *chain = &set->chains[literal ? chain_of(set, r->first.want[0], r->first.want[1]) : set->slots];
     set->next[i] = PGI_NO_RECEIVER;
     if (chain->first == PGI_NO_RECEIVER)
         chain->first = i;
@@ -131,8 +145,9 @@ static void append(pgi_receivers *set, pg_handler handler, const pgi_pattern *pa
 static inline bool matches(const pgi_receivers *set, uint32_t i, const pg_message *msg, const pg_term *first,
                            const pg_term *second)
 {
-    return pgi_gate_passes(&set->gates[i], msg->count, first, second) &&
-           (set->gates[i].whole || pgi_pattern_match_from(set->list[i].pattern, 2, pgi_message_terms(msg)));
+    const pgi_receiver *r = &set->list[i];
+    return pgi_gate_passes(r, msg->count, first, second) &&
+           (r->whole || pgi_pattern_match_from(r->pattern, 2, pgi_message_terms(msg)));
 }
 
 const pgi_receiver *pgi_receivers_find_from(const pgi_receivers *set, const pg_message *msg, uint32_t i)

@@ -16,8 +16,8 @@
  *     the process that owns it      find on, add to and drop a private set
  *     one thread, nobody else left  init and destroy of a store
  *
- * A set finds a receiver by its gates: for each receiver, in one flat array, the number of values that its pattern
- * takes and the tests of the first two.  For most patterns, such as ("add", PG_INT), that is all; else the pattern is
+ * A set finds a receiver by the gates of all of them, in one flat array: the number of values that a pattern takes and
+ * the tests of the first two.  For most patterns, such as ("add", PG_INT), that is all; else the pattern is
  * asked.  Sets of more than PGI_SCANNED receivers have an index by the first value as well: see receiver.c. */
 #ifndef PGI_RECEIVER_H
 #define PGI_RECEIVER_H
@@ -37,18 +37,17 @@ enum {
 #define PGI_NO_RECEIVER UINT32_MAX
 
 typedef struct pgi_receiver {
+    /* The gate. */
+    pgi_test first;  /* of the first value */
+    pgi_test second; /* of the second; of none, always true */
+    uint32_t least;  /* values that the pattern takes */
+    uint32_t span;   /* more that it takes */
+    bool whole;      /* the gate says all that the pattern says */
+    bool plain;      /* the pattern's tests do: it has no checks beside them */
+
     pg_handler handler;
     const pgi_pattern *pattern;
 } pgi_receiver;
-
-typedef struct pgi_gate {
-    pgi_test first;  /* of the first value */
-    pgi_test second; /* of the second; of none, always true */
-    uint8_t least;   /* values that the pattern takes */
-    uint8_t span;    /* more that it takes */
-    bool whole;      /* the gate says all that the pattern says */
-    bool plain;      /* the pattern's tests do: it has no checks beside them */
-} pgi_gate;
 
 /* The receivers whose first value has one hash, in order: numbers, linked through `next` of the set. */
 typedef struct pgi_chain {
@@ -58,10 +57,10 @@ typedef struct pgi_chain {
 
 typedef struct pgi_receivers pgi_receivers;
 struct pgi_receivers {
+    uint32_t scanned; /* receivers to be asked in turn: all of them, or none where there is an index */
     uint32_t count;
-    uint32_t slots; /* chains by hash, a power of two, and after them one of all other receivers; 0: no index */
-    pgi_gate *gates;
     pgi_receiver *list;
+    uint32_t slots; /* chains by hash, a power of two, and after them one of all other receivers; 0: no index */
     uint32_t *next;
     pgi_chain *chains;
     /* What has been added last, so that doing that again is recognised at once.  Not for private sets. */
@@ -126,10 +125,10 @@ static inline const pg_term *pgi_gate_term(const pg_message *msg, unsigned index
 }
 
 /* Whether a message of `count` values passes, whose first two are given. */
-static inline bool pgi_gate_passes(const pgi_gate *gate, unsigned count, const pg_term *first, const pg_term *second)
+static inline bool pgi_gate_passes(const pgi_receiver *r, unsigned count, const pg_term *first, const pg_term *second)
 {
-    return count - gate->least <= gate->span && pgi_test_passes(&gate->first, first) &&
-           pgi_test_passes(&gate->second, second);
+    if (count - r->least > r->span) return false;
+    return pgi_no_misses(pgi_test_misses(&r->first, first) | pgi_test_misses(&r->second, second));
 }
 
 /* The first receiver that matches, or NULL.  `set` may be NULL.  The result lives as long as the set does.  What is not
@@ -137,17 +136,16 @@ static inline bool pgi_gate_passes(const pgi_gate *gate, unsigned count, const p
 static inline const pgi_receiver *pgi_receivers_find(const pgi_receivers *set, const pg_message *msg)
 {
     if (unlikely(set == NULL)) return NULL;
-    if (unlikely(set->slots != 0)) return pgi_receivers_find_indexed(set, msg);
     /* Every block has room for two terms, and gates do not look at what a pattern of fewer does not have. */
     const pg_term *first = pgi_message_terms(msg), *second = first + 1;
-    const pgi_gate *gate = set->gates;
-    for (uint32_t i = 0, count = set->count; i < count; i++, gate++) {
-        if (!pgi_gate_passes(gate, msg->count, first, second)) continue;
-        if (likely(gate->whole)) return &set->list[i];
-        if (unlikely(!gate->plain)) return pgi_receivers_find_from(set, msg, i);
-        if (pgi_pattern_tests_pass(set->list[i].pattern, 2, first)) return &set->list[i];
+    const pgi_receiver *r = set->list;
+    for (const pgi_receiver *end = r + set->scanned; r != end; r++) {
+        if (!pgi_gate_passes(r, msg->count, first, second)) continue;
+        if (likely(r->whole)) return r;
+        if (unlikely(!r->plain)) return pgi_receivers_find_from(set, msg, (uint32_t)(r - set->list));
+        if (pgi_pattern_tests_pass(r->pattern, 2, first)) return r;
     }
-    return NULL;
+    return unlikely(set->slots != 0) ? pgi_receivers_find_indexed(set, msg) : NULL;
 }
 
 /* The set of a table in this store; compiled at its first use there.  A set of no receivers is a set, too.  PG_OK;

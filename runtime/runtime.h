@@ -135,7 +135,7 @@ PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status
 
 static inline int pgi_pace(pgs_worker *w, pgi_local *local, pg_pid to, int sends, int status)
 {
-    return unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, to, status) : status;
+    return sends > 0 && unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, to, status) : status;
 }
 
 /* The block cache that the visitor may use: its own, or none. */

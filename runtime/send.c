@@ -33,37 +33,50 @@ static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
     return status;
 }
 
+/* The paths of deliver() that call something: called last, so that nothing is saved on the stack for them. */
+static __attribute__((noinline)) int find_nobody(pgs_worker *w, pg_pid pid, pg_message *first, const pg_message *last,
+                                                 int sends)
+{
+    pgi_local *local = pgs_worker_local(w);
+    return pgi_pace(w, local, pid, sends, nobody(&local->cache, first, last));
+}
+
+static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, pgs_task *task, int sends)
+{
+    pgs_ready_elsewhere(w, task);
+    return pgi_pace(w, pgs_worker_local(w), pid, sends, PG_OK);
+}
+
 /* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
- * worker that the caller is, and the process one of its runtime's. */
+ * worker that the caller is, and the process one of its runtime's.  `sends` is what it counts for, see pgi_pace(): 0 of
+ * one that must not be suspended. */
 static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *first,
-                                                         pg_message *last)
+                                                         pg_message *last, int sends)
 {
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, pid);
     bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
-    if (unlikely(!p)) return nobody(&local->cache, first, last);
-    if (schedule) pgs_ready_on(w, &p->sleeper.task); /* it cannot end before it runs, and only this makes it run */
-    return PG_OK;
-}
-
-static inline __attribute__((always_inline)) int send_from(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *msg)
-{
-    if (unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
-    return deliver(w, local, pid, msg, msg);
+    if (unlikely(!p)) return find_nobody(w, pid, first, last, sends);
+    /* It cannot end before it runs, and only this makes it run. */
+    pgs_task *elsewhere = schedule ? pgs_ready_next(w, &p->sleeper.task) : NULL;
+    if (elsewhere) return ready_elsewhere(w, pid, elsewhere, sends);
+    return pgi_pace(w, local, pid, sends, PG_OK);
 }
 
 __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
 {
     pgs_worker *w = pgs_worker_self();
-    return w ? send_from(w, pgs_worker_local(w), pid, msg) : send_as_guest(pid, msg);
+    pgi_local *local = w ? pgs_worker_local(w) : NULL;
+    if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
+    return deliver(w, local, pid, msg, msg, 0);
 }
 
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last)
 {
     pgs_worker *w = pgs_worker_self();
-    deliver(w, pgs_worker_local(w), pid, first, last);
+    deliver(w, pgs_worker_local(w), pid, first, last, 0);
 }
 
 /* Any message, from any thread. */
@@ -86,22 +99,22 @@ static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size
 static __attribute__((noinline)) int send_larger(pgs_worker *w, pg_pid pid, size_t count, const pg_value *values)
 {
     pgi_local *local = pgs_worker_local(w);
-    pg_message *msg = pgi_message_small(&local->cache, 1, count, values);
+    pg_message *msg = pgi_message_medium(&local->cache, count, values);
     int status = likely(msg) ? PG_OK : pgi_message_build(&local->cache, count, values, &msg);
     if (unlikely(status != PG_OK)) return status;
-    return pgi_pace(w, local, pid, 1, deliver(w, local, pid, msg, msg));
+    return deliver(w, local, pid, msg, msg, 1);
 }
 
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
-int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
+__attribute__((noinline)) int pg_send_values(pg_pid pid, size_t count, const pg_value *values)
 {
-    pgs_worker *w = pgs_worker_self();
+    pgs_worker *w = pgs_worker_at_entry();
     if (unlikely(!w)) return send_any(pid, count, values);
     pgi_local *local = pgs_worker_local(w);
     if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(w, pid, count, values);
-    pg_message *msg = pgi_message_small(&local->cache, 0, count, values);
+    pg_message *msg = pgi_message_small(&local->cache, count, values);
     if (unlikely(!msg)) return send_larger(w, pid, count, values);
-    return pgi_pace(w, local, pid, 1, deliver(w, local, pid, msg, msg));
+    return deliver(w, local, pid, msg, msg, 1);
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

@@ -105,8 +105,10 @@ static inline pg_process *pgi_slot_of(const pgi_slots *slots, pg_pid pid)
  * caller's look, or its visit as a guest, has ended (runtime.h). */
 static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
 {
-    pg_process *p = pgi_slot_of(slots, pid);
-    if (unlikely(!p)) return NULL;
+    uint32_t index = pgi_pid_index(pid);
+    if (unlikely(index >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return NULL;
+    pg_process *p = slots->base + index;
+    if (!p) __builtin_unreachable(); /* as callers would look */
     return likely(load_acquire(&p->id) == pid.id) ? p : NULL; /* partner: the publishing store in spawn.c */
 }
 

@@ -88,13 +88,19 @@ static inline double pgi_term_double(const pg_term *term)
     return d;
 }
 
-/* Whether two words of a value are those of the term too: a well-formed scalar or short text.  (Types nil and bool are
- * 0 and 1, and so are the largest bodies that they may have.) */
+/* Whether two words of a value are those of the term too: a well-formed scalar or short text.  The usual types first,
+ * and no constant that would take a register.  (Types nil and bool are 0 and 1, and so are the largest bodies that they
+ * may have.) */
 static inline bool pgi_words_are_inline(uint64_t head, uint64_t body)
 {
-    if ((head & 0xfe) == PG_T_STR) return body < (uint64_t)(PG_INLINE_MAX + 1) << 56; /* or PG_T_BYTES, the next one */
-    return head <= PG_T_PTR && (PGI_SCALARS >> head & 1) && (head > PG_T_BOOL || body <= head);
+    if (head == PG_T_INT) return true;
+    if ((head & 0xfe) == PG_T_STR) return body >> 56 <= PG_INLINE_MAX; /* or PG_T_BYTES, the next one */
+    if (head <= PG_T_BOOL) return body <= head;
+    return head <= PG_T_REF || head == PG_T_PTR; /* float, pid, ref, ptr */
 }
+
+_Static_assert(PG_T_NIL == 0 && PG_T_BOOL == 1 && PG_T_STR == 4 && PG_T_BYTES == 5 && PG_T_REF == 7,
+               "nothing but scalars and texts up to PG_T_REF");
 
 static inline bool pgi_value_is_inline(const pg_value *value)
 {

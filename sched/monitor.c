@@ -74,10 +74,10 @@ typedef struct census {
 
 static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
 {
-    uint64_t steps = load_relaxed(&w->steps);
+    uint64_t steps = pgs_worker_steps(w);
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
-    if (!asleep) store_relaxed(&w->slice_over, true); /* who moves, too: its turns may be long */
+    if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
     if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;

@@ -48,7 +48,8 @@ typedef struct pgs_task {
 /* What the scheduler needs from above. */
 typedef struct pgs_ops {
     /* Runs `task` on the stack of the caller.  The task must not be touched after it has come to rest or was
-     * requeued.  Returns the worker that the call has ended on. */
+     * requeued; what pgs_worker_next() gives then is run in the same call.  Returns the worker that the call has ended
+     * on. */
     pgs_worker *(*run)(pgs_worker *worker, pgs_task *task);
     /* `task` has kept a worker for `ns` nanoseconds.  From the monitor's thread: the task may have moved on
      * meanwhile. */
@@ -131,6 +132,16 @@ void pgs_abandon(void) __attribute__((noreturn));
  * the symbol that they name is lost when a whole program is optimised as one. */
 pgs_worker *pgs_worker_self(void);
 
+/* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
+extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
+
+/* The same as pgs_worker_self() without a call, for a function that is never inlined itself, in its first statement:
+ * then no address that was computed before a block is read from after it. */
+static inline pgs_worker *pgs_worker_at_entry(void)
+{
+    return pgs_worker_current;
+}
+
 /* How a worker begins, so that what is asked for with each message is read without a call. */
 typedef struct pgs_worker_face {
     pgs_sched *sched;
@@ -138,20 +149,31 @@ typedef struct pgs_worker_face {
     pgs_epoch_member *member;
     _Atomic(pgs_task *) lifo;    /* the task made ready last; taken by the monitor too, when the owner is stuck */
     _Atomic(pgs_task *) running; /* NULL between tasks; written by the owner */
+    _Atomic(uint64_t) steps;     /* grows with each task and each message; written by the owner */
+    pgs_task *handoff;           /* for the runner to go on with; the owner's own */
+    uint32_t turns;              /* that pgs_worker_next() may still give; the owner's own */
+    _Atomic(bool) slice_over;    /* written by the monitor; cleared by the owner, in end_slice */
 } pgs_worker_face;
+
+_Static_assert(sizeof(pgs_worker_face) == 64, "what each message needs of its worker is one cache line");
 
 /* pgs_ready_on(): pgs_ready() from a task's code on `worker`, a worker of the task's scheduler.  The other is its path
  * for a task that is bound to a thread, and for the one that leaves the LIFO slot. */
 void pgs_ready_elsewhere(pgs_worker *worker, pgs_task *task);
 
+/* The first step of pgs_ready_on(): the task runs next.  Returns the one that has to make room for it, or is bound to a
+ * thread, for pgs_ready_elsewhere(); NULL: none. */
+static inline pgs_task *pgs_ready_next(pgs_worker *worker, pgs_task *task)
+{
+    if (unlikely(task->parker)) return task;
+    /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
+    return xchg_acq_rel(&((pgs_worker_face *)(void *)worker)->lifo, task);
+}
+
 static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)
 {
-    if (likely(!task->parker)) {
-        /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
-        task = xchg_acq_rel(&((pgs_worker_face *)(void *)worker)->lifo, task);
-        if (!task) return;
-    }
-    pgs_ready_elsewhere(worker, task);
+    task = pgs_ready_next(worker, task);
+    if (task) pgs_ready_elsewhere(worker, task);
 }
 
 /* What it runs now, or NULL. */
@@ -182,11 +204,44 @@ static inline pgs_sched *pgs_worker_sched(const pgs_worker *worker)
     return ((const pgs_worker_face *)(const void *)worker)->sched;
 }
 
-/* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
-bool pgs_worker_progress(pgs_worker *worker);
+/* What the worker has done so far: tasks begun, and messages that pgs_worker_progress() was told of. */
+static inline uint64_t pgs_worker_steps(const pgs_worker *worker)
+{
+    return load_relaxed(&((pgs_worker_face *)(uintptr_t)worker)->steps);
+}
 
-/* What the worker has done so far: tasks begun, and such messages. */
-uint64_t pgs_worker_steps(const pgs_worker *worker);
+static inline void pgs_worker_step(pgs_worker *worker)
+{
+    pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
+    store_relaxed(&face->steps, load_relaxed(&face->steps) + 1);
+}
+
+/* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
+static inline bool pgs_worker_progress(pgs_worker *worker)
+{
+    pgs_worker_step(worker);
+    return unlikely(load_relaxed(&((pgs_worker_face *)(void *)worker)->slice_over)); /* until end_slice */
+}
+
+/* For ops->run, whose task has come to rest, or was requeued, or is gone: the task to go on with by a call, as if this
+ * were its run; NULL: return.  It is the one made ready last, while nothing else has its turn: a process and those
+ * that it sends to go on without a way back into the scheduler. */
+static inline pgs_task *pgs_worker_next(pgs_worker *worker)
+{
+    pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
+    if (!load_relaxed(&face->lifo) || unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over)))
+        return NULL;
+    pgs_task *task = xchg_acquire(&face->lifo, NULL); /* partner: the monitor's exchange */
+    if (unlikely(!task)) return NULL;
+    face->turns--;
+    if (unlikely(task->fiber)) {
+        face->handoff = task;
+        return NULL;
+    }
+    pgs_worker_step(worker);
+    store_relaxed(&face->running, task);
+    return task;
+}
 
 /* Sources: descriptors whose events make tasks ready.  The caller sets fd and fire, and keeps both the structure and
  * the descriptor until it has removed the source; close it only after that.

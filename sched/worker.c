@@ -28,8 +28,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
-static __attribute__((tls_model("initial-exec"))) _Thread_local pgs_worker *current;
+_Thread_local pgs_worker *pgs_worker_current;
 
 /* A blocked task's timer, in its frame. */
 typedef struct sleeper {
@@ -43,7 +42,7 @@ typedef struct sleeper {
 __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 {
     __asm__ volatile(""); /* keeps the compiler from merging two calls */
-    return current;
+    return pgs_worker_current;
 }
 
 /* ------------------------------------------------------------------------------------------------------ queues */
@@ -195,17 +194,34 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
  * timers are due, and every other time the next task is an old one. */
 static PGS_COLD void end_slice(pgs_worker *w)
 {
-    store_relaxed(&w->slice_over, false);
+    store_relaxed(&w->face.slice_over, false);
     pgs_wheel_expire(&w->wheel, pgs_now());
     if (++w->slices % 2 == 0) return;
     w->aged = true;
     w->turns_left = 0;
 }
 
+/* Turns that pgs_worker_next() has given count like those taken here; and those that it may give from now on. */
+static inline void settle_turns(pgs_worker *w)
+{
+    uint32_t taken = w->lent - w->face.turns;
+    w->lent = w->face.turns;
+    w->turns_left -= taken;
+    w->lifo_turns += taken;
+}
+
+static inline void lend_turns(pgs_worker *w)
+{
+    settle_turns(w);
+    uint32_t cap = w->lifo_turns < PGS_LIFO_CAP ? PGS_LIFO_CAP - w->lifo_turns : 0;
+    w->lent = w->face.turns = cap < w->turns_left ? cap : w->turns_left;
+}
+
 /* The next task of this worker's own, if it has one. */
 static inline pgs_task *take_own(pgs_worker *w)
 {
-    if (unlikely(load_relaxed(&w->slice_over))) end_slice(w);
+    settle_turns(w);
+    if (unlikely(load_relaxed(&w->face.slice_over))) end_slice(w);
     if (unlikely(w->turns_left-- == 0)) {
         w->turns_left = PGS_QUEUES_EVERY - 1;
         pgs_task *task = take_oldest(w);
@@ -358,7 +374,8 @@ static void go(pgs_worker *w, pgs_fiber *to)
 
 static inline void begin(pgs_worker *w, pgs_task *task)
 {
-    store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
+    pgs_worker_step(w);
+    lend_turns(w);
     store_relaxed(&w->face.running, task);
     pgs_epoch_quiesce(&w->face.sched->epoch, &w->member);
 }
@@ -378,8 +395,8 @@ static void runner(void *unused)
     arrive();
     pgs_worker *w = pgs_worker_self();
     for (;;) {
-        pgs_task *task = w->handoff;
-        w->handoff = NULL;
+        pgs_task *task = w->face.handoff;
+        w->face.handoff = NULL;
         if (!task) task = find_work(w);
         if (task && !task->fiber) {
             begin(w, task);
@@ -405,7 +422,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
     w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer};
     if (to) {
         store_relaxed(&w->face.running, NULL); /* see pgs_worker_still */
-        w->handoff = next;
+        w->face.handoff = next;
     } else {
         to = take_stack(w, next);
     }
@@ -463,7 +480,7 @@ void pgs_abandon(void)
 
 void pgs_worker_work(pgs_worker *w)
 {
-    current = w;
+    pgs_worker_current = w;
     store_relaxed(&w->tid, gettid());
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
@@ -472,7 +489,7 @@ void pgs_worker_work(pgs_worker *w)
     go(w, w->spare[--w->spares]);
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
     while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
-    current = NULL;
+    pgs_worker_current = NULL;
 }
 
 void *pgs_worker_main(void *arg)
@@ -482,17 +499,6 @@ void *pgs_worker_main(void *arg)
     pgs_worker_work(w);
     pgs_thread_end(w->face.sched);
     return NULL;
-}
-
-bool pgs_worker_progress(pgs_worker *w)
-{
-    store_relaxed(&w->steps, load_relaxed(&w->steps) + 1);
-    return unlikely(load_relaxed(&w->slice_over)); /* until end_slice */
-}
-
-uint64_t pgs_worker_steps(const pgs_worker *w)
-{
-    return load_relaxed(&((pgs_worker *)(uintptr_t)w)->steps);
 }
 
 static bool make_fibers(pgs_worker *w)

@@ -58,11 +58,11 @@ struct pgs_worker {
 
     /* The owner's own. */
     PGS_ALIGNED pgs_fiber *fiber; /* on which the worker is now */
-    pgs_task *handoff;            /* for the runner that is switched to */
     pgs_after after;
     uint32_t turns_left; /* until the next look at the old ends of the queues */
     uint32_t looks;      /* at the old ends, for the number of turns, so far */
     uint32_t lifo_turns; /* taken from the LIFO slot in a row */
+    uint32_t lent;       /* of both, what face.turns was when they were brought up to date last */
     uint32_t slices;     /* that the monitor has ended */
     bool aged;           /* the next look is for the time that has passed */
     bool searching;
@@ -72,13 +72,9 @@ struct pgs_worker {
     pgs_fiber *spare[PGS_SPARE_FIBERS]; /* runner fibers that nobody uses, the newest last */
     pgs_fiber native;                   /* the thread's own stack */
 
-    /* Written by the owner, read by the monitor. */
-    PGS_ALIGNED _Atomic(uint64_t) steps; /* grows with each task and each message */
-    _Atomic(int) tid;                    /* of its thread; 0 until that has begun */
-
     /* Written by the monitor, or by whoever wakes this worker. */
-    PGS_ALIGNED _Atomic(bool) slice_over; /* cleared by the owner, in end_slice */
-    _Atomic(bool) retired;
+    PGS_ALIGNED _Atomic(bool) retired;
+    _Atomic(int) tid; /* of its thread, which writes it first thing; 0 until then */
     pgs_parker parker;
     /* The monitor's own. */
     uint64_t seen_steps;

@@ -222,9 +222,9 @@ static void test_yield(void)
 static void yield_alone(job *self)
 {
     for (int i = 0; i < 100; i++) {
-        uint64_t steps = load_relaxed(&pgs_worker_self()->steps);
+        uint64_t steps = pgs_worker_steps(pgs_worker_self());
         pgs_yield(&self->task);
-        CHECK(load_relaxed(&pgs_worker_self()->steps) > steps);
+        CHECK(pgs_worker_steps(pgs_worker_self()) > steps);
     }
     finished();
 }

@@ -262,11 +262,11 @@ static void progress(job *self)
     (void)self;
     pgs_worker *w = pgs_worker_self();
     for (int i = 0; i < 100; i++) {
-        uint64_t steps = load_relaxed(&w->steps);
+        uint64_t steps = pgs_worker_steps(w);
         pgs_worker_progress(w);
-        CHECK_EQ(load_relaxed(&w->steps), steps + 1);
+        CHECK_EQ(pgs_worker_steps(w), steps + 1);
     }
-    for (int64_t end = pgs_now() + MS(20000); !load_relaxed(&w->slice_over);) CHECK(pgs_now() < end);
+    for (int64_t end = pgs_now() + MS(20000); !load_relaxed(&w->face.slice_over);) CHECK(pgs_now() < end);
     CHECK(pgs_worker_progress(w));
     finished();
 }

@@ -103,9 +103,9 @@ static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, cons
     pg_message *message = pgi_message_take(cache, 0, count);
     if (unlikely(!message)) return NULL;
     pg_term *term = (pg_term *)(void *)(message + 1);
-    if (count == 0 || (pgi_copy_inline(term, values) &&
-                       (count == 1 || (pgi_copy_inline(term + 1, values + 1) &&
-                                       (count == 2 || pgi_copy_inline(term + 2, values + 2))))))
+    if (count == 0 ||
+        (pgi_copy_inline(term, values) && (count == 1 || (pgi_copy_inline(term + 1, values + 1) &&
+                                                          (count == 2 || pgi_copy_inline(term + 2, values + 2))))))
         return message;
     pgi_message_put_back(cache, 0);
     return NULL;

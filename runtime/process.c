@@ -210,6 +210,7 @@ bool pgi_begin(pg_process *p)
     pg_target target = p->target;
     p->ending = NULL;
     p->phase = PGI_RUNNING;
+    store_relaxed(&p->flooded_on, 0);
     if (target) target(p);
     pgi_drop_received(p);
     pgi_message_free(pgi_cache_here(NULL), p->args);
@@ -221,12 +222,15 @@ bool pgi_begin(pg_process *p)
 
 /* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE
  * on. */
-static inline bool slice_is_over(pgs_worker *w, unsigned n, int64_t *end)
+static inline bool slice_is_over(pg_process *p, pgs_worker *w, unsigned n, int64_t *end)
 {
     if (n == 0) return false;
     if (unlikely(n % PGI_SLICE == 0)) {
         int64_t now = pgs_now();
-        if (n == PGI_SLICE) *end = now + PGI_SLICE_NS;
+        if (n == PGI_SLICE) {
+            *end = now + PGI_SLICE_NS;
+            store_relaxed(&p->flooded_on, (uint16_t)(pgs_worker_number(w) + 1));
+        }
         if (now >= *end) return true;
     }
     return pgs_worker_progress(w);
@@ -250,7 +254,7 @@ static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
-        if (unlikely(slice_is_over(w, n, &slice_end))) break;
+        if (unlikely(slice_is_over(p, w, n, &slice_end))) break;
         if (handle_next(p, node, pgi_cache_of(w))) return pgs_worker_self();
         w = pgs_worker_still(w, task);
         node = pgs_mpsc_peek(&p->mailbox);
@@ -266,30 +270,6 @@ pgs_worker *pgi_run(pgs_worker *w, pgs_task *task)
         task = pgs_worker_next(w);
     } while (task);
     return w;
-}
-
-static void begin_pace(pgs_worker *w, pg_pid to)
-{
-    pgi_local *local = pgs_worker_local(w);
-    local->pace = PGI_PACE;
-    local->paced_to = to;
-    local->steps = pgs_worker_steps(w);
-}
-
-/* Since no task and no message has begun since the last look, all that was done meanwhile was done by this process, in
- * one go. */
-int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status)
-{
-    bool floods = pgs_worker_steps(w) == local->steps && pg_same(local->paced_to, to);
-    pgs_task *task = pgs_worker_task(w);
-    bool may = floods && task && pgi_of_task(task)->phase == PGI_RUNNING && !pgs_worker_alone(w) &&
-               !pgs_epoch_member_is_inside(pgs_worker_member(w));
-    begin_pace(w, to);
-    if (may) {
-        pgs_yield(task);
-        begin_pace(pgs_worker_self(), to);
-    }
-    return status;
 }
 
 /* -------------------------------------------------------------------------------------------------- about itself */

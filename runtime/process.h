@@ -96,6 +96,7 @@ struct pg_process {
     bool dying;                   /* its links and watchers have been taken away */
     bool attached;                /* stands for a host thread */
     bool told;                    /* pg_stop() has sent it a terminate */
+    _Atomic(uint16_t) flooded_on; /* the number of the worker, and 1, on which it had many messages in one go last */
     union {
         pgi_link *links;
         pg_process *next_free; /* in a list of slots */

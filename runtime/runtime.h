@@ -11,22 +11,17 @@
 #include "host.h"
 #include "node.h"
 #include "os.h"
+#include "pace.h"
 #include "process.h"
 #include "slots.h"
-
-/* Sends from a worker between two looks at who does all that, and the sends that a spawn counts for: see pgi_pace().  A
- * worker looks at its oldest tasks every PGS_QUEUES_EVERY turns, and no more must have been spawned meanwhile. */
-enum { PGI_PACE = 128, PGI_PACE_SPAWN = 3 };
 
 /* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
 typedef struct pgi_local {
     PGS_ALIGNED pgi_cache cache;
     pgi_slot_cache slots;
     pg_runtime *rt;
-    uint32_t node;   /* of rt */
-    int32_t pace;    /* sends until the next look */
-    uint64_t steps;  /* of the worker, at the last one */
-    pg_pid paced_to; /* the receiver of the send at which it was; none: it was a spawn */
+    uint32_t node; /* of rt */
+    pgi_pace pace;
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 
@@ -124,18 +119,6 @@ static inline void pgi_visit_runtime(pgi_visit *visit, pg_runtime *rt)
 static inline void pgi_leave(const pgi_visit *visit)
 {
     if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
-}
-
-/* After each send of a worker's process to `to`, or a spawn, to none, which counts for some `sends`.  They count
- * towards its slice: a process that sends more than PGI_PACE messages to one and the same, or spawns, in one handler
- * or between two waits makes way, so that this one handles its messages, and those that are spawned run, while these
- * are in the cache, and no queue becomes as long as its loop.  Who sends to many has no such queue, and goes on.
- * Returns `status`, so that a send can end with it; the caller may go on on another worker. */
-PGS_COLD int pgi_make_way(pgs_worker *w, pgi_local *local, pg_pid to, int status);
-
-static inline int pgi_pace(pgs_worker *w, pgi_local *local, pg_pid to, int sends, int status)
-{
-    return sends > 0 && unlikely((local->pace -= sends) < 0) ? pgi_make_way(w, local, to, status) : status;
 }
 
 /* The block cache that the visitor may use: its own, or none. */

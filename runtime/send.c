@@ -38,17 +38,17 @@ static __attribute__((noinline)) int find_nobody(pgs_worker *w, pg_pid pid, pg_m
                                                  int sends)
 {
     pgi_local *local = pgs_worker_local(w);
-    return pgi_pace(w, local, pid, sends, nobody(&local->cache, first, last));
+    return pgi_pace_count(w, &local->pace, pid, sends, nobody(&local->cache, first, last));
 }
 
 static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, pgs_task *task, int sends)
 {
     pgs_ready_elsewhere(w, task);
-    return pgi_pace(w, pgs_worker_local(w), pid, sends, PG_OK);
+    return pgi_pace_count(w, &((pgi_local *)pgs_worker_local(w))->pace, pid, sends, PG_OK);
 }
 
 /* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
- * worker that the caller is, and the process one of its runtime's.  `sends` is what it counts for, see pgi_pace(): 0 of
+ * worker that the caller is, and the process one of its runtime's.  `sends` is what it counts for, see pgi_pace_count(): 0 of
  * one that must not be suspended. */
 static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *first,
                                                          pg_message *last, int sends)
@@ -62,7 +62,7 @@ static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_loca
     /* It cannot end before it runs, and only this makes it run. */
     pgs_task *elsewhere = schedule ? pgs_ready_next(w, &p->sleeper.task) : NULL;
     if (elsewhere) return ready_elsewhere(w, pid, elsewhere, sends);
-    return pgi_pace(w, local, pid, sends, PG_OK);
+    return pgi_pace_count(w, &local->pace, pid, sends, PG_OK);
 }
 
 __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
@@ -92,7 +92,7 @@ static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size
 {
     bool far = pgi_node_is_far(pgi_pid_node(pid));
     int status = likely(far) ? pgi_send_far_values(pid, count, values) : send_any(pid, count, values);
-    return pgi_pace(w, pgs_worker_local(w), pid, 1, status);
+    return pgi_pace_count(w, &((pgi_local *)pgs_worker_local(w))->pace, pid, 1, status);
 }
 
 /* From a worker to one of its runtime's. */

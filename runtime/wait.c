@@ -61,7 +61,11 @@ int pg_yield(pg_process *self)
     if (!self) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
     pgi_end_if_killed(self);
-    pgs_yield(&self->sleeper.task);
+    if (self->kind == PG_GREEN) {
+        pgi_pace_yield(pgs_worker_self(), &self->sleeper.task);
+    } else {
+        pgs_yield(&self->sleeper.task);
+    }
     return PG_OK;
 }
 

@@ -89,6 +89,19 @@ void pgs_idle_wake_one(pgs_sched *s)
     } while (anyone_idle(s) && (pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller)));
 }
 
+void pgs_idle_wake_this(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    uint64_t bit = (uint64_t)1 << w->number % 64;
+    if (likely(!(load_seq_cst(&s->idle[w->number / 64]) & bit))) return; /* partner: set_idle, before its last look */
+    add_seq_cst(&s->searching, 1);                                       /* partner: pgs_idle_hint */
+    if (clear_idle(s, w->number)) {
+        pgs_parker_unpark(&w->parker);
+    } else {
+        sub_seq_cst(&s->searching, 1);
+    }
+}
+
 /* True: this was the last one that searched. */
 static bool stop_searching(pgs_worker *w)
 {
@@ -151,7 +164,8 @@ bool pgs_idle_park(pgs_worker *w)
     if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
     set_idle(s, w->number);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
-    if (pgs_idle_any_work(s) || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
+    bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
+    if (work || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
         if (clear_idle(s, w->number)) {
             add_seq_cst(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
         } else {
@@ -210,6 +224,27 @@ static bool may_retire(pgs_sched *s)
     return false;
 }
 
+void pgs_idle_give_inbox(pgs_worker *w, unsigned tasks)
+{
+    for (; tasks > 0; tasks--) {
+        pgs_link *link = pgs_injector_pop(&w->inbox);
+        if (!link) return; /* or another is inside, or a gap: whoever that is comes by again */
+        pgs_injector_push(&w->face.sched->injector, link);
+    }
+}
+
+static void give_queue(pgs_sched *s, pgs_injector *queue)
+{
+    while (!pgs_injector_is_empty(queue)) {
+        pgs_link *link = pgs_injector_pop(queue);
+        if (link) {
+            pgs_injector_push(&s->injector, link);
+        } else {
+            cpu_relax(); /* another is inside */
+        }
+    }
+}
+
 /* What this worker has goes to all: those that are busy do not steal, and nobody else would come by. */
 static void give_away(pgs_worker *w)
 {
@@ -217,14 +252,7 @@ static void give_away(pgs_worker *w)
     pgs_task *task = xchg_acquire(&w->face.lifo, NULL); /* partner: the monitor's exchange */
     if (task) pgs_injector_push(&s->injector, &task->link);
     while ((task = pgs_deque_take_oldest(&w->deque)) != NULL) pgs_injector_push(&s->injector, &task->link);
-    while (!pgs_injector_is_empty(&w->fifo)) {
-        pgs_link *link = pgs_injector_pop(&w->fifo);
-        if (link) {
-            pgs_injector_push(&s->injector, link);
-        } else {
-            cpu_relax(); /* a thief is inside */
-        }
-    }
+    give_queue(s, &w->fifo);
 }
 
 bool pgs_idle_retire_if_surplus(pgs_worker *w)
@@ -233,7 +261,10 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
     store_relaxed(&w->face.running, NULL);
-    store_seq_cst(&w->retired, true); /* partner: pgs_idle_unretire_one; then the look into the queues */
+    /* Then the look into the inbox, so that this or whoever pushes to it sees the other; partners: unretire_one, and the
+     * look in requeue() of worker.c. */
+    store_seq_cst(&w->retired, true);
+    give_queue(s, &w->inbox);
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);
     pgs_epoch_member_offline(&s->epoch, &w->member);

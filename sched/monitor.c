@@ -5,8 +5,8 @@
  * moved between two looks is in the middle of something long: a system call that blocks, or a computation.  Then, in
  * this order:
  *
- *   after a look        the task in its LIFO slot, which thieves cannot see, goes to the injector; its due timers are
- *                       fired by the monitor
+ *   after a look        the task in its LIFO slot, and those in its inbox, which thieves cannot see, go to the injector;
+ *                       its due timers are fired by the monitor
  *                       if its thread sleeps in the kernel, it no longer counts as a worker: another one is started,
  *                       or taken out of retirement, and steals its queue
  *   PGS_HANDOVER_NS     the same if it computes, or only waits for a processor
@@ -24,9 +24,13 @@
  * message and its answer say, waking the monitor each time would be a good part of waking up.  It also mends the one
  * thing that pgs_idle_hint leaves open: work in a deque while somebody sleeps.
  *
+ * While somebody has nothing to do, each look gives him one task of each inbox: of several groups that each belong
+ * together, and have come together on one worker, one may go.
+ *
  * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
  * has come from watching for a look: see idle.c. */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -49,6 +53,7 @@ static void rescue(pgs_sched *s, pgs_worker *w)
 {
     pgs_task *hidden = xchg_acq_rel(&w->face.lifo, NULL); /* partner: the exchanges in worker.c */
     if (hidden) pgs_ready(s, hidden);
+    pgs_idle_give_inbox(w, UINT_MAX);
 }
 
 /* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot
@@ -78,6 +83,7 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
     if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
+    if (!asleep && load_relaxed(&s->idle_count) > 0) pgs_idle_give_inbox(w, 1);
     if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;

@@ -121,6 +121,15 @@ int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait);
 /* Lets others run, then goes on.  From the task's own code. */
 void pgs_yield(pgs_task *task);
 
+/* The same, and goes on on the worker with that number, which no other takes it from unless that one is stuck, or some
+ * idle while the monitor looks: for a task that would be in the way of another's caches anywhere else.  Not for tasks
+ * that are bound to a thread. */
+void pgs_yield_to(pgs_task *task, unsigned worker);
+
+/* The number of a worker, below PGS_WORKERS_MAX, and whether the worker with that number runs this task just now. */
+unsigned pgs_worker_number(const pgs_worker *worker);
+bool pgs_worker_runs(pgs_sched *sched, unsigned worker, const pgs_task *task);
+
 /* Ends the running task in the middle of its stack, which is given up: no code of it runs again.  Only for a task that
  * workers run, which the caller has brought to its end already. */
 void pgs_abandon(void) __attribute__((noreturn));

@@ -109,7 +109,7 @@ static pgs_task *task_of(pgs_link *link)
 static bool others_wait(pgs_worker *w)
 {
     return pgs_deque_size_hint(&w->deque) > 0 || !pgs_injector_is_empty(&w->fifo) ||
-           !pgs_injector_is_empty(&w->face.sched->injector);
+           !pgs_injector_is_empty(&w->inbox) || !pgs_injector_is_empty(&w->face.sched->injector);
 }
 
 bool pgs_worker_alone(pgs_worker *w)
@@ -140,8 +140,8 @@ static inline pgs_task *take_newest(pgs_worker *w)
     w->lifo_turns = 0;
     task = pgs_deque_take(&w->deque);
     if (task) return task;
-    if (pgs_injector_is_empty(&w->fifo)) return NULL;
-    return task_of(pgs_injector_pop(&w->fifo));
+    task = task_of(pgs_injector_pop(&w->fifo));
+    return task ? task : task_of(pgs_injector_pop(&w->inbox));
 }
 
 /* Some of those that came from outside: the oldest to be run, the others into the deque, to be taken in their order.
@@ -172,7 +172,7 @@ static enum pgs_old_end next_old_end(pgs_worker *w)
     }
     uint32_t look = w->looks++;
     if (look % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) return PGS_OLD_DEQUE;
-    return look % 2 == 0 ? PGS_OLD_INJECTOR : PGS_OLD_FIFO;
+    return look % 2 == 0 ? PGS_OLD_INJECTOR : look % 4 == 1 ? PGS_OLD_FIFO : PGS_OLD_INBOX;
 }
 
 /* What would starve if only the newest were taken; timers; and sources. */
@@ -186,7 +186,9 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
     pgs_task *task = NULL;
     if (first == PGS_OLD_DEQUE) task = pgs_deque_take_oldest(&w->deque);
     if (!task && first == PGS_OLD_INJECTOR) task = take_injected(w);
+    if (!task && first == PGS_OLD_INBOX) task = task_of(pgs_injector_pop(&w->inbox));
     if (!task) task = task_of(pgs_injector_pop(&w->fifo));
+    if (!task) task = task_of(pgs_injector_pop(&w->inbox));
     return task ? task : take_injected(w);
 }
 
@@ -329,12 +331,27 @@ static bool commit_now(void *arg)
     return s->wait->commit(s->task);
 }
 
+static void requeue(pgs_worker *w, pgs_worker *to, pgs_task *task)
+{
+    if (!to) {
+        pgs_requeue(w, task);
+        return;
+    }
+    pgs_injector_push(&to->inbox, &task->link); /* before the looks at who sleeps; partner: pgs_idle_park */
+    if (to == w) return;
+    pgs_idle_wake_this(to);
+    if (unlikely(load_seq_cst(&to->retired))) { /* partner: pgs_idle_retire_if_surplus */
+        pgs_idle_give_inbox(to, 1);
+        pgs_idle_hint(w->face.sched);
+    }
+}
+
 static void commit(pgs_worker *w, const pgs_after *after)
 {
     pgs_task *task = after->task;
     bool waits;
     if (!after->wait) {
-        pgs_requeue(w, task);
+        requeue(w, after->inbox, task);
         return;
     }
     if (after->timer) {
@@ -409,8 +426,9 @@ static void runner(void *unused)
     }
 }
 
-/* Leaves the stack to `task`, and takes it up again when the task is continued.  False: no stack for the worker. */
-static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer *timer)
+/* Leaves the stack to `task`, and takes it up again when the task is continued.  `inbox`: see pgs_after.  False: no
+ * stack for the worker. */
+static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer *timer, pgs_worker *inbox)
 {
     pgs_task *next = take_own(w);
     pgs_fiber *to = next && next->fiber ? NULL : take_fiber(w);
@@ -419,7 +437,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
         return false;
     }
     task->fiber = w->fiber;
-    w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer};
+    w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer, .inbox = inbox};
     if (to) {
         store_relaxed(&w->face.running, NULL); /* see pgs_worker_still */
         w->face.handoff = next;
@@ -442,11 +460,11 @@ int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
 {
     if (task->parker) return block_thread(task, wait);
     pgs_worker *w = pgs_worker_self();
-    if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL) ? 0 : -ENOMEM;
+    if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL, NULL) ? 0 : -ENOMEM;
 
     sleeper s = {.sched = sched, .task = task, .wait = wait};
     pgs_timer_init(&s.timer, fire);
-    if (!leave(w, task, wait, &s.timer)) return -ENOMEM;
+    if (!leave(w, task, wait, &s.timer, NULL)) return -ENOMEM;
     pgs_timer_cancel(&s.timer);
     return s.timed_out ? -ETIME : 0;
 }
@@ -462,8 +480,14 @@ void pgs_yield(pgs_task *task)
     if (alone) {
         begin(w, task); /* it is not stuck, and holds nothing */
     } else {
-        leave(w, task, NULL, NULL);
+        leave(w, task, NULL, NULL, NULL);
     }
+}
+
+void pgs_yield_to(pgs_task *task, unsigned worker)
+{
+    pgs_worker *w = pgs_worker_self();
+    leave(w, task, NULL, NULL, pgs_worker_at(w->face.sched, worker));
 }
 
 void pgs_abandon(void)
@@ -501,6 +525,17 @@ void *pgs_worker_main(void *arg)
     return NULL;
 }
 
+unsigned pgs_worker_number(const pgs_worker *w)
+{
+    return w->number;
+}
+
+bool pgs_worker_runs(pgs_sched *s, unsigned worker, const pgs_task *task)
+{
+    pgs_worker *w = pgs_worker_at(s, worker);
+    return w && load_relaxed(&w->face.running) == task;
+}
+
 static bool make_fibers(pgs_worker *w)
 {
     for (; w->spares < 2; w->spares++) { /* one to run on, one for pgs_abandon */
@@ -530,6 +565,7 @@ static pgs_worker *add_worker(pgs_sched *s, unsigned number)
     w->random = pgs_seed();
     pgs_parker_init(&w->parker);
     pgs_injector_init(&w->fifo);
+    pgs_injector_init(&w->inbox);
     pgs_wheel_init(&w->wheel, pgs_now());
     if (pgs_deque_init(&w->deque, PGS_DEQUE_INITIAL) != 0) {
         free(w);

@@ -7,6 +7,7 @@
  *   lifo    the task made ready last: it runs next, while what it was sent is in the cache; only the monitor takes it
  *           from a worker that has not moved
  *   fifo    tasks that used up their slice; anybody may take from it
+ *   inbox   the same of tasks that belong with others of this worker; thieves leave it alone, the monitor does not
  *
  * A worker is in one of these states; `idle` in the scheduler has a bit for each parked one:
  *
@@ -39,7 +40,7 @@ enum {
 };
 
 /* Where tasks may lie for long while newer ones are taken. */
-enum pgs_old_end { PGS_OLD_INJECTOR, PGS_OLD_FIFO, PGS_OLD_DEQUE, PGS_OLD_ENDS };
+enum pgs_old_end { PGS_OLD_INJECTOR, PGS_OLD_FIFO, PGS_OLD_INBOX, PGS_OLD_DEQUE, PGS_OLD_ENDS };
 
 /* What the next fiber of a worker has to do for the one that was just left: only then is that one's context saved. */
 typedef struct pgs_after {
@@ -48,6 +49,7 @@ typedef struct pgs_after {
     pgs_task *task;   /* COMMIT */
     const pgs_wait *wait;
     pgs_timer *timer;
+    pgs_worker *inbox; /* where there is no wait: whose inbox it goes to; NULL: it stays in this worker's FIFO */
 } pgs_after;
 
 struct pgs_worker {
@@ -84,6 +86,7 @@ struct pgs_worker {
     pgs_epoch_member member;
     pgs_deque deque;
     pgs_injector fifo;
+    pgs_injector inbox;
     pgs_wheel wheel;
 };
 
@@ -135,7 +138,9 @@ void pgs_idle_wake_one(pgs_sched *sched);            /* some parked worker, if n
 void pgs_idle_found_work(pgs_worker *worker);        /* a searching worker stops searching, and passes the search on */
 bool pgs_idle_retire_if_surplus(pgs_worker *worker); /* true: it was retired for a while */
 bool pgs_idle_unretire_one(pgs_sched *sched);
-bool pgs_idle_any_work(pgs_sched *sched); /* something in some queue */
+void pgs_idle_wake_this(pgs_worker *worker);                  /* something is in its inbox */
+void pgs_idle_give_inbox(pgs_worker *worker, unsigned tasks); /* to all: so many of its inbox at most */
+bool pgs_idle_any_work(pgs_sched *sched);                     /* something in some queue */
 
 /* Work has been put where other workers can take it.  Not a promise: without a fence a worker that parks at this moment
  * may be missed.  The caller goes on to do the work itself then, or the monitor wakes somebody at its next look. */

@@ -308,6 +308,7 @@ static void setup(int count)
         store_relaxed(&sched.worker[i], w);
         pgs_parker_init(&w->parker);
         pgs_injector_init(&w->fifo);
+        pgs_injector_init(&w->inbox);
         if (load_relaxed(&w->deque.array)) pgs_deque_destroy(&w->deque);
         pgs_assert(pgs_deque_init(&w->deque, 4) == 0);
     }

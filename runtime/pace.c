@@ -1,0 +1,86 @@
+/* pace.c - see pace.h.
+ *
+ * A look compares the worker's steps with those at the look before: if no task and no message has begun meanwhile, all
+ * that was sent was sent by this process, in one go.  It compares the receivers, too, and the times.
+ *
+ * Who yields of its own accord, after fewer sends than PGI_PACE, is looked at then.  Its receiver is not known by that,
+ * so the look after a yield comes early: after PGI_PACE_PROBE sends.
+ *
+ * Rejected: having who sends to many make way as well (it is no faster, and a fan of a hundred costs a stack); moving
+ * the receiver to its senders (there are many of them, on several workers). */
+#include "pace.h"
+
+#include "runtime.h"
+
+enum {
+    PGI_PACE_PROBE = 16,
+    PGI_PACE_ENOUGH = 64,  /* sends in one go that make one who yields a flooder */
+    PGI_PACE_SEND_NS = 250 /* each, at most, by one who does nothing else */
+};
+
+/* `timed`: the next look will want to know how long that has taken. */
+static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
+{
+    pgi_local *local = pgs_worker_local(w);
+    local->pace = (pgi_pace){.left = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
+}
+
+/* The number of the worker on which the receiver is flooded; -1: it is not, at this moment. */
+static int where_flooded(pgs_worker *w, pg_pid to)
+{
+    pgi_local *local = pgs_worker_local(w);
+    pgs_epoch_member *member = pgs_worker_member(w);
+    if (local->rt->options.workers == 1 || local->node != pgi_pid_node(to)) return -1;
+    pgs_epoch_member_enter(member);
+    pg_process *p = pgi_slot_find(&local->rt->slots, to);
+    int number = p ? load_relaxed(&p->flooded_on) - 1 : -1;
+    bool here = number == (int)pgs_worker_number(w);
+    bool there = number >= 0 && !here && pgs_worker_runs(local->rt->sched, (unsigned)number, &p->sleeper.task);
+    pgs_epoch_member_leave(member);
+    return here || there ? number : -1;
+}
+
+/* Not a service, not one that ends, and none that holds something. */
+static bool may_yield(pgs_worker *w, pgs_task *task)
+{
+    return task && pgi_of_task(task)->phase == PGI_RUNNING && !pgs_epoch_member_is_inside(pgs_worker_member(w));
+}
+
+/* Has one that floods `to`, by `sent` messages and nothing else since the last look, let others run, where there are
+ * any; it goes on where its receiver is.  The first look at which that is somewhere only asks for the time, by returning
+ * true. */
+static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
+{
+    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    int number = to.id != 0 ? where_flooded(w, to) : -1;
+    bool quick = number >= 0 && pace->at != 0 && pgs_now() - pace->at <= (int64_t)sent * PGI_PACE_SEND_NS;
+    bool there = quick && number != (int)pgs_worker_number(w);
+    if (there || (quick && !pgs_worker_alone(w))) {
+        pgs_yield_to(task, (unsigned)number);
+    } else {
+        pgs_yield(task);
+    }
+    return number >= 0;
+}
+
+int pgi_make_way(pgs_worker *w, pg_pid to, int status)
+{
+    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    pgs_task *task = pgs_worker_task(w);
+    if (pgs_worker_steps(w) == pace->steps && pg_same(pace->to, to) && may_yield(w, task)) {
+        bool timed = yield(w, task, to, PGI_PACE);
+        begin(pgs_worker_self(), to, PGI_PACE, timed);
+    } else {
+        begin(w, to, PGI_PACE, pace->at != 0);
+    }
+    return status;
+}
+
+void pgi_pace_yield(pgs_worker *w, pgs_task *task)
+{
+    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    int32_t sent = PGI_PACE - pace->left;
+    bool floods = pgs_worker_steps(w) == pace->steps && sent >= PGI_PACE_ENOUGH && may_yield(w, task);
+    bool timed = yield(w, task, floods ? pace->to : (pg_pid){0}, sent);
+    begin(pgs_worker_self(), (pg_pid){0}, PGI_PACE_PROBE, timed);
+}

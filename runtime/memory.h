@@ -151,7 +151,7 @@ static inline void pgi_block_free(pgi_cache *cache, void *block, size_t units)
 {
     unsigned class_index = pgi_class_of(units);
     if (!PGI_CACHE_OFF && likely(cache != NULL) && likely(class_index < PGI_CLASSES)) {
-        pgi_rack *rack = &cache->racks[class_index];
+        pgi_rack *rack = likely(class_index == 0) ? &cache->racks[0] : &cache->racks[class_index];
         if (likely(rack->top != rack->limit))
             *rack->top++ = block;
         else

@@ -33,7 +33,7 @@ void pgi_unlock(pg_process *p)
     store_release(&p->lock, 0); /* partner: pgi_lock */
 }
 
-static PGS_COLD void free_flagged(pg_message *msg, pgi_cache *cache)
+static PGS_COLD void free_unusual(pg_message *msg, pgi_cache *cache)
 {
     msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
     pgi_message_free(cache, msg);
@@ -41,10 +41,10 @@ static PGS_COLD void free_flagged(pg_message *msg, pgi_cache *cache)
 
 static inline void free_message(pg_message *msg, pgi_cache *cache)
 {
-    if (likely(msg->flags == 0)) {
+    if (likely(msg->flags == 0) && likely(cache != NULL)) {
         pgi_block_free(cache, msg, msg->units);
     } else {
-        free_flagged(msg, cache);
+        free_unusual(msg, cache);
     }
 }
 
@@ -224,7 +224,6 @@ bool pgi_begin(pg_process *p)
  * on. */
 static inline bool slice_is_over(pg_process *p, pgs_worker *w, unsigned n, int64_t *end)
 {
-    if (n == 0) return false;
     if (unlikely(n % PGI_SLICE == 0)) {
         int64_t now = pgs_now();
         if (n == PGI_SLICE) {
@@ -236,6 +235,17 @@ static inline bool slice_is_over(pg_process *p, pgs_worker *w, unsigned n, int64
     return pgs_worker_progress(w);
 }
 
+/* A task that has no mail, or none yet: it was claimed, or a sender stands between its exchange and its link.  Returns
+ * the message that has come meanwhile, or NULL: it is at rest, or requeued. */
+static PGS_COLD pgs_mpsc_node *nothing_yet(pg_process *p, pgs_worker *w)
+{
+    if (unlikely(load_relaxed(&p->rt->killing))) pgi_end_if_killed(p); /* why it runs, maybe */
+    if (pgi_rest(p, pgi_cache_of(w))) return NULL;
+    pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
+    if (!node) pgs_requeue(w, &p->sleeper.task);
+    return node;
+}
+
 /* One slice.  The worker may be another one after each handler: a handler may block. */
 static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w, pgs_task *task)
 {
@@ -245,19 +255,19 @@ static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w
         if (pgi_begin(p)) return pgs_worker_self();
         w = pgs_worker_still(w, task);
     }
-    int64_t slice_end = 0;
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
-    for (unsigned n = 0;; n++) {
+    if (unlikely(!node) && !(node = nothing_yet(p, w))) return w;
+    int64_t slice_end = 0;
+    for (unsigned n = 1;; n++) {
+        if (handle_next(p, node, pgi_cache_of(w))) return pgs_worker_self();
+        w = pgs_worker_still(w, task);
+        node = pgs_mpsc_peek(&p->mailbox);
         if (!node) {
-            if (unlikely(n == 0 && load_relaxed(&p->rt->killing))) pgi_end_if_killed(p); /* why it runs, maybe */
             if (likely(rest(p, pgi_cache_of(w)))) return w;
             node = pgs_mpsc_peek(&p->mailbox);
             if (!node) break; /* a sender stands between its exchange and its link */
         }
         if (unlikely(slice_is_over(p, w, n, &slice_end))) break;
-        if (handle_next(p, node, pgi_cache_of(w))) return pgs_worker_self();
-        w = pgs_worker_still(w, task);
-        node = pgs_mpsc_peek(&p->mailbox);
     }
     pgs_requeue(w, task);
     return w;

@@ -1,8 +1,8 @@
 /* process.h - the control block of a process, and what its parts call each other for.
  *
  * A control block is 192 bytes in a slot of the pid table (slots.h).  Its fields are grouped by who writes them: the
- * first line is the senders' and whoever wakes the process; the second is the process's own, while it runs; the third
- * is for its neighbours, under the lock, and for what is rarely touched.
+ * first line is the senders' and whoever wakes the process; the second is the process's own, all that it needs to handle
+ * a message; the third is for its neighbours, under the lock, and for its beginning and its end.
  *
  *   state      stack                    mailbox idle bit   may be made ready by
  *   at rest    none                     set                the sender whose message takes the bit
@@ -71,10 +71,12 @@ enum {
 };
 
 struct pg_process {
+    /* Whoever sends to it or wakes it. */
     _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
     pgs_mpsc mailbox;
     pgi_sleeper sleeper;
 
+    /* Its own. */
     pg_runtime *rt;
     const pgi_receivers *receivers; /* NULL: none */
     union {
@@ -82,29 +84,30 @@ struct pg_process {
         pgi_service serve;  /* of a service */
         pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
     };
-    pg_message *args;     /* until the target has returned */
     pg_message *current;  /* which a handler is handling */
     pg_message *received; /* by pg_recv, until the next */
     pgs_mpsc_node *scan;  /* the last node that was looked at, as `scanned` says; NULL: none */
-    pgi_scanned *scanned; /* its own; NULL: none */
-
-    _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
-    _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
+    void *data;
+    uint8_t phase;                /* pgi_phase */
     uint8_t kind;                 /* pg_kind */
-    uint8_t phase;                /* pgi_phase: its own */
-    uint8_t last_kind;            /* pg_exit_kind, once it is dying */
-    bool dying;                   /* its links and watchers have been taken away */
     bool attached;                /* stands for a host thread */
+    uint8_t last_kind;            /* pg_exit_kind, once it is dying; under the lock, as the two that follow */
+    bool dying;                   /* its links and watchers have been taken away */
     bool told;                    /* pg_stop() has sent it a terminate */
     _Atomic(uint16_t) flooded_on; /* the number of the worker, and 1, on which it had many messages in one go last */
+
+    /* What a message does not need. */
+    _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
+    _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
     union {
         pgi_link *links;
         pg_process *next_free; /* in a list of slots */
     };
     pgi_watcher *watchers;
     pgi_defer *defers;
-    char *name; /* kept after the end, until the slot is used again: exits are told by name */
-    void *data;
+    char *name;           /* kept after the end, until the slot is used again: exits are told by name */
+    pg_message *args;     /* until the target has returned */
+    pgi_scanned *scanned; /* its own; NULL: none */
     union {
         pgi_host *host;     /* of a process that is bound to a thread */
         const pgi_end *end; /* of a green one that is ending */
@@ -112,6 +115,8 @@ struct pg_process {
 };
 
 _Static_assert(sizeof(struct pg_process) == 192, "a process at rest is three cache lines");
+_Static_assert(offsetof(struct pg_process, rt) == 64 && offsetof(struct pg_process, lock) == 128,
+               "one line to send to it, one more to run it");
 
 static inline pg_process *pgi_of_task(pgs_task *task)
 {

@@ -77,6 +77,7 @@ static holder *make(int kind, size_t capacity)
 {
     size_t slots = 0;
     if (capacity > UINT32_MAX / 4) return NULL;
+    if (capacity == 0) capacity = 1;
     if (capacity > PGI_SCANNED)
         for (slots = 2 * PGI_SCANNED; slots < 2 * capacity; slots *= 2) continue;
     size_t bytes = sizeof(holder) + capacity * sizeof(pgi_receiver);
@@ -89,6 +90,7 @@ static holder *make(int kind, size_t capacity)
     h->kind = (uint8_t)kind;
     h->set.slots = (uint32_t)slots;
     h->set.list = h->list;
+    h->list[0] = (pgi_receiver){.least = UINT32_MAX}; /* until there is one */
     h->set.next = (uint32_t *)(void *)(h->set.list + capacity);
     h->set.chains = (pgi_chain *)(void *)(h->set.next + capacity);
     for (size_t i = 0; slots != 0 && i <= slots; i++) h->set.chains[i] = (pgi_chain){PGI_NO_RECEIVER, PGI_NO_RECEIVER};

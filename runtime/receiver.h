@@ -59,7 +59,7 @@ typedef struct pgi_receivers pgi_receivers;
 struct pgi_receivers {
     uint32_t scanned; /* receivers to be asked in turn: all of them, or none where there is an index */
     uint32_t count;
-    pgi_receiver *list;
+    pgi_receiver *list; /* has a first one that nothing passes where there is none */
     uint32_t slots; /* chains by hash, a power of two, and after them one of all other receivers; 0: no index */
     uint32_t *next;
     pgi_chain *chains;
@@ -139,7 +139,9 @@ static inline const pgi_receiver *pgi_receivers_find(const pgi_receivers *set, c
     /* Every block has room for two terms, and gates do not look at what a pattern of fewer does not have. */
     const pg_term *first = pgi_message_terms(msg), *second = first + 1;
     const pgi_receiver *r = set->list;
-    for (const pgi_receiver *end = r + set->scanned; r != end; r++) {
+    /* The first of all, which wins where it matches, whatever else there is. */
+    if (likely(pgi_gate_passes(r, msg->count, first, second)) && likely(r->whole)) return r;
+    for (const pgi_receiver *end = r + set->scanned; r < end; r++) {
         if (!pgi_gate_passes(r, msg->count, first, second)) continue;
         if (likely(r->whole)) return r;
         if (unlikely(!r->plain)) return pgi_receivers_find_from(set, msg, (uint32_t)(r - set->list));

@@ -59,9 +59,11 @@ static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_loca
     bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
     if (unlikely(!p)) return find_nobody(w, pid, first, last, sends);
-    /* It cannot end before it runs, and only this makes it run. */
-    pgs_task *elsewhere = schedule ? pgs_ready_next(w, &p->sleeper.task) : NULL;
-    if (elsewhere) return ready_elsewhere(w, pid, elsewhere, sends);
+    if (schedule) { /* it cannot end before it runs, and only this makes it run */
+        prefetch_to_write(&p->rt);
+        pgs_task *elsewhere = pgs_ready_next(w, &p->sleeper.task);
+        if (elsewhere) return ready_elsewhere(w, pid, elsewhere, sends);
+    }
     return pgi_pace_count(w, &local->pace, pid, sends, PG_OK);
 }
 

@@ -284,6 +284,7 @@ static void fill(pgi_pattern *p, size_t size, const tally *t, size_t count, cons
         emit(&cursor, &terms[i], source_of_value(values[i]), PATTERN);
         if (i == p->count) break;
         if (make_test(&p->tests[i], &terms[i])) p->slow |= (uint16_t)(1u << i);
+        if (terms[i].head == PG_T_REF) p->telling = (uint8_t)i;
         if (pgi_in(terms[i].head, PGI_SEQUENCES) || is_long_text(terms[i].head, terms[i].body))
             p->deep |= (uint16_t)(1u << i);
     }
@@ -322,6 +323,7 @@ static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
     const uint64_t all = ~UINT64_C(0);
     pg_term *terms = (pg_term *)(void *)(p->tests + count);
     bool shareable = true;
+    uint8_t telling = 0;
     for (size_t i = 0; i < count; i++) {
         uint64_t head = values[i].head, body = values[i].body;
         pgi_test test = {{all, all}, {head, body}};
@@ -334,11 +336,16 @@ static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
         } else {
             return false;
         }
+        if (head == PG_T_REF) telling = (uint8_t)i;
         p->tests[i] = test;
         terms[i] = (pg_term){head, body};
     }
     size_t size = sizeof *p + count * (sizeof(pgi_test) + sizeof(pg_term));
-    *p = (pgi_pattern){.size = (uint32_t)size, .count = (uint8_t)count, .shareable = shareable, .pure = true};
+    *p = (pgi_pattern){.size = (uint32_t)size,
+                       .count = (uint8_t)count,
+                       .shareable = shareable,
+                       .pure = true,
+                       .telling = telling};
     return true;
 }
 

@@ -50,7 +50,8 @@ typedef struct pgi_pattern {
     bool open;     /* there is a last etc */
     bool shareable;
     bool pure;
-    uint8_t unused[20];
+    uint8_t telling; /* the element that tells most messages apart: a ref, or the first */
+    uint8_t unused[19];
     pgi_test tests[]; /* count of them, then the source terms, the etc included, then their data */
 } pgi_pattern;
 
@@ -137,13 +138,13 @@ static inline bool pgi_test_passes(const pgi_test *test, const pg_term *term)
     return pgi_no_misses(pgi_test_misses(test, term));
 }
 
-/* Whether the tests of the elements from `first` on pass, for a message that has terms enough. */
+/* Whether the tests of the elements from `first` on pass, for a message that has terms enough.  All of them are made:
+ * what they find is asked once. */
 static inline bool pgi_pattern_tests_pass(const pgi_pattern *pattern, unsigned first, const pg_term *terms)
 {
-    for (unsigned i = first; i < pattern->count; i++) {
-        if (!pgi_test_passes(&pattern->tests[i], &terms[i])) return false;
-    }
-    return true;
+    pgi_words misses = {0};
+    for (unsigned i = first; i < pattern->count; i++) misses |= pgi_test_misses(&pattern->tests[i], &terms[i]);
+    return pgi_no_misses(misses);
 }
 
 /* The same with all checks beside the tests. */
@@ -156,8 +157,11 @@ static inline bool pgi_pattern_match_from(const pgi_pattern *pattern, unsigned f
 /* Whether the pattern matches the message. */
 static inline bool pgi_pattern_match(const pgi_pattern *pattern, const pg_message *msg)
 {
+    const pg_term *terms = pgi_message_terms(msg);
     if (msg->count != pattern->count && !(pattern->open && msg->count > pattern->count)) return false;
-    return pgi_pattern_match_from(pattern, 0, pgi_message_terms(msg));
+    if (pattern->count > 0 && !pgi_test_passes(&pattern->tests[pattern->telling], &terms[pattern->telling]))
+        return false;
+    return pgi_pattern_match_from(pattern, 0, terms);
 }
 
 #endif

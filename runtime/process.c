@@ -48,9 +48,10 @@ static inline void free_message(pg_message *msg, pgi_cache *cache)
     }
 }
 
-void pgi_free_message(pg_message *msg)
+__attribute__((noinline)) void pgi_free_message(pg_message *msg)
 {
-    free_message(msg, pgi_cache_here(NULL));
+    pgs_worker *w = pgs_worker_at_entry();
+    free_message(msg, likely(w) ? pgi_cache_of(w) : NULL);
 }
 
 void pgi_release(pg_process *p, pgs_mpsc_node *node)
@@ -63,13 +64,6 @@ void pgi_release(pg_process *p, pgs_mpsc_node *node)
     }
 }
 
-void pgi_drop_received(pg_process *p)
-{
-    pg_message *msg = p->received;
-    if (!msg) return;
-    p->received = NULL;
-    if (msg->flags & PGI_LOOSE) pgi_free_message(msg); /* else it is in the mailbox, marked or as its head */
-}
 
 static inline bool rest(pg_process *p, pgi_cache *cache)
 {

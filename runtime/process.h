@@ -151,12 +151,18 @@ bool pgi_rest(pg_process *p, pgi_cache *cache);
 enum { PGI_TEXT_MAX = 2048 };
 bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX]);
 
-/* The message that was received last is not needed any more. */
-void pgi_drop_received(pg_process *p);
-
 /* `node` has left the mailbox: frees its message, unless a handler is handling it. */
 void pgi_release(pg_process *p, pgs_mpsc_node *node);
 void pgi_free_message(pg_message *msg);
+
+/* The message that was received last is not needed any more. */
+static inline void pgi_drop_received(pg_process *p)
+{
+    pg_message *msg = p->received;
+    if (!msg) return;
+    p->received = NULL;
+    if (unlikely(msg->flags & PGI_LOOSE)) pgi_free_message(msg); /* else it is in the mailbox, marked or as its head */
+}
 
 /* Writes <pid> "name". */
 void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid);

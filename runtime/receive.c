@@ -161,7 +161,7 @@ static void remember_scan(pg_process *p, pgs_mpsc_node *last, const pgi_pattern 
 
 static int receive(pg_process *p, const pg_message **out, int64_t timeout, const pgi_pattern *pattern)
 {
-    int64_t deadline = pgs_deadline(timeout);
+    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
     pgs_mpsc_node *last = first_to_look_at(p, pattern);
     int status;
     pgi_drop_received(p);
@@ -170,7 +170,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
         pgs_mpsc_node *node = next_node(p, last, deadline, &status);
         if (!node) break;
         pg_message *msg = pgi_of_node(node);
-        if (msg->flags & PGI_CONSUMED) {
+        if (unlikely(msg->flags & PGI_CONSUMED)) {
             pgs_mpsc_node *on = pass_consumed(p, last, node);
             if (on) {
                 last = on;
@@ -179,7 +179,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             }
             continue;
         }
-        if (msg->kind != PGI_USER && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
+        if (unlikely(msg->kind != PGI_USER) && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
         if (!pattern || pgi_pattern_match(pattern, msg)) {
             last = take(p, last, node);
             *out = p->received;

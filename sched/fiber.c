@@ -52,16 +52,20 @@ void pgs_set_errno(int value)
 /* Itanium C++ ABI, exception handling, 2.2.2.  Absent in programs without C++. */
 pgs_fiber_exceptions *__cxa_get_globals(void) __attribute__((weak));
 
-static void exchange_thread_state(pgs_fiber *from, const pgs_fiber *to)
+void pgs_fiber_thread_init(pgs_fiber_thread *thread)
 {
-    if (__cxa_get_globals) {
-        pgs_fiber_exceptions *exceptions = __cxa_get_globals();
-        from->exceptions = *exceptions;
-        *exceptions = to->exceptions;
+    thread->error = errno_location();
+    thread->exceptions = __cxa_get_globals ? __cxa_get_globals() : NULL;
+}
+
+static inline void exchange_thread_state(const pgs_fiber_thread *thread, pgs_fiber *from, const pgs_fiber *to)
+{
+    if (thread->exceptions) {
+        from->exceptions = *thread->exceptions;
+        *thread->exceptions = to->exceptions;
     }
-    int *error = errno_location();
-    from->saved_errno = *error;
-    *error = to->saved_errno;
+    from->saved_errno = *thread->error;
+    *thread->error = to->saved_errno;
 }
 
 /* Where the usable part of the fiber's stack ends. */
@@ -187,9 +191,9 @@ void pgs_fiber_make(pgs_fiber *fiber, pgs_stack stack, pgs_fiber_entry entry, vo
     prepare(fiber, entry, arg);
 }
 
-void pgs_fiber_switch(pgs_fiber *from, pgs_fiber *to)
+void pgs_fiber_switch(const pgs_fiber_thread *thread, pgs_fiber *from, pgs_fiber *to)
 {
-    exchange_thread_state(from, to);
+    exchange_thread_state(thread, from, to);
     asan_leave(from, to);
     tsan_leave(to);
     pgs_fiber_context_switch(from, to);

@@ -80,10 +80,19 @@ void pgs_fiber_adopt(pgs_fiber *fiber);
  * fail. */
 void pgs_fiber_make(pgs_fiber *fiber, pgs_stack stack, pgs_fiber_entry entry, void *arg);
 
+/* What a switch exchanges of the thread that it is on.  Looked up once, by the thread itself: where its errno is, and
+ * its C++ exceptions (NULL: the program has none). */
+typedef struct pgs_fiber_thread {
+    int *error;
+    pgs_fiber_exceptions *exceptions;
+} pgs_fiber_thread;
+
+void pgs_fiber_thread_init(pgs_fiber_thread *thread);
+
 /* Leaves `from`, which the calling thread runs, and goes on with `to`: returns when somebody switches back to `from`,
  * maybe on another thread.  Everything that the thread wrote before is visible to `to`; `to` is the fiber to publish
  * `from` to others, who may then continue it at once. */
-void pgs_fiber_switch(pgs_fiber *from, pgs_fiber *to);
+void pgs_fiber_switch(const pgs_fiber_thread *thread, pgs_fiber *from, pgs_fiber *to);
 
 /* Makes a suspended fiber anew on its stack, as pgs_fiber_make does: the frames on it are abandoned and no code of them
  * runs again.  Costs no more than a few stores. */

@@ -364,9 +364,9 @@ static void commit(pgs_worker *w, const pgs_after *after)
 }
 
 /* First thing after each switch, on the stack that was switched to. */
-static void arrive(void)
+static __attribute__((noinline)) void arrive(void)
 {
-    pgs_worker *w = pgs_worker_self();
+    pgs_worker *w = pgs_worker_at_entry();
     pgs_after *after = &w->after;
     enum pgs_after_what what = after->what;
     after->what = PGS_AFTER_NOTHING;
@@ -385,7 +385,7 @@ static void go(pgs_worker *w, pgs_fiber *to)
 {
     pgs_fiber *from = w->fiber;
     w->fiber = to;
-    pgs_fiber_switch(from, to);
+    pgs_fiber_switch(&w->fiber_thread, from, to);
     arrive();
 }
 
@@ -456,10 +456,10 @@ static int block_thread(pgs_task *task, const pgs_wait *wait)
     return 0;
 }
 
-int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
+__attribute__((noinline)) int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
 {
-    if (task->parker) return block_thread(task, wait);
-    pgs_worker *w = pgs_worker_self();
+    pgs_worker *w = pgs_worker_at_entry();
+    if (unlikely(task->parker)) return block_thread(task, wait);
     if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL, NULL) ? 0 : -ENOMEM;
 
     sleeper s = {.sched = sched, .task = task, .wait = wait};
@@ -506,6 +506,7 @@ void pgs_worker_work(pgs_worker *w)
 {
     pgs_worker_current = w;
     store_relaxed(&w->tid, gettid());
+    pgs_fiber_thread_init(&w->fiber_thread);
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
     pgs_epoch_register(&w->face.sched->epoch, &w->member);

@@ -73,6 +73,7 @@ struct pgs_worker {
     unsigned spares;
     pgs_fiber *spare[PGS_SPARE_FIBERS]; /* runner fibers that nobody uses, the newest last */
     pgs_fiber native;                   /* the thread's own stack */
+    pgs_fiber_thread fiber_thread;
 
     /* Written by the monitor, or by whoever wakes this worker. */
     PGS_ALIGNED _Atomic(bool) retired;

@@ -25,6 +25,13 @@ enum { MANY_FIBERS = 10000 };
 static pgs_stack_pool pool;
 static pgs_fiber host; /* the main thread */
 
+static NOINLINE void switch_to(pgs_fiber *from, pgs_fiber *to)
+{
+    pgs_fiber_thread thread;
+    pgs_fiber_thread_init(&thread);
+    pgs_fiber_switch(&thread, from, to);
+}
+
 /* Ping-pong: each side sees the other's count. */
 
 static int pings;
@@ -35,7 +42,7 @@ static void pong(void *arg)
     for (int expected = 1;; expected++) {
         CHECK_EQ(pings, expected);
         pings = -pings;
-        pgs_fiber_switch(*self, &host);
+        switch_to(*self, &host);
     }
 }
 
@@ -47,7 +54,7 @@ static void test_ping_pong(void)
     CHECK_EQ((uintptr_t)fiber % PGS_CACHE_LINE, 0);
     for (int i = 1; i <= 1000; i++) {
         pings = i;
-        pgs_fiber_switch(&host, fiber);
+        switch_to(&host, fiber);
         CHECK_EQ(pings, -i);
     }
     pgs_fiber_destroy(&pool, fiber);
@@ -65,7 +72,7 @@ static NOINLINE uint64_t descend(deep *d, int levels)
 {
     volatile uint64_t frame[32];
     for (size_t i = 0; i < 32; i++) frame[i] = d->seed + (uint64_t)levels * 100 + i;
-    if (levels == 0) pgs_fiber_switch(d->fiber, &host);
+    if (levels == 0) switch_to(d->fiber, &host);
     uint64_t below = levels > 0 ? descend(d, levels - 1) : 0;
     for (size_t i = 0; i < 32; i++) below += frame[i];
     return below;
@@ -77,7 +84,7 @@ static void deep_entry(void *arg)
     for (;;) {
         d->sum = descend(d, 70);
         d->done = true;
-        pgs_fiber_switch(d->fiber, &host);
+        switch_to(d->fiber, &host);
     }
 }
 
@@ -86,7 +93,7 @@ static void test_deep_recursion(void)
     deep all[3] = {{.seed = 1}, {.seed = 1000000}, {.seed = 77}};
     for (int i = 0; i < 3; i++) all[i].fiber = pgs_fiber_create(&pool, deep_entry, &all[i]);
     for (int round = 0; round < 2; round++)
-        for (int i = 0; i < 3; i++) pgs_fiber_switch(&host, all[i].fiber);
+        for (int i = 0; i < 3; i++) switch_to(&host, all[i].fiber);
     for (int i = 0; i < 3; i++) {
         uint64_t expected = 0;
         for (uint64_t level = 0; level <= 70; level++)
@@ -115,7 +122,7 @@ static NOINLINE void switch_with_registers(pgs_fiber *from, pgs_fiber *to, uint6
     LOAD(uint64_t, r14, seed + 4);
     LOAD(uint64_t, r15, seed + 5);
     __asm__ volatile("" : "+r"(rbx), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
-    pgs_fiber_switch(from, to);
+    switch_to(from, to);
     __asm__ volatile("" : "+r"(rbx), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
     uint64_t sum = (rbx - seed) + (r12 - seed) * 10 + (r13 - seed) * 100 + (r14 - seed) * 1000 + (r15 - seed) * 10000;
     CHECK_EQ(sum, 54321);
@@ -131,7 +138,7 @@ static NOINLINE void switch_with_registers(pgs_fiber *from, pgs_fiber *to, uint6
     LOAD(double, d15, seed + 4);
     __asm__ volatile("" : "+r"(x21), "+r"(x22), "+r"(x23), "+r"(x24), "+r"(x25));
     __asm__ volatile("" : "+w"(d8), "+w"(d11), "+w"(d12), "+w"(d15));
-    pgs_fiber_switch(from, to);
+    switch_to(from, to);
     __asm__ volatile("" : "+r"(x21), "+r"(x22), "+r"(x23), "+r"(x24), "+r"(x25));
     __asm__ volatile("" : "+w"(d8), "+w"(d11), "+w"(d12), "+w"(d15));
     uint64_t sum = (x21 - seed) + (x22 - seed) * 10 + (x23 - seed) * 100 + (x24 - seed) * 1000 + (x25 - seed) * 10000;
@@ -140,7 +147,7 @@ static NOINLINE void switch_with_registers(pgs_fiber *from, pgs_fiber *to, uint6
     CHECK_EQ((d8 - base) + (d11 - base) * 10 + (d12 - base) * 100 + (d15 - base) * 1000, 4321);
 #else
     volatile double value = (double)seed;
-    pgs_fiber_switch(from, to);
+    switch_to(from, to);
     CHECK_EQ(value, seed);
 #endif
 }
@@ -234,7 +241,7 @@ static void state_entry(void *arg)
     for (int i = 0;; i++) {
         pgs_set_errno(s->number + i);
         *__cxa_get_globals() = (pgs_fiber_exceptions){s, (unsigned)(s->number + i)};
-        pgs_fiber_switch(s->fiber, &host);
+        switch_to(s->fiber, &host);
         CHECK_EQ(pgs_errno(), s->number + i);
         CHECK(__cxa_get_globals()->caught == s);
         CHECK_EQ(__cxa_get_globals()->uncaught, s->number + i);
@@ -250,7 +257,7 @@ static void test_thread_state(void)
     }
     pgs_set_errno(7);
     for (int i = 0; i < 30; i++) {
-        pgs_fiber_switch(&host, all[i % 3].fiber);
+        switch_to(&host, all[i % 3].fiber);
         CHECK_EQ(pgs_errno(), 7);
         CHECK(__cxa_get_globals()->caught == NULL);
     }
@@ -282,7 +289,7 @@ static void migrant_entry(void *arg)
         pgs_set_errno(i + 1);
         CHECK(__cxa_get_globals()->uncaught == (unsigned)i);
         __cxa_get_globals()->uncaught++;
-        pgs_fiber_switch(migrant, &thread_hosts[i % 2]);
+        switch_to(migrant, &thread_hosts[i % 2]);
     }
 }
 
@@ -294,7 +301,7 @@ static void *migration_thread(void *arg)
     for (int i = number; i < MIGRATIONS; i += 2) {
         while (load_acquire(&turn) != i) sched_yield(); /* with the store below */
         pgs_set_errno(-i - 1);
-        pgs_fiber_switch(&thread_hosts[number], migrant);
+        switch_to(&thread_hosts[number], migrant);
         CHECK_EQ(pgs_errno(), -i - 1);
         CHECK_EQ(__cxa_get_globals()->uncaught, 0);
         store_release(&turn, i + 1); /* with the load above */
@@ -324,7 +331,7 @@ static void link_entry(void *arg)
     chain_link *l = arg;
     for (;;) {
         l->runs++;
-        pgs_fiber_switch(l->fiber, *l->next);
+        switch_to(l->fiber, *l->next);
     }
 }
 
@@ -338,7 +345,7 @@ static void test_many(void)
         links[i].fiber = pgs_fiber_create(&pool, link_entry, &links[i]);
         CHECK(links[i].fiber != NULL);
     }
-    for (int i = 0; i < 5; i++) pgs_fiber_switch(&host, links[0].fiber);
+    for (int i = 0; i < 5; i++) switch_to(&host, links[0].fiber);
     for (int i = 0; i < count; i++) {
         CHECK_EQ(links[i].runs, 5);
         pgs_fiber_destroy(&pool, links[i].fiber);
@@ -354,7 +361,7 @@ static NOINLINE void abandon(pgs_fiber *fiber, int levels)
     volatile char bytes[200];
     memset((char *)bytes, levels, sizeof bytes);
     if (levels == 0)
-        pgs_fiber_switch(fiber, &host);
+        switch_to(fiber, &host);
     else
         abandon(fiber, levels - 1);
     CHECK(bytes[0] == levels);
@@ -377,7 +384,7 @@ static void test_remake(void)
     fiber = pgs_fiber_create(&pool, abandoned_entry, &fiber);
     pgs_fiber_remake(fiber, abandoned_entry, &fiber);
     for (int i = 1; i <= 500; i++) {
-        pgs_fiber_switch(&host, fiber);
+        switch_to(&host, fiber);
         CHECK_EQ(remade, i);
         pgs_fiber_remake(fiber, abandoned_entry, &fiber);
     }
@@ -392,7 +399,7 @@ static void backtrace_entry(void *arg)
 {
     void *addresses[64];
     frames = backtrace(addresses, 64);
-    pgs_fiber_switch(arg, &host);
+    switch_to(arg, &host);
     CHECK_FAIL("went on");
 }
 
@@ -402,7 +409,7 @@ static void test_own_stack(void)
     pgs_stack stack = {malloc(size), size};
     pgs_fiber fiber;
     pgs_fiber_make(&fiber, stack, backtrace_entry, &fiber);
-    pgs_fiber_switch(&host, &fiber);
+    switch_to(&host, &fiber);
     CHECK(frames >= 1 && frames <= 8);
     pgs_fiber_unmake(&fiber);
     free(stack.base);
@@ -444,7 +451,7 @@ static void test_overflow(void)
         sigaltstack(&alternative, NULL);
         sigaction(SIGSEGV, &action, NULL);
         overflowing = pgs_fiber_create(&pool, overflow_entry, NULL);
-        pgs_fiber_switch(&host, overflowing);
+        switch_to(&host, overflowing);
         _exit(44);
     }
     int status;
@@ -458,7 +465,7 @@ static void test_overflow(void)
 static void holding_entry(void *arg)
 {
     void *volatile block = malloc(100);
-    pgs_fiber_switch(arg, &host);
+    switch_to(arg, &host);
     free(block);
 }
 
@@ -470,7 +477,7 @@ static void test_held_memory(void)
     CHECK_EQ(pgs_stack_pool_init(&alive_at_exit, 0, 300), 0);
     CHECK(pgs_stack_pool_take(&alive_at_exit, &stack));
     pgs_fiber_make(&fiber, stack, holding_entry, &fiber);
-    pgs_fiber_switch(&host, &fiber);
+    switch_to(&host, &fiber);
 }
 
 int main(void)

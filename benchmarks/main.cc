@@ -2,6 +2,8 @@
  *
  * All cases are in one program for that reason: on a machine that is shared, or changes its clock, only figures of one
  * run can be compared, best with --benchmark_repetitions and --benchmark_enable_random_interleaving (tools/bench). */
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -63,6 +65,10 @@ const Ratio ratios[] = {
 class Reporter : public benchmark::ConsoleReporter
 {
   public:
+    Reporter() : ConsoleReporter(isatty(STDOUT_FILENO) ? OO_Color : OO_None)
+    {
+    }
+
     void ReportRuns(const std::vector<Run> &runs) override
     {
         for (const Run &run : runs) {

@@ -225,6 +225,7 @@ void *pgi_rack_alloc(pgi_cache *cache, unsigned class_index)
         rack->spare_count = 0;
         load(rack, full, PGI_MAGAZINE);
     }
+    pgs_assert(rack->top != rack->bottom);
     return *--rack->top;
 }
 
@@ -264,8 +265,10 @@ void pgi_rack_free(pgi_cache *cache, unsigned class_index, void *block)
     } else {
         room = load_empty(rack, &cache->depot->shelves[class_index], class_index);
     }
-    if (likely(room))
+    if (likely(room)) {
+        pgs_assert(rack->top != rack->limit);
         *rack->top++ = block;
-    else
+    } else {
         pgi_free(block, class_bytes(class_index));
+    }
 }

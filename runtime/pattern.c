@@ -341,11 +341,8 @@ static bool compile_plain(pgi_pattern *p, size_t count, const pg_value *values)
         terms[i] = (pg_term){head, body};
     }
     size_t size = sizeof *p + count * (sizeof(pgi_test) + sizeof(pg_term));
-    *p = (pgi_pattern){.size = (uint32_t)size,
-                       .count = (uint8_t)count,
-                       .shareable = shareable,
-                       .pure = true,
-                       .telling = telling};
+    *p = (pgi_pattern){
+        .size = (uint32_t)size, .count = (uint8_t)count, .shareable = shareable, .pure = true, .telling = telling};
     return true;
 }
 

@@ -64,7 +64,6 @@ void pgi_release(pg_process *p, pgs_mpsc_node *node)
     }
 }
 
-
 static inline bool rest(pg_process *p, pgi_cache *cache)
 {
     pgs_mpsc_node *released;

@@ -60,7 +60,7 @@ struct pgi_receivers {
     uint32_t scanned; /* receivers to be asked in turn: all of them, or none where there is an index */
     uint32_t count;
     pgi_receiver *list; /* has a first one that nothing passes where there is none */
-    uint32_t slots; /* chains by hash, a power of two, and after them one of all other receivers; 0: no index */
+    uint32_t slots;     /* chains by hash, a power of two, and after them one of all other receivers; 0: no index */
     uint32_t *next;
     pgi_chain *chains;
     /* What has been added last, so that doing that again is recognised at once.  Not for private sets. */

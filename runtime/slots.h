@@ -108,7 +108,7 @@ static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
     uint32_t index = pgi_pid_index(pid);
     if (unlikely(index >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return NULL;
     pg_process *p = slots->base + index;
-    if (!p) __builtin_unreachable(); /* as callers would look */
+    if (!p) __builtin_unreachable();                          /* as callers would look */
     return likely(load_acquire(&p->id) == pid.id) ? p : NULL; /* partner: the publishing store in spawn.c */
 }
 

@@ -235,7 +235,8 @@ static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const 
     if (!visit.rt) return pgi_refused(PG_ESTOPPED);
     pg_pid pid = spawn(&visit, linked ? self : NULL, target, options);
     pgi_leave(&visit);
-    if (likely(visit.worker)) (void)pgi_pace_count(visit.worker, &visit.local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
+    if (likely(visit.worker))
+        (void)pgi_pace_count(visit.worker, &visit.local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
     return pid;
 }
 

@@ -98,7 +98,7 @@ void pgs_idle_wake_this(pgs_worker *w)
     if (clear_idle(s, w->number)) {
         pgs_parker_unpark(&w->parker);
     } else {
-        sub_seq_cst(&s->searching, 1);
+        sub_seq_cst(&s->searching, 1); /* partner: pgs_idle_hint */
     }
 }
 

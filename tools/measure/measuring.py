@@ -1,4 +1,4 @@
-"""measuring - what tools/compare and tools/scaling share; imported by them, never run."""
+"""measuring - what compare.py and scaling.py share; imported by them, never run."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BENCH = ROOT / "build/bench/benchmarks/paragram_bench"
 NOT_THERE = 77  # what a peer says of a workload that it does not have
 

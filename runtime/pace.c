@@ -47,7 +47,7 @@ static bool may_yield(pgs_worker *w, pgs_task *task)
 }
 
 /* Has one that floods `to`, by `sent` messages and nothing else since the last look, let others run, where there are
- * any; it goes on where its receiver is.  The first look at which that is somewhere only asks for the time, by returning
+ * any; it goes on where its receiver is.  The first look at which that is somewhere only asks for the time: it returns
  * true. */
 static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
 {

@@ -1,8 +1,8 @@
 /* process.h - the control block of a process, and what its parts call each other for.
  *
  * A control block is 192 bytes in a slot of the pid table (slots.h).  Its fields are grouped by who writes them: the
- * first line is the senders' and whoever wakes the process; the second is the process's own, all that it needs to handle
- * a message; the third is for its neighbours, under the lock, and for its beginning and its end.
+ * first line is the senders' and whoever wakes the process; the second is the process's own, all that it needs for a
+ * message; the third is for its neighbours, under the lock, and for its beginning and its end.
  *
  *   state      stack                    mailbox idle bit   may be made ready by
  *   at rest    none                     set                the sender whose message takes the bit

@@ -48,8 +48,7 @@ static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, 
 }
 
 /* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
- * worker that the caller is, and the process one of its runtime's.  `sends` is what it counts for, see pgi_pace_count(): 0 of
- * one that must not be suspended. */
+ * worker that the caller is, and the process one of its runtime's.  `sends`: see pgi_pace_count(). */
 static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *first,
                                                          pg_message *last, int sends)
 {

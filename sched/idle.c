@@ -94,12 +94,9 @@ void pgs_idle_wake_this(pgs_worker *w)
     pgs_sched *s = w->face.sched;
     uint64_t bit = (uint64_t)1 << w->number % 64;
     if (likely(!(load_seq_cst(&s->idle[w->number / 64]) & bit))) return; /* partner: set_idle, before its last look */
-    add_seq_cst(&s->searching, 1);                                       /* partner: pgs_idle_hint */
-    if (clear_idle(s, w->number)) {
-        pgs_parker_unpark(&w->parker);
-    } else {
-        sub_seq_cst(&s->searching, 1); /* partner: pgs_idle_hint */
-    }
+    if (!clear_idle(s, w->number)) return;
+    add_seq_cst(&s->searching, 1); /* before it can run; partner: pgs_idle_hint */
+    pgs_parker_unpark(&w->parker);
 }
 
 /* True: this was the last one that searched. */
@@ -261,8 +258,8 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
     store_relaxed(&w->face.running, NULL);
-    /* Then the look into the inbox, so that this or whoever pushes to it sees the other; partners: unretire_one, and the
-     * look in requeue() of worker.c. */
+    /* Then the look into the inbox: this, or whoever pushes to it, sees the other.  Partners: unretire_one, and the look
+     * in requeue() of worker.c. */
     store_seq_cst(&w->retired, true);
     give_queue(s, &w->inbox);
     stop_searching(w);

@@ -5,7 +5,7 @@
  * moved between two looks is in the middle of something long: a system call that blocks, or a computation.  Then, in
  * this order:
  *
- *   after a look        the task in its LIFO slot, and those in its inbox, which thieves cannot see, go to the injector;
+ *   after a look        the task in its LIFO slot and those in its inbox, which thieves cannot see, go to the injector;
  *                       its due timers are fired by the monitor
  *                       if its thread sleeps in the kernel, it no longer counts as a worker: another one is started,
  *                       or taken out of retirement, and steals its queue

@@ -4,12 +4,12 @@
  * MXCSR's status bits (0 to 5) are not, so they are compared out: loading MXCSR or the control word costs more than all
  * the rest, and they are hardly ever different.  Everything else is the caller's to save, as for any call.
  *
- * The return is a `ret`.  It is predicted to go behind the latest call, which is the one in pgs_fiber_switch(), for all
- * fibers alike; and so are the returns behind it right, where both fibers stand at the same depth of the same calls, as
- * those that wait in a receive do.  A pop and an indirect jump would leave one entry too many to the processor's stack of
- * return addresses, and all that follow would be predicted wrong: a message between two processes that block took 66 ns
- * so, and takes 40.  (Where each side calls the switch from a place of its own, it is the other way round: 37 ns a round
- * trip with a `ret` and 18 without.)
+ * The return is a `ret`.  It is predicted to go behind the latest call, which is the one in pgs_fiber_switch() for all
+ * fibers alike; and the returns behind it are predicted right as well, where both fibers stand at the same depth of the
+ * same calls, as those that wait in a receive do.  A pop and an indirect jump leave one entry too many on the
+ * processor's stack of return addresses, and all that follow are predicted wrong: a message between two processes that
+ * block took 66 ns so, and takes 40.  (Where each side calls the switch from a place of its own it is the other way
+ * round: 37 ns a round trip with a `ret`, and 18 without.)
  *
  * Shadow stacks (CET): the object carries no .note.gnu.property, so a linker drops the SHSTK and IBT marks from
  * whatever it becomes part of, and the kernel leaves shadow stacks off for it.  Supporting them would need one shadow

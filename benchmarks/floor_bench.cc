@@ -7,11 +7,14 @@
  *   floor_pool      the same with a free list in the place of the allocator: what nothing that allocates can reach
  *   floor_spawn     allocate 256 bytes, clear them, call the function that they name, free
  *   floor_switch    leave one stack for another by a hand-written switch of the six callee-saved registers; without
- *                   what a correct one also has to keep: floating-point control, errno, exceptions.  x86-64 only */
+ *                   what a correct one also has to keep: floating-point control, errno, exceptions.  x86-64 only
+ *   floor_switch_pgs
+ *                   the same by the runtime's fibers (sched/fiber.h), which keep all that */
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
 
+#include "fiber_pair.h"
 #include "support.h"
 
 namespace
@@ -180,5 +183,15 @@ void floor_switch(benchmark::State &state)
 BENCHMARK(floor_switch);
 
 #endif
+
+void floor_switch_pgs(benchmark::State &state)
+{
+    constexpr uint64_t batch = 1000000;
+    while (state.KeepRunningBatch(batch)) {
+        if (!bench::expect(state, fiber_pair_switch(batch - 1) == batch, "a fiber has not had its turns")) break;
+    }
+    bench::count_items(state);
+}
+BENCHMARK(floor_switch_pgs);
 
 } // namespace

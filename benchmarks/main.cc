@@ -30,6 +30,7 @@ const Ratio ratios[] = {
     {"a hop in the ring, to a message of ping-pong", "ring/h/workers:1", "pingpong/h/workers:1", 0},
     {"... on two workers, to one", "ring/h/workers:2", "ring/h/workers:1", 0},
     {"... of blocking receives, to handlers", "ring/b/workers:1", "ring/h/workers:1", 0},
+    {"a switch of suspended fibers, to its floor", "floor_switch_pgs", "floor_switch", 2},
     {"spawn and wait, to the floor of spawn", "spawn/one_by_one/workers:1", "floor_spawn", 0},
     {"spawn in bulk, to the floor of spawn", "spawn/bulk/workers:1", "floor_spawn", 3},
     {"... on two workers, to one", "spawn/bulk/workers:2", "spawn/bulk/workers:1", 0},

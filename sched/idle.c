@@ -21,6 +21,9 @@
  * longer looks at the sources now and then; and after PGS_LOOK_EVERY_NS the monitor wakes a parked worker to watch.
  * A waker takes the one that watches last.
  *
+ * An inbox has the same hand-over with one worker instead of all: whoever pushes to it wakes that one, or, when it has
+ * retired, empties it for all; the worker looks into it last before it sleeps, for whichever reason.
+ *
  * Invariants:
  *   1. A bit in `idle` is set by its worker and cleared by exactly one: by the waker, who owes an unpark and has
  *      counted the worker as searching, or by the worker itself.
@@ -87,16 +90,6 @@ void pgs_idle_wake_one(pgs_sched *s)
          * this: look again.  Partners: set_idle in pgs_idle_park, and the push before the look at `searching` in
          * pgs_ready. */
     } while (anyone_idle(s) && (pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller)));
-}
-
-void pgs_idle_wake_this(pgs_worker *w)
-{
-    pgs_sched *s = w->face.sched;
-    uint64_t bit = (uint64_t)1 << w->number % 64;
-    if (likely(!(load_seq_cst(&s->idle[w->number / 64]) & bit))) return; /* partner: set_idle, before its last look */
-    if (!clear_idle(s, w->number)) return;
-    add_seq_cst(&s->searching, 1); /* before it can run; partner: pgs_idle_hint */
-    pgs_parker_unpark(&w->parker);
 }
 
 /* True: this was the last one that searched. */
@@ -221,25 +214,35 @@ static bool may_retire(pgs_sched *s)
     return false;
 }
 
-void pgs_idle_give_inbox(pgs_worker *w, unsigned tasks)
+bool pgs_idle_give_one(pgs_worker *w)
 {
-    for (; tasks > 0; tasks--) {
-        pgs_link *link = pgs_injector_pop(&w->inbox);
-        if (!link) return; /* or another is inside, or a gap: whoever that is comes by again */
-        pgs_injector_push(&w->face.sched->injector, link);
-    }
+    pgs_link *link = pgs_injector_pop(&w->inbox);
+    if (link) pgs_injector_push(&w->face.sched->injector, link);
+    return link;
 }
 
-static void give_queue(pgs_sched *s, pgs_injector *queue)
+/* Of a worker that is retired, or just does: what is behind a gap is given by whoever is in it, and comes by next. */
+static void give_inbox(pgs_worker *w)
 {
-    while (!pgs_injector_is_empty(queue)) {
-        pgs_link *link = pgs_injector_pop(queue);
-        if (link) {
-            pgs_injector_push(&s->injector, link);
-        } else {
-            cpu_relax(); /* another is inside */
-        }
+    pgs_link *link;
+    while ((link = pgs_injector_pop_waiting(&w->inbox)) != NULL) pgs_injector_push(&w->face.sched->injector, link);
+}
+
+void pgs_idle_hand_over(pgs_worker *to, pgs_task *task)
+{
+    pgs_sched *s = to->face.sched;
+    uint64_t bit = (uint64_t)1 << to->number % 64;
+    pgs_injector_push(&to->inbox, &task->link);
+    fence_seq_cst(); /* the push, its link too, is before the looks; partners: set_idle and the store of `retired` */
+    bool sleeps = load_seq_cst(&s->idle[to->number / 64]) & bit; /* partner: set_idle */
+    if (unlikely(sleeps) && clear_idle(s, to->number)) {
+        add_seq_cst(&s->searching, 1); /* before it can run; partner: pgs_idle_hint */
+        pgs_parker_unpark(&to->parker);
     }
+    if (likely(!load_seq_cst(&to->retired))) return; /* partner: pgs_idle_retire_if_surplus */
+    give_inbox(to);
+    fence_seq_cst(); /* partner: the fence in pgs_idle_park */
+    pgs_idle_hint(s);
 }
 
 /* What this worker has goes to all: those that are busy do not steal, and nobody else would come by. */
@@ -249,7 +252,14 @@ static void give_away(pgs_worker *w)
     pgs_task *task = xchg_acquire(&w->face.lifo, NULL); /* partner: the monitor's exchange */
     if (task) pgs_injector_push(&s->injector, &task->link);
     while ((task = pgs_deque_take_oldest(&w->deque)) != NULL) pgs_injector_push(&s->injector, &task->link);
-    give_queue(s, &w->fifo);
+    while (!pgs_injector_is_empty(&w->fifo)) {
+        pgs_link *link = pgs_injector_pop(&w->fifo);
+        if (link) {
+            pgs_injector_push(&s->injector, link);
+        } else {
+            cpu_relax(); /* a thief is inside */
+        }
+    }
 }
 
 bool pgs_idle_retire_if_surplus(pgs_worker *w)
@@ -258,10 +268,10 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
     store_relaxed(&w->face.running, NULL);
-    /* Then the look into the inbox: this, or whoever pushes to it, sees the other.  Partners: unretire_one, and the look
-     * in requeue() of worker.c. */
+    /* Then the look into the inbox: this, or whoever hands something over, sees the other.  Partners: unretire_one, and
+     * the look in pgs_idle_hand_over. */
     store_seq_cst(&w->retired, true);
-    give_queue(s, &w->inbox);
+    give_inbox(w);
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);
     pgs_epoch_member_offline(&s->epoch, &w->member);

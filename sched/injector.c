@@ -36,6 +36,14 @@ static pgs_link *pop_locked(pgs_injector *inj)
     return first;
 }
 
+pgs_link *pgs_injector_pop_waiting(pgs_injector *inj)
+{
+    while (load_relaxed(&inj->lock) || xchg_acquire(&inj->lock, 1)) cpu_relax(); /* partner: as in pop */
+    pgs_link *link = pop_locked(inj);
+    store_release(&inj->lock, 0); /* partner: the exchanges, of the next holder */
+    return link;
+}
+
 pgs_link *pgs_injector_pop(pgs_injector *inj)
 {
     if (pgs_injector_is_empty(inj) || load_relaxed(&inj->lock)) return NULL;

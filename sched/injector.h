@@ -56,6 +56,10 @@ static inline bool pgs_injector_push(pgs_injector *inj, pgs_link *link)
 /* Takes the oldest link, or NULL: empty, a gap, or another thread is inside pop.  Any thread; never waits. */
 pgs_link *pgs_injector_pop(pgs_injector *inj);
 
+/* The same, but waits while another thread is inside: NULL says that it is empty, or that a push has not linked yet.
+ * Any thread. */
+pgs_link *pgs_injector_pop_waiting(pgs_injector *inj);
+
 /* Whether the queue was empty a moment ago.  Any thread; one relaxed load. */
 static inline bool pgs_injector_is_empty(pgs_injector *inj)
 {

@@ -30,7 +30,6 @@
  * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
  * has come from watching for a look: see idle.c. */
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,7 +52,7 @@ static void rescue(pgs_sched *s, pgs_worker *w)
 {
     pgs_task *hidden = xchg_acq_rel(&w->face.lifo, NULL); /* partner: the exchanges in worker.c */
     if (hidden) pgs_ready(s, hidden);
-    pgs_idle_give_inbox(w, UINT_MAX);
+    while (pgs_idle_give_one(w)) continue;
 }
 
 /* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot
@@ -83,7 +82,7 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
     if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
-    if (!asleep && load_relaxed(&s->idle_count) > 0) pgs_idle_give_inbox(w, 1);
+    if (!asleep && load_relaxed(&s->idle_count) > 0) (void)pgs_idle_give_one(w);
     if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;

@@ -331,27 +331,15 @@ static bool commit_now(void *arg)
     return s->wait->commit(s->task);
 }
 
-static void requeue(pgs_worker *w, pgs_worker *to, pgs_task *task)
-{
-    if (!to) {
-        pgs_requeue(w, task);
-        return;
-    }
-    pgs_injector_push(&to->inbox, &task->link); /* before the looks at who sleeps; partner: pgs_idle_park */
-    if (to == w) return;
-    pgs_idle_wake_this(to);
-    if (unlikely(load_seq_cst(&to->retired))) { /* partner: pgs_idle_retire_if_surplus */
-        pgs_idle_give_inbox(to, 1);
-        pgs_idle_hint(w->face.sched);
-    }
-}
-
 static void commit(pgs_worker *w, const pgs_after *after)
 {
     pgs_task *task = after->task;
     bool waits;
     if (!after->wait) {
-        requeue(w, after->inbox, task);
+        if (after->inbox)
+            pgs_idle_hand_over(after->inbox, task);
+        else
+            pgs_requeue(w, task);
         return;
     }
     if (after->timer) {

@@ -139,9 +139,9 @@ void pgs_idle_wake_one(pgs_sched *sched);            /* some parked worker, if n
 void pgs_idle_found_work(pgs_worker *worker);        /* a searching worker stops searching, and passes the search on */
 bool pgs_idle_retire_if_surplus(pgs_worker *worker); /* true: it was retired for a while */
 bool pgs_idle_unretire_one(pgs_sched *sched);
-void pgs_idle_wake_this(pgs_worker *worker);                  /* something is in its inbox */
-void pgs_idle_give_inbox(pgs_worker *worker, unsigned tasks); /* to all: so many of its inbox at most */
-bool pgs_idle_any_work(pgs_sched *sched);                     /* something in some queue */
+void pgs_idle_hand_over(pgs_worker *to, pgs_task *task); /* into its inbox */
+bool pgs_idle_give_one(pgs_worker *worker); /* of its inbox, to all; false: there is none, or somebody else is there */
+bool pgs_idle_any_work(pgs_sched *sched);   /* something in some queue */
 
 /* Work has been put where other workers can take it.  Not a promise: without a fence a worker that parks at this moment
  * may be missed.  The caller goes on to do the work itself then, or the monitor wakes somebody at its next look. */

@@ -23,7 +23,7 @@
 #include "idle.c"
 #include "monitor.c"
 
-enum { WORKERS = 2, JOBS = 3, SUBMITTERS = 2 };
+enum { WORKERS = 2, JOBS = 3 };
 
 typedef struct job {
     pgs_task task;
@@ -36,17 +36,20 @@ static pgs_worker workers[WORKERS];
 static job jobs[JOBS];
 static int undone;
 static bool timer_armed;
-static _Atomic(uint32_t) submitting[SUBMITTERS]; /* inside a push: until it ends no pop succeeds */
 static _Atomic(pgs_parker *) wants_monitor;
 static int event_job; /* the job that an event makes ready */
 
-static void submit(int submitter, job *j)
+static void submit(job *j)
 {
-    store_relaxed(&submitting[submitter], 1);
     pgs_injector_push(&sched.injector, &j->task.link);
-    store_relaxed(&submitting[submitter], 0);
     fence_seq_cst(); /* as in pgs_ready */
     pgs_idle_hint(&sched);
+}
+
+/* Into the inbox of worker 0. */
+static void mail(job *j)
+{
+    pgs_idle_hand_over(&workers[0], &j->task);
 }
 
 /* --------------------------------------------------------------------------------------------- what is not included */
@@ -91,7 +94,7 @@ void pgs_poller_fire(pgs_poller *p)
     p->found = 0;
     uint32_t watch = load_relaxed(&p->watch);
     if (watch == PGS_WATCH_MONITOR) {
-        submit(1, &jobs[event_job]);
+        submit(&jobs[event_job]);
         return;
     }
     pgs_deque_push(&workers[watch - 1].deque, &jobs[event_job].task);
@@ -153,17 +156,27 @@ static pgs_task *look(pgs_worker *w)
     pgs_task *task = pgs_deque_take(&w->deque);
     if (task) return task;
     pgs_link *link = pgs_injector_pop(&sched.injector);
+    if (!link) link = pgs_injector_pop(&w->inbox);
     if (link) return container_of(link, pgs_task, link);
     return pgs_deque_steal(&workers[1 - w->number].deque);
 }
 
-/* As the rounds of search(): looks again when it may come to something else. */
-static void await_pushes(void)
+/* A pop says NULL though the queue is not empty, and is not being popped: a push has not linked yet. */
+static bool has_gap(pgs_injector *queue)
 {
-    for (int i = 0; i < SUBMITTERS; i++) {
-        while (load_relaxed(&submitting[i])) cpu_relax();
+    pgs_link *first = queue->head;
+    if (load_acquire(&first->next) || load_relaxed(&queue->tail) == first) return false;
+    return !pgs_injector_is_empty(queue) && queue->head == first;
+}
+
+/* As the rounds of search(): looks again when it may come to something else. */
+static void await_pushes(pgs_injector *queue)
+{
+    for (;;) {
+        uint64_t moves = model_moves_of_others(); /* who comes while this looks */
+        if (!load_relaxed(&queue->lock) && !has_gap(queue)) return;
+        if (model_moves_of_others() == moves) cpu_relax();
     }
-    while (load_relaxed(&sched.injector.lock)) cpu_relax();
 }
 
 static pgs_task *search(pgs_worker *w)
@@ -199,7 +212,8 @@ static void worker(pgs_worker *w)
         if (!pgs_idle_park(w)) return;
         MODEL_CHECK(load_relaxed(&sched.searching) >= 0);
         if (timer_armed && w == &workers[0]) fire(w);
-        if (!pgs_injector_is_empty(&sched.injector)) await_pushes();
+        await_pushes(&sched.injector);
+        await_pushes(&w->inbox);
     }
 }
 
@@ -217,18 +231,28 @@ static void worker_1(void)
 
 static void submit_first(void)
 {
-    submit(0, &jobs[0]);
+    submit(&jobs[0]);
 }
 
 static void submit_second(void)
 {
-    submit(1, &jobs[1]);
+    submit(&jobs[1]);
 }
 
 static void submit_both(void)
 {
-    submit(0, &jobs[0]);
-    submit(0, &jobs[1]);
+    submit(&jobs[0]);
+    submit(&jobs[1]);
+}
+
+static void mail_first(void)
+{
+    mail(&jobs[0]);
+}
+
+static void mail_second(void)
+{
+    mail(&jobs[1]);
 }
 
 /* Has seen a parked worker that is awake by now. */
@@ -271,9 +295,9 @@ static void device_is_added(void)
 /* The monitor takes a worker back, if one has retired by then. */
 static void submit_and_unretire(void)
 {
-    submit(0, &jobs[0]);
+    submit(&jobs[0]);
     pgs_idle_unretire_one(&sched);
-    submit(0, &jobs[1]);
+    submit(&jobs[1]);
 }
 
 /* ------------------------------------------------------------------------------------------------------------ cases */
@@ -316,7 +340,6 @@ static void setup(int count)
         jobs[i].kind = QUICK;
         pgs_parker_init(&jobs[i].parker);
     }
-    for (int i = 0; i < SUBMITTERS; i++) store_relaxed(&submitting[i], 0);
     undone = count;
     timer_armed = false;
 }
@@ -417,6 +440,11 @@ static void surplus_with_sources(void)
     store_relaxed(&sched.poller.sources, 1);
 }
 
+static void two(void)
+{
+    setup(2);
+}
+
 static void check(void)
 {
     int bits = __builtin_popcountll(load_relaxed(&sched.idle[0])), searching = 0;
@@ -477,6 +505,28 @@ int main(void)
          {worker_0, worker_1, submit_and_unretire},
          check,
          2,
+         1,
+         0},
+        {"idle: a task for one of them", one, {worker_0, worker_1, mail_first}, check, 2, 1, 0},
+        {"idle: a task for one of them, and one for all",
+         two,
+         {worker_0, worker_1, mail_first, submit_second},
+         check,
+         1,
+         0,
+         0},
+        {"idle: a task for one that may retire, and one for all",
+         with_surplus,
+         {worker_0, worker_1, mail_first, submit_second},
+         check,
+         1,
+         1,
+         0},
+        {"idle: two tasks for one that may retire",
+         with_surplus,
+         {worker_0, worker_1, mail_first, mail_second},
+         check,
+         1,
          1,
          0},
         {"idle: a timer against a submitter", with_timer, {worker_0, worker_1, submit_first}, check, 2, 0, 0},

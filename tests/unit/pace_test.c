@@ -1,5 +1,6 @@
-/* pace_test.c - sends and spawns count towards the slice (runtime/runtime.h, pgi_pace): who does little else makes way,
- * and nobody who must not. On one worker, so that nothing runs beside the one that floods. */
+/* pace_test.c - sends and spawns count towards the slice (runtime/pace.h): who does little else makes way, and nobody who
+ * must not. On one worker, so that nothing runs beside the one that floods. Then on two: who floods goes where its
+ * receiver is. */
 #include <stdatomic.h>
 
 #include "check.h"
@@ -131,6 +132,61 @@ static void play(pg_process *self)
     pg_receive(self, pass, "ball", PG_PID, PG_INT);
 }
 
+/* ------------------------------------------------------------------------------------------------ on two workers */
+
+static atomic_uint receiver_on;
+static atomic_int together, apart;
+
+static void note_worker(pg_process *self, const pg_message *msg)
+{
+    receiver_on = pgs_worker_number(pgs_worker_self());
+    handle(self, msg);
+}
+
+static void take_there(pg_process *self)
+{
+    pg_receive(self, note_worker, "item", PG_INT);
+}
+
+/* Sends as fast as it can, and yields now and then of its own accord if `yields`. */
+static void flood_there(pg_process *self)
+{
+    pg_pid to = pg_get_pid(self, pg_args(self), 0);
+    bool yields = pg_get_bool(self, pg_args(self), 1);
+    for (int i = 1; i <= 5 * MANY; i++) {
+        CHECK_EQ(pg_send(to, "item", i), PG_OK);
+        if (i % 100 != 0) continue;
+        atomic_int *count = pgs_worker_number(pgs_worker_self()) == receiver_on ? &together : &apart;
+        ++*count;
+        if (yields) pg_yield(self);
+    }
+}
+
+/* For the most part; where a send takes long, as under sanitizers, its sender is none that does nothing else. */
+static void check_together(void)
+{
+    if (PGI_CACHE_OFF) return;
+    CHECK(together > apart);
+}
+
+static void test_together(bool yields)
+{
+    enum { SENDERS = 4 };
+    pg_runtime *rt = pg_start(&(pg_options){.workers = 2, .no_os = true});
+    CHECK(rt != NULL);
+    pg_process *main = pg_attach(rt, "main");
+    pg_pid senders[SENDERS], taker = pg_spawn(main, take_there);
+    handled = together = apart = 0;
+    for (int i = 0; i < SENDERS; i++) senders[i] = pg_spawn(main, flood_there, .args = pg_tuple(taker, (bool)yields));
+    for (int i = 0; i < SENDERS; i++) CHECK_EQ(pg_wait(senders[i], PG_SECONDS(60), NULL), PG_OK);
+    while (handled < SENDERS * 5 * MANY) pg_sleep(main, PG_MS(1));
+    check_together();
+    pg_detach(main);
+    CHECK_EQ(pg_stop(rt, PG_SECONDS(30)), PG_OK);
+}
+
+/* ------------------------------------------------------------------------------------------------- on one worker */
+
 static void wait_for(pg_pid pid)
 {
     pg_exit_info end;
@@ -161,5 +217,7 @@ int main(void)
     CHECK_EQ(pg_stop(rt, PG_SECONDS(30)), PG_OK);
     CHECK_EQ(handled, MANY + MANY / 10 + 2000 + 10 * (LENGTH + 1));
     CHECK_EQ(begun, MANY);
+    test_together(false);
+    test_together(true);
     return 0;
 }

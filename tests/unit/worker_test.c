@@ -233,7 +233,11 @@ static void test_stuck(void)
 static void sit_then_yield(job *self)
 {
     while (self->number == 0 && pgs_sched_workers(sched) <= workers) usleep(200);
-    for (int64_t end = pgs_now() + MS(20); pgs_now() < end;) pgs_yield(&self->task);
+    unsigned to = 0;
+    for (int64_t end = pgs_now() + MS(20); pgs_now() < end;) {
+        pgs_yield(&self->task);
+        pgs_yield_to(&self->task, to++ % pgs_sched_workers(sched)); /* maybe one that has retired, or is about to */
+    }
     finished();
 }
 
@@ -254,6 +258,65 @@ static void test_surplus(void)
     stop();
     free(sitters);
     free(others);
+}
+
+/* Goes from worker to worker, also to those that sleep. */
+static void move_around(job *self)
+{
+    uint64_t random = (uint64_t)self->number;
+    for (int i = 0; i < 1000; i++) {
+        unsigned to = pgs_random_below(&random, workers);
+        pgs_yield_to(&self->task, to);
+        self->value += pgs_worker_number(pgs_worker_self()) == to;
+    }
+    finished();
+}
+
+static void test_inbox(void)
+{
+    enum { MOVERS = 8 };
+    start();
+    job *movers = make(MOVERS, move_around);
+    for (int i = 0; i < MOVERS; i++) ready(&movers[i]);
+    until(&done, MOVERS);
+    /* Whom the monitor sends elsewhere is one for each of its looks, and all of them while a worker has lost its
+     * processor. */
+    int arrived = 0;
+    for (int i = 0; i < MOVERS; i++) arrived += movers[i].value;
+    CHECK(arrived > MOVERS * 1000 / 4);
+    stop();
+    free(movers);
+}
+
+/* Computes until the other one has gone on, which lies in its worker's inbox. */
+static void compute(job *self)
+{
+    store_relaxed(&self->runs, 1 + (int)pgs_worker_number(pgs_worker_self()));
+    while (load_relaxed(&done) == 0) cpu_relax();
+    finished();
+}
+
+static void join(job *self)
+{
+    int number;
+    while ((number = load_relaxed(&self->peer->runs)) == 0) pgs_yield(&self->task);
+    pgs_yield_to(&self->task, (unsigned)number - 1);
+    finished();
+}
+
+/* No task waits in the inbox of one that is stuck. */
+static void test_inbox_of_the_stuck(void)
+{
+    if (workers == 1) return;
+    start();
+    job computing, joining;
+    init(&computing, compute);
+    init(&joining, join);
+    joining.peer = &computing;
+    ready(&joining);
+    ready(&computing);
+    until(&done, 2);
+    stop();
 }
 
 /* Between two messages of one task it is seen to move; and its slice is over when the monitor has said so, once. */
@@ -284,8 +347,8 @@ static void test_progress(void)
 int main(void)
 {
     static void (*const tests[])(void) = {
-        test_lifo_cap,           test_lifo_turns, test_surplus,  test_oldest_first,
-        test_oldest_of_the_slow, test_stuck,      test_progress,
+        test_lifo_cap, test_lifo_turns, test_surplus, test_oldest_first,       test_oldest_of_the_slow,
+        test_stuck,    test_progress,   test_inbox,   test_inbox_of_the_stuck,
     };
     return RUN_TESTS(tests);
 }

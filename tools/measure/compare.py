@@ -196,7 +196,7 @@ def print_floors(rounds, quick):
                             "--benchmark_enable_random_interleaving=true", "--benchmark_color=false",
                             f"--benchmark_min_time={0.02 if quick else 0.2}"])
     print("\nOurs as multiples of the machine's, and ZeroMQ's of ours, in one run:")
-    for line in re.findall(r"^\S.* +[0-9.]+(?: +\(at most [0-9.]+\))?$", said, re.MULTILINE):
+    for line in re.findall(r"^\S.* +[0-9]+\.[0-9][0-9](?: +\(at most [0-9.]+\))?$", said, re.MULTILINE):
         print(line)
 
 

@@ -1,7 +1,7 @@
 /* flood_bench.cc - ten processes that send 1,000,000 messages each to one, which counts them.
  *
  *   flood/h   the senders do nothing else, and give way only when the runtime makes them (paragram.h, pg_send_values).
- *             With two workers nobody need give way to the receiver, and its queue gets long
+ *             With two workers it takes them to the worker of their receiver
  *   flow/h    the senders yield every 100 messages
  *
  * One operation is one message.  Included: spawning ten senders for each ten million messages.  The receiver counts,

@@ -61,7 +61,7 @@
 #endif
 
 /* One half of an asymmetric pair: it costs nothing and is a full fence towards a heavy fence of another thread only,
- * which is fence_heavy() in epoch.c. */
+ * which is fence_heavy() in fence.h. */
 #define fence_light() atomic_signal_fence(memory_order_seq_cst)
 
 /* For the compiler alone: what was copied before it out of memory that others write to is not read there again. */

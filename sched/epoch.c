@@ -1,43 +1,12 @@
 /* epoch.c - the domain's own side of epoch.h, which has the rules and why they are enough. */
-#define _GNU_SOURCE
 #include "epoch.h"
 
+#include "fence.h"
+
 #if defined(PGS_MODEL)
-
-#define register_heavy model_register_heavy
-#define fence_heavy model_fence_heavy
 enum { LOOKS = 1 }; /* at a member that is inside */
-
 #else
-
-#include <errno.h>
-#include <linux/membarrier.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 enum { LOOKS = 64 }; /* a microsecond or two; an operation takes some tens of nanoseconds */
-
-static bool membarrier(int command)
-{
-    int saved = errno;
-    long rc = syscall(SYS_membarrier, command, 0, 0);
-    errno = saved;
-    return rc == 0;
-}
-
-/* The program, not a thread of it, is registered; again is harmless.  False: an old kernel, or a filter of calls. */
-static bool register_heavy(void)
-{
-    return membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-}
-
-/* A full fence in each thread of the program between the call and its return, the calling one included: FH of epoch.h,
- * partner of fence_light in member_enter.  False: the system has refused. */
-static bool fence_heavy(void)
-{
-    return membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-}
-
 #endif
 
 void pgs_epoch_init(pgs_epoch *domain)

@@ -61,9 +61,7 @@
  * come from the one thread that it stands for, and the last three only while it is outside.  Members are never removed;
  * they live as long as the domain.
  *
- * The asymmetric pair of fences is that of the membarrier flavour in Desnoyers, McKenney, Stern, Dagenais, Walpole,
- * "User-Level Implementations of Read-Copy Update", IEEE TPDS 23(2), 2012, and of Goldblatt, "Asymmetric Fences", ISO
- * C++ paper P1202R5.
+ * The asymmetric pair of fences is that of fence.h.
  *
  * Rejected: quiescence between tasks only, for what it keeps waiting (one preempted worker of two made a tree of a
  * million processes touch 80,000 slots instead of 1,600).  A locked instruction in enter: 5 ns and more for each

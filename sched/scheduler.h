@@ -35,6 +35,7 @@
 #include "mpsc.h"
 #include "parker.h"
 #include "poller.h"
+#include "slot.h"
 
 typedef struct pgs_sched pgs_sched;
 typedef struct pgs_worker pgs_worker;
@@ -156,10 +157,9 @@ typedef struct pgs_worker_face {
     pgs_sched *sched;
     void *local; /* from ops->local_make */
     pgs_epoch_member *member;
-    _Atomic(pgs_task *) lifo;    /* the task made ready last; taken by the monitor too, when the owner is stuck */
+    pgs_slot lifo;               /* the task made ready last; robbed by the monitor, when the owner is stuck */
     _Atomic(pgs_task *) running; /* NULL between tasks; written by the owner */
     _Atomic(uint64_t) steps;     /* grows with each task and each message; written by the owner */
-    pgs_task *handoff;           /* for the runner to go on with; the owner's own */
     uint32_t turns;              /* that pgs_worker_next() may still give; the owner's own */
     _Atomic(bool) slice_over;    /* written by the monitor; cleared by the owner, in end_slice */
 } pgs_worker_face;
@@ -175,8 +175,7 @@ void pgs_ready_elsewhere(pgs_worker *worker, pgs_task *task);
 static inline pgs_task *pgs_ready_next(pgs_worker *worker, pgs_task *task)
 {
     if (unlikely(task->parker)) return task;
-    /* Release: the monitor may take it; acquire: partner of the monitor's exchange, which may put nothing back. */
-    return xchg_acq_rel(&((pgs_worker_face *)(void *)worker)->lifo, task);
+    return pgs_slot_swap(&((pgs_worker_face *)(void *)worker)->lifo, task);
 }
 
 static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)
@@ -232,21 +231,20 @@ static inline bool pgs_worker_progress(pgs_worker *worker)
     return unlikely(load_relaxed(&((pgs_worker_face *)(void *)worker)->slice_over)); /* until end_slice */
 }
 
+/* The path of pgs_worker_next() for a task that goes on on its own stack: NULL. */
+pgs_task *pgs_worker_hand(pgs_worker *worker, pgs_task *task);
+
 /* For ops->run, whose task has come to rest, or was requeued, or is gone: the task to go on with by a call, as if this
  * were its run; NULL: return.  It is the one made ready last, while nothing else has its turn: a process and those
  * that it sends to go on without a way back into the scheduler. */
 static inline pgs_task *pgs_worker_next(pgs_worker *worker)
 {
     pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
-    if (!load_relaxed(&face->lifo) || unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over)))
-        return NULL;
-    pgs_task *task = xchg_acquire(&face->lifo, NULL); /* partner: the monitor's exchange */
-    if (unlikely(!task)) return NULL;
+    if (unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over))) return NULL;
+    pgs_task *task = pgs_slot_swap(&face->lifo, NULL);
+    if (!task) return NULL;
     face->turns--;
-    if (unlikely(task->fiber)) {
-        face->handoff = task;
-        return NULL;
-    }
+    if (unlikely(task->fiber)) return pgs_worker_hand(worker, task);
     pgs_worker_step(worker);
     store_relaxed(&face->running, task);
     return task;

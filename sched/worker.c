@@ -55,8 +55,7 @@ static __attribute__((noinline)) void push_shared(pgs_worker *w, pgs_task *task)
 
 static inline void push_local(pgs_worker *w, pgs_task *task)
 {
-    /* Release and acquire: as in pgs_ready_on. */
-    pgs_task *displaced = xchg_acq_rel(&w->face.lifo, task);
+    pgs_task *displaced = pgs_slot_swap(&w->face.lifo, task);
     if (displaced) push_shared(w, displaced);
 }
 
@@ -114,7 +113,7 @@ static bool others_wait(pgs_worker *w)
 
 bool pgs_worker_alone(pgs_worker *w)
 {
-    return !load_relaxed(&w->face.lifo) && !others_wait(w);
+    return pgs_slot_is_empty(&w->face.lifo) && !others_wait(w);
 }
 
 /* The LIFO slot has had its turns: its task goes behind the others, if there are any. */
@@ -128,8 +127,8 @@ static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *tas
 
 static inline pgs_task *take_lifo(pgs_worker *w)
 {
-    if (!load_relaxed(&w->face.lifo)) return NULL;
-    pgs_task *task = xchg_acquire(&w->face.lifo, NULL); /* partner: the monitor's exchange */
+    if (pgs_slot_is_empty(&w->face.lifo)) return NULL;
+    pgs_task *task = pgs_slot_swap(&w->face.lifo, NULL);
     return likely(++w->lifo_turns <= PGS_LIFO_CAP) ? task : cap_lifo(w, task);
 }
 
@@ -400,8 +399,8 @@ static void runner(void *unused)
     arrive();
     pgs_worker *w = pgs_worker_self();
     for (;;) {
-        pgs_task *task = w->face.handoff;
-        w->face.handoff = NULL;
+        pgs_task *task = w->handoff;
+        w->handoff = NULL;
         if (!task) task = find_work(w);
         if (task && !task->fiber) {
             begin(w, task);
@@ -428,7 +427,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
     w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer, .inbox = inbox};
     if (to) {
         store_relaxed(&w->face.running, NULL); /* see pgs_worker_still */
-        w->face.handoff = next;
+        w->handoff = next;
     } else {
         to = take_stack(w, next);
     }
@@ -514,6 +513,12 @@ void *pgs_worker_main(void *arg)
     return NULL;
 }
 
+pgs_task *pgs_worker_hand(pgs_worker *w, pgs_task *task)
+{
+    w->handoff = task;
+    return NULL;
+}
+
 unsigned pgs_worker_number(const pgs_worker *w)
 {
     return w->number;
@@ -553,6 +558,7 @@ static pgs_worker *add_worker(pgs_sched *s, unsigned number)
     w->face.member = &w->member;
     w->random = pgs_seed();
     pgs_parker_init(&w->parker);
+    pgs_slot_init(&w->face.lifo, s->epoch.can_force);
     pgs_injector_init(&w->fifo);
     pgs_injector_init(&w->inbox);
     pgs_wheel_init(&w->wheel, pgs_now());

@@ -60,6 +60,7 @@ struct pgs_worker {
 
     /* The owner's own. */
     PGS_ALIGNED pgs_fiber *fiber; /* on which the worker is now */
+    pgs_task *handoff;            /* for the runner to go on with */
     pgs_after after;
     uint32_t turns_left; /* until the next look at the old ends of the queues */
     uint32_t looks;      /* at the old ends, for the number of turns, so far */

@@ -326,7 +326,7 @@ static void setup(int count)
         w->number = i;
         w->searching = true;
         store_relaxed(&w->face.running, NULL);
-        store_relaxed(&w->face.lifo, NULL);
+        pgs_slot_init(&w->face.lifo, true);
         store_relaxed(&w->retired, false);
         store_relaxed(&w->wheel.next, PGS_NEVER);
         store_relaxed(&sched.worker[i], w);

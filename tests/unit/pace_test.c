@@ -1,5 +1,5 @@
-/* pace_test.c - sends and spawns count towards the slice (runtime/pace.h): who does little else makes way, and nobody who
- * must not. On one worker, so that nothing runs beside the one that floods. Then on two: who floods goes where its
+/* pace_test.c - sends and spawns count towards the slice (runtime/pace.h): who does little else makes way, and nobody
+ * who must not. On one worker, so that nothing runs beside the one that floods. Then on two: who floods goes where its
  * receiver is. */
 #include <stdatomic.h>
 

@@ -1,13 +1,16 @@
-/* exit.c - how a process ends, and what is remembered of it.
+/* exit.c - how a process ends, and what is remembered of it; and its target, with whose return most of them end.
  *
- * Every end comes to pgi_finish(), in the process's own code and on its own stack, in numbered steps:
+ * Every end is in the process's own code and on its own stack, in numbered steps:
  *
  *   1. clean-ups run, newest first.  One that fails comes back here by pgi_die(): the rest runs, the reason stays
  *   2. an abnormal exit is remembered, so that whoever asks later finds it
  *   3. under the lock: the pid becomes stale, watchers are told, the list of links is taken away
  *   4. those linked are told
  *   5. what it owned is freed; mail that it never saw is counted as dropped
- *   6. the slot goes back, to rest for a grace period
+ *   6. the slot goes back, clean (slots.h), to rest for a grace period
+ *
+ * One that returns from its target without receivers and clean-ups has little of all that to do: it comes to
+ * leave_the_world_quietly().  All others come to pgi_finish().
  *
  * An end in the middle of the code gives up its stack: a green process by pgs_abandon(), a thread by longjmp() to its
  * base.  Neither unwinds the frames in between; that is what clean-ups are for. */
@@ -56,6 +59,8 @@ static void run_defers(pg_process *p)
     }
 }
 
+static const pgi_end returned = {.kind = PG_EXIT_NORMAL};
+
 /* ----------------------------------------------------------------------------------------------- what is remembered */
 
 void pgi_exits_add(pg_runtime *rt, const pg_exit_info *info)
@@ -89,18 +94,28 @@ static void describe(pg_exit_info *info, pg_pid pid, const pgi_end *end)
     if (end->text) snprintf(info->text, sizeof info->text, "%s", end->text);
 }
 
-static PGS_COLD void report(pg_process *p, const pg_exit_info *info)
+static PGS_COLD void remember(pg_runtime *rt, pg_pid pid, const pgi_end *end)
+{
+    pg_exit_info info;
+    describe(&info, pid, end);
+    pgi_exits_add(rt, &info);
+    if (rt->child) pgi_child_failed(&info);
+}
+
+static PGS_COLD void report(pg_process *p, pg_pid pid, const pgi_end *end)
 {
     char who[256];
+    pg_exit_info info;
     pgi_print out;
+    describe(&info, pid, end);
     pgi_print_init(&out, who, sizeof who);
-    pgi_print_process(&out, p, info->pid);
-    pgi_log(p->rt, PG_LOG_FAILED, "process %s ended (%s): %s", who, pgi_exit_kind_name(info->kind), info->text);
+    pgi_print_process(&out, p, pid);
+    pgi_log(p->rt, PG_LOG_FAILED, "process %s ended (%s): %s", who, pgi_exit_kind_name(info.kind), info.text);
 }
 
 /* --------------------------------------------------------------------------------------------------- the last steps */
 
-static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
+static PGS_COLD void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
 {
     uint64_t dropped = 0;
     if (p->mailbox.head != &p->mailbox.anchor) pgi_of_node(p->mailbox.head)->flags |= PGI_CONSUMED;
@@ -111,10 +126,11 @@ static uint64_t drop_mail(pg_process *p, pgi_cache *cache)
         msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
         pgi_message_free(cache, msg);
     }
-    return dropped;
+    if (dropped) pgi_count_dropped(rt, local, dropped);
 }
 
-static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
+/* What one that ends in the middle of its code may have in its hands. */
+static void free_what_it_held(pg_process *p, pgi_cache *cache)
 {
     pgi_drop_received(p);
     if (p->current && p->current->flags & PGI_LOOSE) pgi_free_message(p->current);
@@ -125,9 +141,55 @@ static uint64_t free_what_it_owns(pg_process *p, pgi_cache *cache)
     p->args = &pgi_no_args;
     pgi_receivers_drop(p->receivers);
     p->receivers = NULL;
+    p->scan = NULL;
+}
+
+static PGS_COLD void forget_scan(pg_process *p)
+{
     pgi_scanned_free(p->scanned);
     p->scanned = NULL;
-    return drop_mail(p, cache);
+    p->scan = NULL;
+}
+
+static __attribute__((noinline)) size_t tell_watchers(pg_process *p, pg_pid pid, const pgi_end *end)
+{
+    pg_exit_info info;
+    describe(&info, pid, end);
+    return pgi_watchers_tell(p, &info);
+}
+
+static PGS_COLD void tell_hub(pg_runtime *rt, pg_pid pid, const pgi_end *end)
+{
+    pg_exit_info info;
+    describe(&info, pid, end);
+    pgi_child_ended(rt, &info);
+}
+
+/* Steps 3 and 4, by a worker, or by a guest or when the runtime has stopped: then `w` is NULL.  Returns how many were
+ * told. */
+static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_end *end)
+{
+    pgi_lock(p);
+    pgi_link *links = p->links;
+    bool looks = unlikely(links || p->watchers) && w;
+    /* From before it is dying: the other ends keep their slots until they have been told. */
+    if (unlikely(looks)) pgs_epoch_member_enter(pgs_worker_member(w));
+    p->last_kind = (uint8_t)end->kind;
+    p->dying = true;
+    store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
+    if (unlikely(links)) p->links = NULL;
+    size_t told = unlikely(p->watchers) ? tell_watchers(p, pid, end) : 0;
+    pgi_unlock(p);
+    if (unlikely(links)) told += pgi_links_tell(p, pid, links, end);
+    if (unlikely(looks)) pgs_epoch_member_leave(pgs_worker_member(w));
+    return told;
+}
+
+/* The rest of step 5: whatever the process was doing, it may have had mail, and receives that looked for some. */
+static inline void free_the_rest(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
+{
+    if (unlikely(p->scanned)) forget_scan(p);
+    if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail(p, rt, local, cache);
 }
 
 /* Steps 2 to 6. */
@@ -136,34 +198,35 @@ static void leave_the_world(pg_process *p, const pgi_end *end)
     pg_runtime *rt = p->rt;
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt); /* without one, the runtime has stopped: nobody else is left */
+    pgi_cache *cache = pgi_visit_cache(&visit);
     pg_pid pid = pgi_pid_of(p);
-    pg_exit_info info;
-    describe(&info, pid, end);
-    if (unlikely(end->kind != PG_EXIT_NORMAL)) {
-        pgi_exits_add(rt, &info);
-        if (rt->child) pgi_child_failed(&info);
-    }
-
-    pgi_look_begin(&visit); /* from before it is dying: the other ends keep their slots until they have been told */
-    pgi_lock(p);
-    p->dying = true;
-    p->last_kind = (uint8_t)end->kind;
-    store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
-    pgi_link *links = p->links;
-    p->links = NULL;
-    size_t told = unlikely(p->watchers) ? pgi_watchers_tell(p, &info) : 0;
-    pgi_unlock(p);
-
-    if (links) told += pgi_links_tell(p, pid, links, end);
-    pgi_look_end(&visit);
-    bool news = end->kind != PG_EXIT_NORMAL && !end->no_news;
-    if (unlikely(news && told == 0)) report(p, &info);
-    uint64_t dropped = free_what_it_owns(p, pgi_visit_cache(&visit));
-    if (unlikely(dropped)) pgi_count_dropped(rt, visit.local, dropped);
+    bool abnormal = end->kind != PG_EXIT_NORMAL;
+    pg_exit_info for_hub; /* for the text may be in a message that is freed before */
+    if (unlikely(rt->child != NULL)) describe(&for_hub, pid, end);
+    if (unlikely(abnormal)) remember(rt, pid, end);
+    size_t told = part(p, visit.worker, pid, end);
+    if (unlikely(abnormal && told == 0 && !end->no_news)) report(p, pid, end);
+    free_what_it_held(p, cache);
+    free_the_rest(p, rt, visit.local, cache);
     if (visit.rt && !p->attached) pgi_slot_return(&visit, p); /* an attached one keeps it until pg_detach() */
-    if (unlikely(rt->child != NULL)) pgi_child_ended(rt, &info);
+    if (unlikely(rt->child != NULL)) pgi_child_ended(rt, &for_hub);
     if (unlikely(load_relaxed(&rt->stopping))) pgs_parker_unpark(&rt->stopper);
     pgi_leave(&visit);
+}
+
+/* The same for one on a worker of its runtime that has returned from its target, and has nothing in its hands. */
+static inline void leave_the_world_quietly(pg_process *p, pgs_worker *w)
+{
+    pgi_local *local = pgs_worker_local(w);
+    pg_runtime *rt = local->rt;
+    pg_pid pid = pgi_pid_of(p);
+    p->phase = PGI_ENDING;
+    part(p, w, pid, &returned);
+    free_the_rest(p, rt, local, &local->cache);
+    pgi_count_ended(rt, local);
+    pgi_slot_give(rt, &local->slots, p);
+    if (unlikely(rt->child != NULL)) tell_hub(rt, pid, &returned);
+    if (unlikely(load_relaxed(&rt->stopping))) pgs_parker_unpark(&rt->stopper);
 }
 
 /* Where the reason is kept while the process ends. */
@@ -196,6 +259,49 @@ void pgi_die(pg_process *p, const pgi_end *end)
     }
     pgi_finish(p, end);
     longjmp(host->base, 1);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- targets */
+
+static inline void run_target(pg_process *p)
+{
+    pg_target target = p->target;
+    p->ending = NULL; /* in the place of the target */
+    p->phase = PGI_RUNNING;
+    store_relaxed(&p->flooded_on, 0);
+    if (likely(target)) target(p);
+    if (unlikely(p->received)) pgi_drop_received(p);
+}
+
+static inline void free_args(pg_process *p, pgi_cache *cache)
+{
+    pg_message *args = p->args;
+    if (args == &pgi_no_args) return;
+    p->args = &pgi_no_args;
+    pgi_message_free(cache, args);
+}
+
+bool pgi_begin(pg_process *p)
+{
+    run_target(p);
+    free_args(p, NULL);
+    if (p->receivers) return false;
+    pgi_finish(p, &returned);
+    return true;
+}
+
+pgs_worker *pgi_begin_on(pgs_worker *w, pg_process *p)
+{
+    run_target(p);
+    w = pgs_worker_still(w, &p->sleeper.task);
+    free_args(p, pgi_cache_of(w));
+    if (p->receivers) return NULL;
+    if (likely(!p->defers)) {
+        leave_the_world_quietly(p, w);
+        return w;
+    }
+    pgi_finish(p, &returned);
+    return pgs_worker_self();
 }
 
 /* -------------------------------------------------------------------------------------------------------- public */

@@ -15,22 +15,16 @@
  * a turn than its senders send in theirs, or its mailbox grows out of every cache. */
 enum { PGI_SLICE = 64, PGI_SLICE_NS = 100000 };
 
-void pgi_lock(pg_process *p)
+PGS_COLD void pgi_lock_contended(pg_process *p)
 {
-    for (unsigned spins = 0;; spins++) {
-        uint32_t open = 0;
-        if (likely(cas_acquire(&p->lock, &open, 1))) return; /* partner: pgi_unlock */
-        if (spins < 100) {
+    unsigned spins = 0;
+    do {
+        if (spins++ < 100) {
             cpu_relax();
         } else {
             sched_yield(); /* the holder has lost its processor */
         }
-    }
-}
-
-void pgi_unlock(pg_process *p)
-{
-    store_release(&p->lock, 0); /* partner: pgi_lock */
+    } while (load_relaxed(&p->lock) != 0 || xchg_acquire(&p->lock, 1) != 0); /* partner: pgi_unlock */
 }
 
 static PGS_COLD void free_unusual(pg_message *msg, pgi_cache *cache)
@@ -198,21 +192,6 @@ bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache)
     return handle_next(p, node, cache);
 }
 
-bool pgi_begin(pg_process *p)
-{
-    pg_target target = p->target;
-    p->ending = NULL;
-    p->phase = PGI_RUNNING;
-    store_relaxed(&p->flooded_on, 0);
-    if (target) target(p);
-    pgi_drop_received(p);
-    pgi_message_free(pgi_cache_here(NULL), p->args);
-    p->args = &pgi_no_args;
-    if (p->receivers) return false;
-    pgi_finish(p, &(pgi_end){.kind = PG_EXIT_NORMAL});
-    return true;
-}
-
 /* After `n` messages of a slice: whether it has lasted long.  *end is when it does, known from the first PGI_SLICE
  * on. */
 static inline bool slice_is_over(pg_process *p, pgs_worker *w, unsigned n, int64_t *end)
@@ -245,7 +224,8 @@ static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w
     pg_process *p = pgi_of_task(task);
     if (unlikely(p->phase != PGI_RUNNING)) {
         if (p->phase == PGI_SERVICE) return p->serve(w, p);
-        if (pgi_begin(p)) return pgs_worker_self();
+        pgs_worker *ended_on = pgi_begin_on(w, p);
+        if (likely(ended_on)) return ended_on;
         w = pgs_worker_still(w, task);
     }
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);

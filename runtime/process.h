@@ -88,34 +88,32 @@ struct pg_process {
     pg_message *received; /* by pg_recv, until the next */
     pgs_mpsc_node *scan;  /* the last node that was looked at, as `scanned` says; NULL: none */
     void *data;
+    _Atomic(uint8_t) lock;        /* for last_kind, dying, told, links, watchers, name */
+    uint8_t last_kind;            /* pg_exit_kind, once it is dying, and until the next who has the slot is */
     uint8_t phase;                /* pgi_phase */
-    uint8_t kind;                 /* pg_kind */
-    bool attached;                /* stands for a host thread */
-    uint8_t last_kind;            /* pg_exit_kind, once it is dying; under the lock, as the two that follow */
+    uint8_t kind : 4;             /* pg_kind */
+    bool attached : 1;            /* stands for a host thread */
     bool dying;                   /* its links and watchers have been taken away */
     bool told;                    /* pg_stop() has sent it a terminate */
     _Atomic(uint16_t) flooded_on; /* the number of the worker, and 1, on which it had many messages in one go last */
 
     /* What a message does not need. */
-    _Atomic(uint32_t) lock;       /* for dying, told, links, watchers, name */
-    _Atomic(uint32_t) generation; /* written by whoever takes the slot, read by anybody */
-    union {
-        pgi_link *links;
-        pg_process *next_free; /* in a list of slots */
-    };
+    _Atomic(uint64_t) pid; /* of who has the slot, or had it last; written by whoever takes it, read by anybody */
+    pgi_link *links;
     pgi_watcher *watchers;
     pgi_defer *defers;
     char *name;           /* kept after the end, until the slot is used again: exits are told by name */
     pg_message *args;     /* until the target has returned */
     pgi_scanned *scanned; /* its own; NULL: none */
     union {
-        pgi_host *host;     /* of a process that is bound to a thread */
-        const pgi_end *end; /* of a green one that is ending */
+        pgi_host *host;        /* of a process that is bound to a thread */
+        const pgi_end *end;    /* of a green one that is ending */
+        pg_process *next_free; /* in a list of slots */
     };
 };
 
 _Static_assert(sizeof(struct pg_process) == 192, "a process at rest is three cache lines");
-_Static_assert(offsetof(struct pg_process, rt) == 64 && offsetof(struct pg_process, lock) == 128,
+_Static_assert(offsetof(struct pg_process, rt) == 64 && offsetof(struct pg_process, pid) == 128,
                "one line to send to it, one more to run it");
 
 static inline pg_process *pgi_of_task(pgs_task *task)
@@ -128,17 +126,29 @@ static inline pg_message *pgi_of_node(pgs_mpsc_node *node)
     return container_of(node, pg_message, node);
 }
 
+/* Its pid, also when it has ended already; 0: of a service. */
+static inline pg_pid pgi_pid_of(const pg_process *p)
+{
+    return (pg_pid){load_relaxed(&((pg_process *)(uintptr_t)p)->pid)};
+}
+
 /* A lock for a few instructions; holders never block.  Two at once: the lower address first. */
-void pgi_lock(pg_process *p);
-void pgi_unlock(pg_process *p);
+void pgi_lock_contended(pg_process *p);
+
+static inline void pgi_lock(pg_process *p)
+{
+    if (unlikely(xchg_acquire(&p->lock, 1) != 0)) pgi_lock_contended(p); /* partner: pgi_unlock */
+}
+
+static inline void pgi_unlock(pg_process *p)
+{
+    store_release(&p->lock, 0); /* partner: pgi_lock */
+}
 
 /* ---- process.c */
 
 /* ops->run: a slice of a green process. */
 pgs_worker *pgi_run(pgs_worker *worker, pgs_task *task);
-
-/* Runs the target.  True: the process has ended, and is gone. */
-bool pgi_begin(pg_process *p);
 
 /* Handles `node`, which is the next of the mailbox.  True: the process has ended, and is gone. */
 bool pgi_handle_next(pg_process *p, pgs_mpsc_node *node, pgi_cache *cache);
@@ -171,6 +181,11 @@ void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid);
 
 /* The text for an error that is a value: a string's own, else the value as it is printed. */
 void pgi_error_text(char text[PGI_TEXT_MAX], pg_value error);
+
+/* Runs the target of a new process: by the thread that is its own, or by a worker.  True, or the worker that it has
+ * ended on: the process is gone.  False or NULL: it goes on, maybe on another worker. */
+bool pgi_begin(pg_process *p);
+pgs_worker *pgi_begin_on(pgs_worker *worker, pg_process *p);
 
 /* Ends a process, in its own code: clean-ups, links, watchers, mailbox, slot.  `p` is gone when this returns. */
 void pgi_finish(pg_process *p, const pgi_end *end);

@@ -56,33 +56,10 @@ static void watch_forks(void)
 
 /* ------------------------------------------------------------------------------------------------------ counters */
 
-static void count(_Atomic(uint64_t) *counter, uint64_t n)
-{
-    store_release(counter, load_relaxed(counter) + n); /* partner: pgi_alive, which reads what ended first */
-}
-
-void pgi_count_spawned(const pgi_visit *visit)
-{
-    if (likely(visit->local)) {
-        count(&visit->local->spawned, 1);
-    } else {
-        add_seq_cst(&visit->rt->foreign.spawned, 1); /* partner: sum; before the look at `stopping` in spawn.c */
-    }
-}
-
-void pgi_count_ended(const pgi_visit *visit)
-{
-    if (likely(visit->local)) {
-        count(&visit->local->ended, 1);
-    } else {
-        add_acq_rel(&visit->rt->foreign.ended, 1); /* partner: pgi_alive */
-    }
-}
-
 void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n)
 {
     if (local) {
-        count(&local->dropped, n);
+        pgi_count(&local->dropped, n);
     } else {
         add_relaxed(&rt->foreign.dropped, n);
     }
@@ -99,7 +76,7 @@ static void add_ended(void *context, void *local)
 
 static void add_spawned(void *context, void *local)
 {
-    /* Behind the store to `stopping` in end_all; partners: count, pgi_count_spawned. */
+    /* Behind the store to `stopping` in end_all; partners: pgi_count, pgi_count_spawned. */
     ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
     ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
 }

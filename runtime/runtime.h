@@ -62,6 +62,15 @@ struct pg_runtime {
     _Atomic(uint32_t) exits_forgotten; /* the highest generation of one that was overwritten; written under the lock */
 };
 
+static inline pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    bool may_be_full = load_relaxed(&rt->slots.used) >= rt->options.max_processes;
+    if (unlikely(!cache->free || may_be_full)) return pgi_slot_take_rarely(rt, cache);
+    pg_process *p = pgi_slot_pop(cache);
+    pgi_slot_advance(p);
+    return p;
+}
+
 /* How a thread is inside a runtime. */
 typedef struct pgi_visit {
     pg_runtime *rt;     /* NULL: there is none of that number any more */
@@ -166,16 +175,32 @@ void pgi_ref_begin(uint32_t node, uint32_t generation);
 /* The ref that this program has made last, as a number: none of a greater one can be in a message that is seen now. */
 uint64_t pgi_ref_last(void);
 
-/* Counters: by the visitor. */
-void pgi_count_spawned(const pgi_visit *visit);
-void pgi_count_ended(const pgi_visit *visit);
+/* Counters: of a worker's own; `local` is NULL for all others. */
+static inline void pgi_count(_Atomic(uint64_t) *counter, uint64_t n)
+{
+    store_release(counter, load_relaxed(counter) + n); /* partner: pgi_alive, which reads what ended first */
+}
+
+static inline void pgi_count_spawned(pg_runtime *rt, pgi_local *local)
+{
+    if (likely(local)) {
+        pgi_count(&local->spawned, 1);
+    } else {
+        add_seq_cst(&rt->foreign.spawned, 1); /* partner: sum; before the look at `stopping` in spawn.c */
+    }
+}
+
+static inline void pgi_count_ended(pg_runtime *rt, pgi_local *local)
+{
+    if (likely(local)) {
+        pgi_count(&local->ended, 1);
+    } else {
+        add_acq_rel(&rt->foreign.ended, 1); /* partner: pgi_alive */
+    }
+}
+
 void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n);
 uint64_t pgi_alive(pg_runtime *rt); /* without the attached, with operating-system processes */
-
-static inline pg_pid pgi_pid_of(const pg_process *p)
-{
-    return pgi_slot_pid(&p->rt->slots, p);
-}
 
 void pgi_log(pg_runtime *rt, pg_log_level level, const char *format, ...) PG_FORMAT(3, 4);
 

@@ -44,20 +44,9 @@ static void keep(pgi_slot_cache *cache, pg_process *p)
     cache->free_count++;
 }
 
-static pg_process *pop(pgi_slot_cache *cache)
-{
-    pg_process *p = cache->free;
-    if (p) {
-        cache->free = p->next_free;
-        cache->free_count--;
-    }
-    return p;
-}
-
 /* Messages of senders who were still under way when the process ended. */
-static void drop_mail(pg_runtime *rt, pg_process *p)
+static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
 {
-    if (likely(pgs_mpsc_is_empty_hint(&p->mailbox) && p->mailbox.head == &p->mailbox.anchor)) return;
     uint64_t dropped = 0;
     pgi_local *local = pgi_local_here(rt);
     pgs_mpsc_node *node;
@@ -66,7 +55,13 @@ static void drop_mail(pg_runtime *rt, pg_process *p)
         dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
         pgi_free_message(msg);
     }
+    pgs_mpsc_init(&p->mailbox, false);
     pgi_count_dropped(rt, local, dropped);
+}
+
+static inline void drop_mail(pg_runtime *rt, pg_process *p)
+{
+    if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail_rarely(rt, p);
 }
 
 static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
@@ -120,7 +115,7 @@ static void spill(pgi_slots *slots, pgi_slot_cache *cache)
 {
     pthread_mutex_lock(&slots->lock);
     while (cache->free_count > PGI_SLOTS_KEEP / 2) {
-        pg_process *p = pop(cache);
+        pg_process *p = pgi_slot_pop(cache);
         p->next_free = slots->free;
         slots->free = p;
     }
@@ -170,9 +165,21 @@ void pgi_slots_destroy(pgi_slots *slots)
     pthread_mutex_destroy(&slots->lock);
 }
 
-/* Takes some from the table: used ones first. */
-static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
+/* A slot that was never used, and is all zeros. */
+static pg_process *make_slot(pg_runtime *rt, uint32_t index)
 {
+    pg_process *p = &rt->slots.base[index];
+    store_relaxed(&p->pid, pgi_pid_make(rt->slots.node, rt->slots.first_generation, index).id);
+    pgs_mpsc_init(&p->mailbox, false);
+    p->rt = rt;
+    p->args = &pgi_no_args;
+    return p;
+}
+
+/* Takes some from the table: used ones first. */
+static bool refill(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    pgi_slots *slots = &rt->slots;
     pthread_mutex_lock(&slots->lock);
     for (unsigned n = 0; n < PGI_SLOTS_BATCH && slots->free; n++) {
         pg_process *p = slots->free;
@@ -180,11 +187,8 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
         keep(cache, p);
     }
     uint32_t used = load_relaxed(&slots->used);
-    for (unsigned n = cache->free_count; n < PGI_SLOTS_BATCH && used < slots->max; n++, used++) {
-        pg_process *p = &slots->base[used];
-        store_relaxed(&p->generation, slots->first_generation);
-        pgs_mpsc_init(&p->mailbox, false);
-        keep(cache, p);
+    for (unsigned n = cache->free_count; n < PGI_SLOTS_BATCH && used < slots->max; n++) {
+        keep(cache, make_slot(rt, used++));
     }
     show_roots(slots, load_relaxed(&slots->used), used);
     store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
@@ -192,13 +196,12 @@ static bool refill(pgi_slots *slots, pgi_slot_cache *cache)
     return cache->free_count > 0;
 }
 
-pg_process *pgi_slot_first(pgi_slots *slots)
+pg_process *pgi_slot_first(pg_runtime *rt)
 {
-    pg_process *p = slots->base;
-    store_relaxed(&p->generation, slots->first_generation + 1);
-    pgs_mpsc_init(&p->mailbox, false);
-    show_roots(slots, 0, 1);
-    store_relaxed(&slots->used, 1);
+    pg_process *p = make_slot(rt, 0);
+    pgi_slot_advance(p);
+    show_roots(&rt->slots, 0, 1);
+    store_relaxed(&rt->slots.used, 1);
     return p;
 }
 
@@ -214,7 +217,7 @@ static void insist(pg_runtime *rt, pgi_slot_cache *cache)
     }
 }
 
-pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
+PGS_COLD pg_process *pgi_slot_take_rarely(pg_runtime *rt, pgi_slot_cache *cache)
 {
     if (unlikely(is_full(rt))) return NULL;
     if (unlikely(cache->free_count == 0)) {
@@ -222,18 +225,15 @@ pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
             seal(rt, cache); /* a worker's is sealed when it is idle; this one by nobody else */
         empty_bags(rt, cache);
         if (cache->free_count == 0) insist(rt, cache);
-        if (cache->free_count == 0 && !refill(&rt->slots, cache)) return NULL;
+        if (cache->free_count == 0 && !refill(rt, cache)) return NULL;
     }
-    pg_process *p = pop(cache);
-    store_relaxed(&p->generation, pgi_slot_generation(p) + 1);
+    pg_process *p = pgi_slot_pop(cache);
+    pgi_slot_advance(p);
     return p;
 }
 
-void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
+void pgi_slots_bag_is_full(pg_runtime *rt, pgi_slot_cache *cache)
 {
-    p->next_free = cache->filling.first;
-    cache->filling.first = p;
-    if (likely(++cache->filling.count < PGI_BAG)) return;
     pgi_slots_tidy(rt, cache);
     if (unlikely(cache->bags == PGI_BAGS)) insist(rt, cache);
     if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);

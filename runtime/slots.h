@@ -10,6 +10,11 @@
  * (sched/epoch.h).  Slots rest in bags of PGI_BAG, one stamp for each bag; what senders left in their mailboxes
  * meanwhile is dropped and counted when the bag is emptied.
  *
+ * A free slot is clean: what a process leaves behind as the next one needs it is not written again.  `rt` and `args`
+ * (none) are set; the mailbox is empty and not idle; `id`, `receivers`, `current`, `received`, `scan`, `scanned`,
+ * `links`, `watchers`, `defers` and the task's fiber are 0.  A new slot is made so, and exit.c leaves it so, but for
+ * mail: the mailbox is emptied once the slot has rested.
+ *
  * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads,
  * are in the table under a mutex.  The table has a reserve of slots beyond those that may be alive, so that what rests
  * or is kept by others is nobody's lack; once so many have been handed out, the living are counted before each
@@ -60,15 +65,18 @@ void pgi_slots_destroy(pgi_slots *slots);
 /* The highest generation in use: for whoever gets the node number next.  When nobody uses the table any more. */
 uint32_t pgi_slots_highest_generation(const pgi_slots *slots);
 
-/* A slot, its generation advanced, all else as its last owner left it; NULL: as many as allowed are in use.  The caller
- * is the cache's one user, and in no look (runtime.h): it may ask for a grace period. */
-pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache);
+/* A clean slot, the generation of its pid advanced; NULL: as many as allowed are in use.  The caller is the cache's one
+ * user, and in no look (runtime.h): it may ask for a grace period.  The other one is its path where there is no free
+ * slot at hand, or the living have to be counted. */
+static inline pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache); /* runtime.h */
+pg_process *pgi_slot_take_rarely(pg_runtime *rt, pgi_slot_cache *cache);
 
 /* The slot of index 0, its generation advanced.  Before any other is taken. */
-pg_process *pgi_slot_first(pgi_slots *slots);
+pg_process *pgi_slot_first(pg_runtime *rt);
 
-/* Gives the slot of a process back, whose id is 0 by now. */
-void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p);
+/* Gives the slot of a process back, clean but for mail.  The other one is for the bag that this has filled. */
+static inline void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p);
+void pgi_slots_bag_is_full(pg_runtime *rt, pgi_slot_cache *cache);
 
 /* Frees what can be freed, and gives away what others may lack: of a worker that is about to idle. */
 void pgi_slots_tidy(pg_runtime *rt, pgi_slot_cache *cache);
@@ -86,12 +94,34 @@ static inline uint32_t pgi_slot_index(const pgi_slots *slots, const pg_process *
 
 static inline uint32_t pgi_slot_generation(const pg_process *p)
 {
-    return load_relaxed(&((pg_process *)(uintptr_t)p)->generation);
+    return pgi_pid_generation(pgi_pid_of(p));
 }
 
-static inline pg_pid pgi_slot_pid(const pgi_slots *slots, const pg_process *p)
+static inline void pgi_slot_advance(pg_process *p)
 {
-    return pgi_pid_make(slots->node, pgi_slot_generation(p), pgi_slot_index(slots, p));
+    store_relaxed(&p->pid, pgi_pid_of(p).id + (UINT64_C(1) << PGI_INDEX_BITS));
+}
+
+/* Whether there is nothing in the mailbox of a process that has ended, and its idle bit is clear. */
+static inline bool pgi_slot_has_no_mail(pg_process *p)
+{
+    return p->mailbox.head == &p->mailbox.anchor && load_relaxed(&p->mailbox.tail) == (uintptr_t)&p->mailbox.anchor;
+}
+
+/* From a cache that has some. */
+static inline pg_process *pgi_slot_pop(pgi_slot_cache *cache)
+{
+    pg_process *p = cache->free;
+    cache->free = p->next_free;
+    cache->free_count--;
+    return p;
+}
+
+static inline void pgi_slot_give(pg_runtime *rt, pgi_slot_cache *cache, pg_process *p)
+{
+    p->next_free = cache->filling.first;
+    cache->filling.first = p;
+    if (unlikely(++cache->filling.count >= PGI_BAG)) pgi_slots_bag_is_full(rt, cache);
 }
 
 /* The slot that a pid names, whoever lives there; NULL: out of range. */

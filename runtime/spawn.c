@@ -10,20 +10,23 @@ int pg_pid_status(pg_pid pid)
     return pid.id == 0 || pid.id > (uint64_t)-PG_EFULL ? PG_ENOPROC : -(int)pid.id;
 }
 
+/* What the usual spawn consists of is put together in one function, and none of its parts pass through memory. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* What a spawn gathers before it takes a slot; all of it is the process's afterwards. */
 typedef struct parts {
     pg_kind kind;
-    pg_message *args;
+    pg_message *args; /* NULL: none */
     char *name;
     const pgi_receivers *receivers;
     bool attached;
 } parts;
 
-static void drop_parts(pgi_cache *cache, parts *of)
+static PGS_COLD void drop_parts(pgi_cache *cache, pg_message *args, const pgi_receivers *receivers, char *name)
 {
-    pgi_message_free(cache, of->args);
-    pgi_receivers_drop(of->receivers);
-    if (of->name) pgi_free(of->name, strlen(of->name) + 1);
+    pgi_message_free(cache, args);
+    pgi_receivers_drop(receivers);
+    if (name) pgi_free(name, strlen(name) + 1);
 }
 
 static int copy_name(const char *name, char **out)
@@ -42,16 +45,31 @@ static pg_kind kind_of(const pg_runtime *rt, const pg_spawn_options *o)
     return o && o->kind ? o->kind : rt->options.kind;
 }
 
+/* What the usual process has, or less: it is green, and has neither a table nor a name. */
+static inline bool is_usual(const pg_runtime *rt, pg_target target, const pg_spawn_options *o)
+{
+    return kind_of(rt, o) == PG_GREEN && target && (!o || (!o->table && !o->name));
+}
+
+static ALWAYS_INLINE int gather_args(pgi_cache *cache, const pg_spawn_options *o, parts *out)
+{
+    if (o->args.head == PG_T_NIL && o->args.body == 0) return PG_OK;
+    pg_message *args; /* not of `out`, whose address is given to nobody where the process is the usual one */
+    int status = pgi_message_build_args(cache, o->args, &args);
+    if (likely(status == PG_OK)) out->args = args;
+    return status;
+}
+
 static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_spawn_options *o, parts *out)
 {
-    *out = (parts){.kind = kind_of(rt, o), .args = &pgi_no_args};
+    *out = (parts){.kind = kind_of(rt, o)};
     if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
     if (!target && !(o && o->table)) return PG_EINVAL;
     if (!o) return PG_OK;
-    int status = o->table ? pgi_table_use(&rt->receivers, o->table, &out->receivers) : PG_OK;
-    if (status == PG_OK) status = pgi_message_build_args(cache, o->args, &out->args);
+    int status = gather_args(cache, o, out);
+    if (status == PG_OK && o->table) status = pgi_table_use(&rt->receivers, o->table, &out->receivers);
     if (status == PG_OK) status = copy_name(o->name, &out->name);
-    if (status != PG_OK) drop_parts(cache, out);
+    if (status != PG_OK) drop_parts(cache, out->args, out->receivers, out->name);
     return status;
 }
 
@@ -65,34 +83,28 @@ static PGS_COLD void change_name(pg_process *p, char *name)
     if (before) pgi_free(before, strlen(before) + 1);
 }
 
-/* All fields but the generation, which is the slot's. */
-static void init_process(pg_runtime *rt, pg_process *p, pg_target target, const parts *of)
+/* What a clean slot (slots.h) has not yet as a new process needs it.  Its mailbox is not idle: it is about to run. */
+static ALWAYS_INLINE void init_process(pg_process *p, pg_target target, const parts *of)
 {
-    pgs_mpsc_init(&p->mailbox, false); /* it is about to run */
-    p->sleeper.task.fiber = NULL;
-    p->sleeper.task.parker = of->kind == PG_THREAD ? &p->sleeper.parker : NULL;
-    store_relaxed(&p->sleeper.token, PGI_AWAKE);
-    pgs_parker_init(&p->sleeper.parker);
-    p->rt = rt;
-    p->receivers = of->receivers;
+    p->sleeper.task.parker = NULL;
+    if (of->receivers) p->receivers = of->receivers;
     p->target = target;
-    p->args = of->args;
-    p->current = p->received = NULL;
-    p->scan = NULL;
-    p->scanned = NULL;
+    if (of->args) p->args = of->args;
     p->kind = (uint8_t)of->kind;
     p->phase = PGI_NEW;
-    p->links = NULL;
-    p->watchers = NULL;
-    p->defers = NULL;
-    p->data = NULL;
-    p->host = NULL;
+    p->dying = false;
     p->attached = of->attached;
-    p->dying = p->told = false;
+    p->told = false;
+    p->data = NULL;
+    if (unlikely(of->kind == PG_THREAD)) {
+        p->sleeper.task.parker = &p->sleeper.parker;
+        pgs_parker_init(&p->sleeper.parker);
+        p->host = NULL;
+    }
     if (unlikely(p->name || of->name)) change_name(p, of->name);
 }
 
-static pg_process *take_slot(pg_runtime *rt, pgi_local *local)
+static ALWAYS_INLINE pg_process *take_slot(pg_runtime *rt, pgi_local *local)
 {
     if (likely(local)) return pgi_slot_take(rt, &local->slots);
     pthread_mutex_lock(&rt->foreign_lock);
@@ -112,14 +124,19 @@ static void give_slot(pg_runtime *rt, pgi_local *local, pg_process *p)
     pthread_mutex_unlock(&rt->foreign_lock);
 }
 
-void pgi_slot_return(const pgi_visit *visit, pg_process *p)
+static void return_slot(pg_runtime *rt, pgi_local *local, pg_process *p)
 {
     if (unlikely(p->attached)) {
-        sub_relaxed(&visit->rt->attached, 1);
+        sub_relaxed(&rt->attached, 1);
     } else {
-        pgi_count_ended(visit);
+        pgi_count_ended(rt, local);
     }
-    give_slot(visit->rt, visit->local, p);
+    give_slot(rt, local, p);
+}
+
+void pgi_slot_return(const pgi_visit *visit, pg_process *p)
+{
+    return_slot(visit->rt, visit->local, p);
 }
 
 /* Links parent and child, of which nobody knows yet.  False: the parent is ending. */
@@ -136,68 +153,93 @@ static bool link_to_parent(pgi_link *link, pg_process *parent, pg_process *child
     return possible;
 }
 
-static pg_pid unspawn(const pgi_visit *visit, pg_process *p, pgi_link *link, int status)
+static PGS_COLD pg_pid unspawn(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link, int status)
 {
     store_release(&p->id, 0); /* partner: the check in pgi_slot_find */
     if (link) pgi_link_undo(link);
     pgi_lock(p);
     p->dying = true;
     pgi_unlock(p);
-    parts of = {.args = p->args, .receivers = p->receivers}; /* the name stays with the slot */
-    drop_parts(pgi_visit_cache(visit), &of);
-    pgi_slot_return(visit, p);
+    pgi_cache *cache = local ? &local->cache : NULL;
+    drop_parts(cache, p->args, p->receivers, NULL); /* the name stays with the slot */
+    p->args = &pgi_no_args;
+    p->receivers = NULL;
+    return_slot(rt, local, p);
     return pgi_refused(status);
 }
 
-static pg_pid publish(const pgi_visit *visit, pg_process *p, pgi_link *link)
+static PGS_COLD pg_pid publish_thread(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link)
 {
     pg_pid pid = pgi_pid_of(p);
     store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
-    if (likely(p->kind == PG_GREEN)) {
-        if (likely(visit->worker)) {
-            pgs_ready_on(visit->worker, &p->sleeper.task);
-        } else {
-            pgs_ready(visit->rt->sched, &p->sleeper.task);
-        }
-        return pid;
-    }
     int status = pgi_thread_start(p);
-    return status == PG_OK ? pid : unspawn(visit, p, link, status);
+    return status == PG_OK ? pid : unspawn(rt, local, p, link, status);
 }
 
-static pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target, const pg_spawn_options *options)
+static ALWAYS_INLINE pg_pid publish(pg_runtime *rt, pgs_worker *w, pg_process *p)
 {
-    pg_runtime *rt = visit->rt;
-    pgi_cache *cache = pgi_visit_cache(visit);
-    if (unlikely(load_relaxed(&rt->stopping))) return pgi_refused(PG_ESTOPPED);
-    parts of;
-    int status = gather(rt, cache, target, options, &of);
-    if (unlikely(status != PG_OK)) return pgi_refused(status);
+    pg_pid pid = pgi_pid_of(p);
+    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
+    if (likely(w)) {
+        pgs_ready_on(w, &p->sleeper.task);
+    } else {
+        pgs_ready(rt->sched, &p->sleeper.task);
+    }
+    return pid;
+}
 
+/* All that is left to do for one that has its parts.  By a worker of `rt`, with what it has of its own there, or by a
+ * guest, NULL and NULL. */
+static ALWAYS_INLINE pg_pid assemble(pg_runtime *rt, pgs_worker *w, pgi_local *local, pg_process *parent,
+                                     pg_target target, const parts *parts_of_it)
+{
+    const parts of = *parts_of_it;
+    pgi_cache *cache = local ? &local->cache : NULL;
     pgi_link *link = NULL;
     if (parent && !(link = pgi_link_new(parent, NULL))) {
-        drop_parts(cache, &of);
+        drop_parts(cache, of.args, of.receivers, of.name);
         return pgi_refused(PG_ENOMEM);
     }
-    pg_process *p = take_slot(rt, visit->local);
+    pg_process *p = take_slot(rt, local);
     if (unlikely(!p)) {
         if (link) pgi_link_free(link);
-        drop_parts(cache, &of);
+        drop_parts(cache, of.args, of.receivers, of.name);
         return pgi_refused(PG_ELIMIT);
     }
-    init_process(rt, p, target, &of);
-    pgi_count_spawned(visit);
+    init_process(p, target, &of);
+    pgi_count_spawned(rt, local);
     /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: end_all.  A
      * process of this runtime that spawns is counted itself. */
-    if (unlikely(!visit->local && load_seq_cst(&rt->stopping))) {
+    if (unlikely(!local && load_seq_cst(&rt->stopping))) {
         if (link) pgi_link_free(link);
-        return unspawn(visit, p, NULL, PG_ESTOPPED);
+        return unspawn(rt, local, p, NULL, PG_ESTOPPED);
     }
     if (link && !link_to_parent(link, parent, p)) {
         pgi_link_free(link);
-        return unspawn(visit, p, NULL, PG_EENDED);
+        return unspawn(rt, local, p, NULL, PG_EENDED);
     }
-    return publish(visit, p, link);
+    return likely(of.kind == PG_GREEN) ? publish(rt, w, p) : publish_thread(rt, local, p, link);
+}
+
+/* Of any kind but PG_OS, by anybody. */
+static __attribute__((noinline)) pg_pid spawn(const pgi_visit *visit, pg_process *parent, pg_target target,
+                                              const pg_spawn_options *options)
+{
+    parts of;
+    if (load_relaxed(&visit->rt->stopping)) return pgi_refused(PG_ESTOPPED);
+    int status = gather(visit->rt, pgi_visit_cache(visit), target, options, &of);
+    if (status != PG_OK) return pgi_refused(status);
+    return assemble(visit->rt, visit->worker, visit->local, parent, target, &of);
+}
+
+/* The usual one, by a worker for a process of its runtime. */
+static ALWAYS_INLINE pg_pid spawn_usual(pg_runtime *rt, pgs_worker *w, pgi_local *local, pg_process *parent,
+                                        pg_target target, const pg_spawn_options *options)
+{
+    parts of = {.kind = PG_GREEN};
+    if (unlikely(load_relaxed(&rt->stopping))) return pgi_refused(PG_ESTOPPED);
+    int status = options ? gather_args(&local->cache, options, &of) : PG_OK;
+    return likely(status == PG_OK) ? assemble(rt, w, local, parent, target, &of) : pgi_refused(status);
 }
 
 /* Whether the table is one: who asks has to know now, not who is started. */
@@ -225,18 +267,29 @@ static pg_pid spawn_far(pg_runtime *rt, pg_process *linked, pg_target target, co
     return rt->child ? pgi_child_spawn(linked, target, o, args) : pgi_os_spawn(rt, linked, target, o, args);
 }
 
-static pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
+static __attribute__((noinline)) pg_pid spawn_other(pg_runtime *rt, pg_process *linked, pg_target target,
+                                                    const pg_spawn_options *options)
 {
-    if (!self) return pgi_refused(PG_EINVAL);
-    if (unlikely(kind_of(self->rt, options) == PG_OS))
-        return spawn_far(self->rt, linked ? self : NULL, target, options);
+    if (kind_of(rt, options) == PG_OS) return spawn_far(rt, linked, target, options);
     pgi_visit visit;
-    pgi_visit_runtime(&visit, self->rt);
+    pgi_visit_runtime(&visit, rt);
     if (!visit.rt) return pgi_refused(PG_ESTOPPED);
-    pg_pid pid = spawn(&visit, linked ? self : NULL, target, options);
+    pg_pid pid = spawn(&visit, linked, target, options);
     pgi_leave(&visit);
-    if (likely(visit.worker))
-        (void)pgi_pace_count(visit.worker, &visit.local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
+    if (visit.worker) (void)pgi_pace_count(visit.worker, &visit.local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
+    return pid;
+}
+
+static ALWAYS_INLINE pg_pid spawn_from(pg_process *self, bool linked, pg_target target, const pg_spawn_options *options)
+{
+    if (unlikely(!self)) return pgi_refused(PG_EINVAL);
+    pg_runtime *rt = self->rt;
+    pgs_worker *w = pgs_worker_self();
+    pgi_local *local = likely(w) ? pgs_worker_local(w) : NULL;
+    bool usual = local && local->rt == rt && is_usual(rt, target, options);
+    if (unlikely(!usual)) return spawn_other(rt, linked ? self : NULL, target, options);
+    pg_pid pid = spawn_usual(rt, w, local, linked ? self : NULL, target, options);
+    (void)pgi_pace_count(w, &local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
     return pid;
 }
 
@@ -264,16 +317,16 @@ pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *opt
 
 int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args)
 {
-    parts of = {.kind = PG_GREEN, .args = args ? args : &pgi_no_args};
+    parts of = {.kind = PG_GREEN, .args = args};
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     int status = table ? pgi_table_use(&rt->receivers, table, &of.receivers) : PG_OK;
     if (status == PG_OK) status = copy_name(name[0] ? name : NULL, &of.name);
     if (status == PG_OK) {
-        pg_process *p = pgi_slot_first(&rt->slots);
-        init_process(rt, p, target, &of);
-        pgi_count_spawned(&visit);
-        publish(&visit, p, NULL);
+        pg_process *p = pgi_slot_first(rt);
+        init_process(p, target, &of);
+        pgi_count_spawned(rt, visit.local);
+        publish(rt, visit.worker, p);
     }
     pgi_leave(&visit);
     return status;
@@ -285,12 +338,12 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     if (!visit.rt) return NULL;
-    parts of = {.kind = PG_THREAD, .args = &pgi_no_args, .attached = true};
+    parts of = {.kind = PG_THREAD, .attached = true};
     pg_process *p = NULL;
     if (!load_relaxed(&rt->stopping) && copy_name(name, &of.name) == PG_OK) {
         p = take_slot(rt, visit.local);
         if (p) {
-            init_process(rt, p, NULL, &of);
+            init_process(p, NULL, &of);
             p->phase = PGI_RUNNING;
             add_relaxed(&rt->attached, 1);
             add_relaxed(&rt->attached_ever, 1);
@@ -298,11 +351,11 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
              * end_all. */
             store_seq_cst(&p->id, pgi_pid_of(p).id);
             if (unlikely(load_seq_cst(&rt->stopping))) {
-                unspawn(&visit, p, NULL, PG_ESTOPPED);
+                unspawn(rt, visit.local, p, NULL, PG_ESTOPPED);
                 p = NULL;
             }
         } else {
-            drop_parts(NULL, &of);
+            drop_parts(NULL, NULL, NULL, of.name);
         }
     }
     pgi_leave(&visit);

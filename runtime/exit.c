@@ -151,11 +151,11 @@ static PGS_COLD void forget_scan(pg_process *p)
     p->scan = NULL;
 }
 
-static __attribute__((noinline)) size_t tell_watchers(pg_process *p, pg_pid pid, const pgi_end *end)
+static __attribute__((noinline)) size_t tell_watchers(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_end *end)
 {
     pg_exit_info info;
     describe(&info, pid, end);
-    return pgi_watchers_tell(p, &info);
+    return pgi_watchers_tell(p, &info, w);
 }
 
 static PGS_COLD void tell_hub(pg_runtime *rt, pg_pid pid, const pgi_end *end)
@@ -178,7 +178,7 @@ static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_en
     p->dying = true;
     store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
     if (unlikely(links)) p->links = NULL;
-    size_t told = unlikely(p->watchers) ? tell_watchers(p, pid, end) : 0;
+    size_t told = unlikely(p->watchers) ? tell_watchers(p, w, pid, end) : 0;
     pgi_unlock(p);
     if (unlikely(links)) told += pgi_links_tell(p, pid, links, end);
     if (unlikely(looks)) pgs_epoch_member_leave(pgs_worker_member(w));

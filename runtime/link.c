@@ -319,7 +319,21 @@ void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher)
     watcher->listed = false;
 }
 
-size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info)
+/* The last touch of the watcher is the exchange: from there on it is its owner's, or, where that is no process, from
+ * when the lock is open. */
+static void wake_watcher(pgi_watcher *w, pgs_worker *worker)
+{
+    pgi_sleeper *sleeper = w->sleeper;
+    pgs_sched *sched = w->sched;
+    if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return; /* partners: as in pgi_sleeper_wake; watch */
+    if (likely(worker && pgs_worker_sched(worker) == sched)) {
+        pgs_ready_on(worker, &sleeper->task);
+    } else {
+        pgs_ready(sched, &sleeper->task);
+    }
+}
+
+size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, pgs_worker *worker)
 {
     size_t told = 0;
     for (pgi_watcher *w = p->watchers, *next; w; w = next, told++) {
@@ -331,8 +345,9 @@ size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info)
         w->listed = false;
         w->info->kind = info->kind;
         w->info->pid = info->pid;
-        memcpy(w->info->text, info->text, strlen(info->text) + 1);
-        pgi_sleeper_wake(w->sched, w->sleeper); /* from here on the watcher waits for this lock */
+        w->info->text[0] = '\0';
+        if (info->text[0]) memcpy(w->info->text, info->text, strlen(info->text) + 1);
+        wake_watcher(w, worker);
     }
     p->watchers = NULL;
     return told;

@@ -69,7 +69,7 @@ int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *inf
 void pgi_watcher_insert(pg_process *p, pgi_watcher *watcher);
 void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher);
 
-/* Tells and wakes all; under the lock of `p`.  Returns how many. */
-size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info);
+/* Tells and wakes all; under the lock of `p`.  By code of a task on that worker, or NULL.  Returns how many. */
+size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, pgs_worker *worker);
 
 #endif

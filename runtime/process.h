@@ -41,7 +41,12 @@ typedef struct pgi_host pgi_host;
 typedef pgs_worker *(*pgi_service)(pgs_worker *worker, pg_process *service);
 
 /* What can be waited on besides the mailbox.  A plain host thread that waits has one of these and no process. */
-typedef enum pgi_token { PGI_AWAKE, PGI_WAITING, PGI_WOKEN } pgi_token;
+typedef enum pgi_token {
+    PGI_AWAKE,
+    PGI_WAITING,
+    PGI_WOKEN,
+    PGI_TOLD /* woken too: the watcher has been told, and is nobody else's any more */
+} pgi_token;
 
 typedef struct pgi_sleeper {
     pgs_task task;

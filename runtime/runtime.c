@@ -378,7 +378,7 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
     (void)rt;
     const pg_exit_info info = {.kind = PG_EXIT_NORMAL, .pid = pid};
     pgi_lock(p);
-    *n += (unsigned)pgi_watchers_tell(p, &info);
+    *n += (unsigned)pgi_watchers_tell(p, &info, NULL);
     pgi_unlock(p);
 }
 

@@ -2,8 +2,9 @@
  *
  * Who waits has a token (process.h), with one rule: whoever moves it from WAITING makes the waiter ready, nobody else.
  *
- *   AWAKE --commit, off its stack--> WAITING --an end, a timer, pg_stop: by compare-and-swap--> WOKEN
- *     `---- an end that comes before the commit: by exchange; the commit then says no --------> WOKEN
+ *   AWAKE --commit, off its stack--> WAITING --a timer, pg_stop: by compare-and-swap---> WOKEN
+ *     |                                   `----an end (TOLD), an answer: by exchange-----> WOKEN or TOLD
+ *     `---- one that comes before the commit: by exchange; the commit then says no ------> WOKEN or TOLD
  *
  * These waits are no receives: a message that arrives, a terminate too, stays in the mailbox until its turn. */
 #include <errno.h>
@@ -117,7 +118,9 @@ int pg_why(pg_pid pid, pg_exit_info *exit)
     return far ? pgi_wait_far(pid, 0, exit ? exit : &ignored) : status;
 }
 
-/* Waits with a watcher in the list of `pid`, on the token of `sleeper`. */
+/* Waits with a watcher in the list of `pid`, on the token of `sleeper`.  A green process that finds TOLD need not ask
+ * for the lock: nobody has its watcher any more.  For a thread who tells may still be in the middle of unparking it, by
+ * a parker in the frame of this, and has the lock until that is over. */
 static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *sleeper, int64_t timeout,
                  pg_exit_info *exit)
 {
@@ -125,8 +128,11 @@ static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *slee
     store_relaxed(&sleeper->token, PGI_AWAKE);
     int status = pgi_look(rt, pid, &watcher, exit);
     if (status != PG_ETIMEDOUT) return status;
-    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
+    int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
+    pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline};
     int error = pgs_block(sched, &sleeper->task, &wait);
+    /* Acquire: what the watcher was told; partner: wake_watcher in link.c. */
+    if (likely(load_acquire(&sleeper->token) == PGI_TOLD && !sleeper->task.parker)) return PG_OK;
     pg_process *p = pgi_slot_of(&rt->slots, pid); /* whoever lives there now: it is the lock that counts */
     pgi_lock(p);
     bool ended = !watcher.listed;
@@ -147,10 +153,26 @@ static int wait_as_process(pg_runtime *rt, pg_process *self, pg_pid pid, int64_t
     return watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
 }
 
+/* A green process waits for one of its own runtime, which is there for as long as it lives: the node need not be
+ * held. */
+static int wait_at_home(pg_process *self, pg_pid pid, int64_t timeout, pg_exit_info *exit)
+{
+    if (pg_same(pid, pgi_pid_of(self))) return PG_EINSIDE;
+    pgi_end_if_killed(self);
+    int status = wait_as_process(self->rt, self, pid, timeout, exit);
+    pgi_end_if_killed(self);
+    return status;
+}
+
 int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
     pg_exit_info ignored;
     if (!exit) exit = &ignored;
+    pgs_worker *w = pgs_worker_self();
+    pgs_task *task = w ? pgs_worker_task(w) : NULL;
+    bool at_home = task && timeout > 0 && pgi_of_task(task)->phase == PGI_RUNNING &&
+                   ((pgi_local *)pgs_worker_local(w))->node == pgi_pid_node(pid);
+    if (likely(at_home)) return wait_at_home(pgi_of_task(task), pid, timeout, exit);
     pg_process *self = pg_current();
     if (pgi_host_is_me(pid) || (self && pg_same(pid, pgi_pid_of(self)))) return PG_EINSIDE;
     if (timeout <= 0) return pg_why(pid, exit);

@@ -270,11 +270,6 @@ pg_pid pg_self(const pg_process *self)
     return self ? pgi_pid_of(self) : (pg_pid){0};
 }
 
-pg_value pg_v_process(const pg_process *process)
-{
-    return process ? pg_v_pid(pgi_pid_of(process)) : pg_v_make(PG_T_INVALID, 0, 0);
-}
-
 const char *pg_name(const pg_process *self)
 {
     return self && self->name ? self->name : "";

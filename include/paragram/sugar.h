@@ -6,6 +6,13 @@
 #ifndef PARAGRAM_SUGAR_H
 #define PARAGRAM_SUGAR_H
 
+/* In place: a value that a function returns is stored as two words, and compilers copy it as one, which waits for both
+ * to reach the cache. */
+static inline pg_value pg_v_process(const pg_process *process)
+{
+    return process ? pg_v_pid(pg_self(process)) : pg_v_make(PG_T_INVALID, 0, 0);
+}
+
 #ifndef __cplusplus
 
 /* clang-format off */
@@ -210,33 +217,34 @@ inline pg_value pg_v(decltype(nullptr))
 
 /* A sequence that keeps its elements; what pg_tuple(), pg_list() and pg_dict() give.  It must outlive what is built
  * from it, as a temporary in the same expression does. */
-template <size_t N> struct pg_sequence {
-    pg_value (*make)(size_t, const pg_value *);
+template <pg_type T, size_t N> struct pg_sequence {
     pg_value values[N + 1];
-    operator pg_value() const
+    PG_ALWAYS_INLINE inline operator pg_value() const
     {
-        return make(N, values);
+        return T == PG_T_TUPLE  ? pg_tuple_of(N, values)
+               : T == PG_T_LIST ? pg_list_of(N, values)
+                                : pg_dict_of(N, values);
     }
 };
 
-template <size_t N> inline pg_value pg_v(const pg_sequence<N> &sequence)
+template <pg_type T, size_t N> PG_ALWAYS_INLINE inline pg_value pg_v(const pg_sequence<T, N> &sequence)
 {
     return sequence;
 }
 
-template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_tuple(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<PG_T_TUPLE, sizeof...(A)> pg_tuple(const A &...a)
 {
-    return {pg_tuple_of, {pg_v(a)..., pg_v_nil()}};
+    return {{pg_v(a)..., pg_v_nil()}};
 }
 
-template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_list(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<PG_T_LIST, sizeof...(A)> pg_list(const A &...a)
 {
-    return {pg_list_of, {pg_v(a)..., pg_v_nil()}};
+    return {{pg_v(a)..., pg_v_nil()}};
 }
 
-template <class... A> PG_ALWAYS_INLINE inline pg_sequence<sizeof...(A)> pg_dict(const A &...a)
+template <class... A> PG_ALWAYS_INLINE inline pg_sequence<PG_T_DICT, sizeof...(A)> pg_dict(const A &...a)
 {
-    return {pg_dict_of, {pg_v(a)..., pg_v_nil()}};
+    return {{pg_v(a)..., pg_v_nil()}};
 }
 
 template <class... A> PG_ALWAYS_INLINE inline int pg_send(pg_pid pid, const A &...a)

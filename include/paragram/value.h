@@ -11,7 +11,7 @@
  *   float, double                   float          64 bits
  *   char *, const char *            str            to the NUL; NULL is nil
  *   pg_pid, pg_ref                  pid, ref
- *   pg_process *                    pid            the pid of that process
+ *   pg_process *                    pid            the pid of that process: pg_v_process() of sugar.h
  *   const pg_term *                 any            a part of a received message, copied whole
  *   pg_buffer *                     buffer         the memory itself, which is not copied: see SHARED BUFFERS
  *   pg_value                        itself
@@ -201,7 +201,6 @@ static inline pg_value pg_v_term(const pg_term *term)
     return term ? pg_v_make(PG_T_TERM, 0, (uint64_t)(uintptr_t)term) : pg_v_make(PG_T_INVALID, 0, 0);
 }
 
-PG_API pg_value pg_v_process(const pg_process *process);
 PG_API pg_value pg_v_buffer(const pg_buffer *buffer);
 
 /* Sequences over `count` values that the caller keeps; a dict's are key, value, key, value, ... */

@@ -115,11 +115,12 @@ static PGS_COLD void report(pg_process *p, pg_pid pid, const pgi_end *end)
 
 /* --------------------------------------------------------------------------------------------------- the last steps */
 
-static PGS_COLD void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
+/* Mostly there is one message, the one in whose handler the process has ended. */
+static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
 {
     uint64_t dropped = 0;
-    if (p->mailbox.head != &p->mailbox.anchor) pgi_of_node(p->mailbox.head)->flags |= PGI_CONSUMED;
-    pgs_mpsc_node *node;
+    pgs_mpsc_node *node = p->mailbox.head;
+    if (node != &p->mailbox.anchor) pgi_of_node(node)->flags |= PGI_CONSUMED;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
         dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED);

@@ -64,13 +64,22 @@ static inline void drop_mail(pg_runtime *rt, pg_process *p)
     if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail_rarely(rt, p);
 }
 
+/* The bag's list is put before that of the free ones as it is, without those whose generations are used up. */
 static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
 {
-    for (pg_process *p = bag->first, *next; p; p = next) {
-        next = p->next_free;
+    pg_process **link = &bag->first;
+    for (pg_process *p; (p = *link) != NULL;) {
         drop_mail(rt, p);
-        if (likely(pgi_slot_generation(p) < rt->slots.last_generation)) keep(cache, p);
+        if (likely(pgi_slot_generation(p) < rt->slots.last_generation)) {
+            link = &p->next_free;
+        } else {
+            *link = p->next_free;
+            bag->count--;
+        }
     }
+    *link = cache->free;
+    cache->free = bag->first;
+    cache->free_count += bag->count;
     *bag = (pgi_bag){0};
 }
 

@@ -85,14 +85,18 @@ struct pg_process {
     pg_runtime *rt;
     const pgi_receivers *receivers; /* NULL: none */
     union {
-        pg_target target;   /* until it has begun */
-        pgi_service serve;  /* of a service */
-        pg_message *ending; /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
+        pg_target target;      /* until it has begun */
+        pgi_service serve;     /* of a service */
+        pg_message *ending;    /* afterwards: the signal, met in a receive, by which it ends; NULL: none */
+        pg_process *next_list; /* of the first slot in a list of the table's */
     };
     pg_message *current;  /* which a handler is handling */
     pg_message *received; /* by pg_recv, until the next */
     pgs_mpsc_node *scan;  /* the last node that was looked at, as `scanned` says; NULL: none */
-    void *data;
+    union {
+        void *data;
+        unsigned list_count; /* of the first slot in a list of the table's */
+    };
     _Atomic(uint8_t) lock;        /* for last_kind, dying, told, links, watchers, name */
     uint8_t last_kind;            /* pg_exit_kind, once it is dying, and until the next who has the slot is */
     uint8_t phase;                /* pgi_phase */

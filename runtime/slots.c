@@ -20,7 +20,7 @@ int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first
     slots->node = node;
     slots->first_generation = first_generation;
     slots->last_generation = last_generation;
-    slots->free = NULL;
+    slots->lists = NULL;
     store_relaxed(&slots->used, 0);
     pthread_mutex_init(&slots->lock, NULL);
     return PG_OK;
@@ -35,13 +35,6 @@ uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
         if (generation > highest) highest = generation;
     }
     return highest;
-}
-
-static void keep(pgi_slot_cache *cache, pg_process *p)
-{
-    p->next_free = cache->free;
-    cache->free = p;
-    cache->free_count++;
 }
 
 /* Messages of senders who were still under way when the process ended. */
@@ -64,23 +57,47 @@ static inline void drop_mail(pg_runtime *rt, pg_process *p)
     if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail_rarely(rt, p);
 }
 
-/* The bag's list is put before that of the free ones as it is, without those whose generations are used up. */
-static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
+/* For others. */
+static void give_list(pgi_slots *slots, pg_process *first, unsigned count)
 {
-    pg_process **link = &bag->first;
-    for (pg_process *p; (p = *link) != NULL;) {
+    first->list_count = count;
+    pthread_mutex_lock(&slots->lock);
+    first->next_list = slots->lists;
+    slots->lists = first;
+    pthread_mutex_unlock(&slots->lock);
+}
+
+/* Makes the first PGI_BAG slots of a list free, but for those whose generations are used up.  Returns the others. */
+static pg_process *empty_some(pg_runtime *rt, pgi_slot_cache *cache, pg_process *first)
+{
+    unsigned count = 0;
+    pg_process **link = &first, *p;
+    while ((p = *link) != NULL && count < PGI_BAG) {
         drop_mail(rt, p);
         if (likely(pgi_slot_generation(p) < rt->slots.last_generation)) {
             link = &p->next_free;
+            count++;
         } else {
             *link = p->next_free;
-            bag->count--;
         }
     }
-    *link = cache->free;
-    cache->free = bag->first;
-    cache->free_count += bag->count;
+    if (cache->free_count + PGI_BAG <= PGI_SLOTS_KEEP) {
+        *link = cache->free;
+        cache->free = first;
+        cache->free_count += count;
+    } else if (count > 0) {
+        *link = NULL;
+        give_list(&rt->slots, first, count);
+    }
+    return p;
+}
+
+/* A bag is one of many lists if it has grown. */
+static void empty_bag(pg_runtime *rt, pgi_slot_cache *cache, pgi_bag *bag)
+{
+    pg_process *left = bag->first;
     *bag = (pgi_bag){0};
+    while (left) left = empty_some(rt, cache, left);
 }
 
 static void empty_oldest_bag(pg_runtime *rt, pgi_slot_cache *cache)
@@ -117,18 +134,6 @@ static bool is_full(pg_runtime *rt)
 {
     if (likely(load_relaxed(&rt->slots.used) < rt->options.max_processes)) return false;
     return pgi_alive(rt) + load_relaxed(&rt->attached) >= rt->options.max_processes;
-}
-
-/* Moves free slots into the table's list, for others. */
-static void spill(pgi_slots *slots, pgi_slot_cache *cache)
-{
-    pthread_mutex_lock(&slots->lock);
-    while (cache->free_count > PGI_SLOTS_KEEP / 2) {
-        pg_process *p = pgi_slot_pop(cache);
-        p->next_free = slots->free;
-        slots->free = p;
-    }
-    pthread_mutex_unlock(&slots->lock);
 }
 
 /* LeakSanitizer looks for pointers in what it is told of: slots, as they come into use. */
@@ -185,22 +190,34 @@ static pg_process *make_slot(pg_runtime *rt, uint32_t index)
     return p;
 }
 
-/* Takes some from the table: used ones first. */
+/* New ones, under the table's lock. */
+static void make_slots(pg_runtime *rt, pgi_slot_cache *cache)
+{
+    pgi_slots *slots = &rt->slots;
+    uint32_t used = load_relaxed(&slots->used);
+    while (cache->free_count < PGI_SLOTS_BATCH && used < slots->max) {
+        pg_process *p = make_slot(rt, used++);
+        p->next_free = cache->free;
+        cache->free = p;
+        cache->free_count++;
+    }
+    show_roots(slots, load_relaxed(&slots->used), used);
+    store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
+}
+
+/* Takes some from the table for a cache that has none: used ones first. */
 static bool refill(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgi_slots *slots = &rt->slots;
     pthread_mutex_lock(&slots->lock);
-    for (unsigned n = 0; n < PGI_SLOTS_BATCH && slots->free; n++) {
-        pg_process *p = slots->free;
-        slots->free = p->next_free;
-        keep(cache, p);
+    pg_process *list = slots->lists;
+    if (list) {
+        slots->lists = list->next_list;
+        cache->free = list;
+        cache->free_count = list->list_count;
+    } else {
+        make_slots(rt, cache);
     }
-    uint32_t used = load_relaxed(&slots->used);
-    for (unsigned n = cache->free_count; n < PGI_SLOTS_BATCH && used < slots->max; n++) {
-        keep(cache, make_slot(rt, used++));
-    }
-    show_roots(slots, load_relaxed(&slots->used), used);
-    store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
     pthread_mutex_unlock(&slots->lock);
     return cache->free_count > 0;
 }
@@ -245,7 +262,6 @@ void pgi_slots_bag_is_full(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgi_slots_tidy(rt, cache);
     if (unlikely(cache->bags == PGI_BAGS)) insist(rt, cache);
-    if (unlikely(cache->free_count > PGI_SLOTS_KEEP)) spill(&rt->slots, cache);
 }
 
 void pgi_slots_drop_mail(pg_runtime *rt)

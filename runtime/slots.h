@@ -15,10 +15,12 @@
  * `links`, `watchers`, `defers` and the task's fiber are 0.  A new slot is made so, and exit.c leaves it so, but for
  * mail: the mailbox is emptied once the slot has rested.
  *
- * Free slots are kept by each worker, newest first, for their lines are warm; the rest, and those of foreign threads,
- * are in the table under a mutex.  The table has a reserve of slots beyond those that may be alive, so that what rests
- * or is kept by others is nobody's lack; once so many have been handed out, the living are counted before each
- * spawn. */
+ * Free slots are kept by each worker, newest first, for their lines are warm; what is more than PGI_SLOTS_KEEP goes to
+ * the table, as lists of PGI_BAG, and is taken from there so, under a mutex: where one worker spawns what another runs,
+ * the mutex and one slot are touched for each list, not for each slot.
+ *
+ * The table has a reserve of slots beyond those that may be alive, so that what rests or is kept by others is nobody's
+ * lack; once so many have been handed out, the living are counted before each spawn. */
 #ifndef PGI_SLOTS_H
 #define PGI_SLOTS_H
 
@@ -55,7 +57,7 @@ typedef struct pgi_slots {
     _Atomic(uint32_t) used;                     /* slots from here on were never handed out */
 
     pthread_mutex_t lock;
-    pg_process *free; /* under the lock */
+    pg_process *lists; /* free slots, in lists of at most PGI_BAG; under the lock */
 } pgi_slots;
 
 /* Reserves address space for `max` processes.  PG_OK or PG_ENOMEM. */

@@ -55,6 +55,7 @@ void node(pg_process *self)
 
 bool skynet_child(unsigned workers, bench::Figures &figures)
 {
+    figures["start"] = bench::resident();
     bench::Runtime runtime(workers);
     auto args = pg_tuple(runtime.main, 0, leaves);
     pg_spawn_options options = pg_spawn_options();
@@ -78,6 +79,7 @@ void skynet(benchmark::State &state)
         state.SetIterationTime(figures["seconds"]);
     }
     state.counters["peak_MB"] = figures["peak"] / 1e6;
+    state.counters["start_MB"] = figures["start"] / 1e6;
 }
 BENCH_EACH_WORKERS(skynet, "skynet/h")->UseManualTime()->Iterations(1)->Unit(benchmark::kMillisecond);
 

@@ -231,18 +231,19 @@ static inline bool pgs_worker_progress(pgs_worker *worker)
     return unlikely(load_relaxed(&((pgs_worker_face *)(void *)worker)->slice_over)); /* until end_slice */
 }
 
-/* The path of pgs_worker_next() for a task that goes on on its own stack: NULL. */
+/* The paths of pgs_worker_next(): for a task that goes on on its own stack, NULL; where the LIFO slot is empty. */
 pgs_task *pgs_worker_hand(pgs_worker *worker, pgs_task *task);
+pgs_task *pgs_worker_next_of_deque(pgs_worker *worker);
 
 /* For ops->run, whose task has come to rest, or was requeued, or is gone: the task to go on with by a call, as if this
- * were its run; NULL: return.  It is the one made ready last, while nothing else has its turn: a process and those
- * that it sends to go on without a way back into the scheduler. */
+ * were its run; NULL: return.  It is the newest one, while nothing else has its turn: a process and those that it sends
+ * to, or spawns, go on without a way back into the scheduler. */
 static inline pgs_task *pgs_worker_next(pgs_worker *worker)
 {
     pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
     if (unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over))) return NULL;
     pgs_task *task = pgs_slot_swap(&face->lifo, NULL);
-    if (!task) return NULL;
+    if (!task) return pgs_worker_next_of_deque(worker);
     face->turns--;
     if (unlikely(task->fiber)) return pgs_worker_hand(worker, task);
     pgs_worker_step(worker);

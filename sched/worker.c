@@ -519,6 +519,18 @@ pgs_task *pgs_worker_hand(pgs_worker *w, pgs_task *task)
     return NULL;
 }
 
+pgs_task *pgs_worker_next_of_deque(pgs_worker *w)
+{
+    settle_turns(w);
+    w->lifo_turns = 0;
+    pgs_task *task = w->turns_left > 0 ? pgs_deque_take(&w->deque) : NULL;
+    if (!task) return NULL;
+    w->turns_left--;
+    if (unlikely(task->fiber)) return pgs_worker_hand(w, task);
+    begin(w, task);
+    return task;
+}
+
 unsigned pgs_worker_number(const pgs_worker *w)
 {
     return w->number;

@@ -5,15 +5,16 @@
 # with the reason why no execution that the explorer knows can tell (which is then a claim about total store order, not a
 # licence to weaken the code).  Status 1 when any of them does otherwise.
 #
-# Usage: tests/model/mutants.sh [compiler]
+# Usage: tests/model/mutants.sh [compiler [model]]    all models, unless one is named
 set -u
 root=$(cd "$(dirname "$0")/../.." && pwd)
-cc=${1:-cc}
+cc=${1:-cc} only=${2:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 wrong=0 killed=0 lived=0
 
 mutant() { # model file expected sed-expression
+    [ -z "$only" ] || [ "$1" = "$only" ] || return
     rm -rf "$work/sched" && cp -r "$root/sched" "$work/sched"
     sed -i "$4" "$work/sched/$2"
     if cmp -s "$root/sched/$2" "$work/sched/$2"; then

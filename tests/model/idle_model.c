@@ -328,6 +328,8 @@ static void setup(int count)
         store_relaxed(&w->face.running, NULL);
         pgs_slot_init(&w->face.lifo, true);
         store_relaxed(&w->retired, false);
+        store_relaxed(&w->member.announced, 0);
+        store_relaxed(&w->member.inside, 0);
         store_relaxed(&w->wheel.next, PGS_NEVER);
         store_relaxed(&sched.worker[i], w);
         pgs_parker_init(&w->parker);
@@ -338,6 +340,7 @@ static void setup(int count)
     }
     for (int i = 0; i < JOBS; i++) {
         jobs[i].kind = QUICK;
+        store_relaxed(&jobs[i].task.link.next, NULL);
         pgs_parker_init(&jobs[i].parker);
     }
     undone = count;
@@ -473,13 +476,6 @@ int main(void)
          1,
          1,
          0},
-        {"idle: two tasks for one that may retire",
-         with_surplus,
-         {worker_0, worker_1, mail_first, mail_second},
-         check,
-         1,
-         1,
-         0},
         {"idle: one job", one, {worker_0, worker_1, submit_first}, check, 2, 1, 0},
         {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
         {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},
@@ -533,6 +529,13 @@ int main(void)
         {"idle: the same jobs of two submitters",
          dependent,
          {worker_0, worker_1, submit_first, submit_second},
+         check,
+         2,
+         0,
+         0},
+        {"idle: two tasks for one that may retire",
+         with_surplus,
+         {worker_0, worker_1, mail_first, mail_second},
          check,
          2,
          0,

@@ -85,7 +85,7 @@ static int draw_one(const pgi_slots *slots, pg_process *p, picture *out)
     pg_pid pid = {load_relaxed(&p->id)};
     bool complete = pid.id == 0 || collect(slots, p, out);
     if (p->name) snprintf(name, sizeof name, "%s", p->name);
-    pg_kind kind = (pg_kind)p->kind;
+    pg_kind kind = pid.id != 0 ? (pg_kind)p->kind : PG_KIND_DEFAULT; /* of a free slot it may be written just now */
     pgi_unlock(p);
     if (pid.id == 0) return PG_OK;
     if (!complete) return PG_ENOMEM;

@@ -319,8 +319,8 @@ void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher)
     watcher->listed = false;
 }
 
-/* The last touch of the watcher is the exchange: from there on it is its owner's, or, where that is no process, from
- * when the lock is open. */
+/* The last touch of the watcher is the exchange: from there on it is its owner's, or, where that is a thread or of
+ * another runtime, from when the lock is open: see watch() in wait.c. */
 static void wake_watcher(pgi_watcher *w, pgs_worker *worker)
 {
     pgi_sleeper *sleeper = w->sleeper;

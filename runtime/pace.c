@@ -22,7 +22,8 @@ enum {
 static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
 {
     pgi_local *local = pgs_worker_local(w);
-    local->pace = (pgi_pace){.left = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
+    local->pace =
+        (pgi_pace){.left = sends, .given = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
 }
 
 /* The number of the worker on which the receiver is flooded; -1: it is not, at this moment. */
@@ -67,7 +68,8 @@ int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 {
     const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
     pgs_task *task = pgs_worker_task(w);
-    if (pgs_worker_steps(w) == pace->steps && pg_same(pace->to, to) && may_yield(w, task)) {
+    bool probe = pace->given == PGI_PACE_PROBE;
+    if (!probe && pgs_worker_steps(w) == pace->steps && pg_same(pace->to, to) && may_yield(w, task)) {
         bool timed = yield(w, task, to, PGI_PACE);
         begin(pgs_worker_self(), to, PGI_PACE, timed);
     } else {
@@ -79,7 +81,7 @@ int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 void pgi_pace_yield(pgs_worker *w, pgs_task *task)
 {
     const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
-    int32_t sent = PGI_PACE - pace->left;
+    int32_t sent = pace->given - pace->left;
     bool floods = pgs_worker_steps(w) == pace->steps && sent >= PGI_PACE_ENOUGH && may_yield(w, task);
     bool timed = yield(w, task, floods ? pace->to : (pg_pid){0}, sent);
     begin(pgs_worker_self(), (pg_pid){0}, PGI_PACE_PROBE, timed);

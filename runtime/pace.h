@@ -21,6 +21,7 @@ enum { PGI_PACE = 128, PGI_PACE_SPAWN = 3 };
 /* What a worker remembers of its last look. */
 typedef struct pgi_pace {
     int32_t left;   /* sends until the next one */
+    int32_t given;  /* what that was */
     uint64_t steps; /* of the worker */
     int64_t at;     /* the time */
     pg_pid to;      /* the receiver of the send at which it was; none: it was a spawn */

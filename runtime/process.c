@@ -150,14 +150,23 @@ bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT
     }
 }
 
-static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
+static __attribute__((noinline)) bool handle_unexpected(pg_process *p, pg_message *msg)
 {
     char text[PGI_TEXT_MAX];
     pgi_end end;
-    if (msg->flags & PGI_CONSUMED) return false; /* received earlier, out of turn */
     if (!pgi_handle(p, msg, &end, text)) return false;
     pgi_finish(p, &end);
     return true;
+}
+
+/* A message that has flags, a signal, or one without a receiver.  The text is beneath no handler of the first. */
+static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
+{
+    if (msg->flags & PGI_CONSUMED) return false; /* received earlier, out of turn */
+    const pgi_receiver *r = msg->kind == PGI_USER ? pgi_receivers_find(p->receivers, msg) : NULL;
+    if (!r) return handle_unexpected(p, msg);
+    r->handler(p, msg);
+    return false;
 }
 
 /* ---------------------------------------------------------------------------------------------------- the usual */

@@ -12,8 +12,8 @@
  *
  * A free slot is clean: what a process leaves behind as the next one needs it is not written again.  `rt` and `args`
  * (none) are set; the mailbox is empty and not idle; `id`, `receivers`, `current`, `received`, `scan`, `scanned`,
- * `links`, `watchers`, `defers` and the task's fiber are 0.  A new slot is made so, and exit.c leaves it so, but for
- * mail: the mailbox is emptied once the slot has rested.
+ * `links`, `watchers`, `defers` and the task's fiber are 0; the token does not say WAITING.  A new slot is made so, and
+ * exit.c leaves it so, but for mail: the mailbox is emptied once the slot has rested.
  *
  * Free slots are kept by each worker, newest first, for their lines are warm; what is more than PGI_SLOTS_KEEP goes to
  * the table, as lists of PGI_BAG, and is taken from there so, under a mutex: where one worker spawns what another runs,

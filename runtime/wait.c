@@ -118,9 +118,10 @@ int pg_why(pg_pid pid, pg_exit_info *exit)
     return far ? pgi_wait_far(pid, 0, exit ? exit : &ignored) : status;
 }
 
-/* Waits with a watcher in the list of `pid`, on the token of `sleeper`.  A green process that finds TOLD need not ask
- * for the lock: nobody has its watcher any more.  For a thread who tells may still be in the middle of unparking it, by
- * a parker in the frame of this, and has the lock until that is over. */
+/* Waits with a watcher in the list of `pid`, on the token of `sleeper`.  Who tells has the lock until it has made the
+ * waiter ready: it may still be in the middle of unparking a thread, by a parker in the frame of this, or in the
+ * scheduler of another runtime, which may be stopped once the waiter has gone.  A green process that waits for one of
+ * its own runtime and finds TOLD need not ask for the lock: nobody has its watcher any more; its scheduler stays. */
 static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *sleeper, int64_t timeout,
                  pg_exit_info *exit)
 {
@@ -132,7 +133,8 @@ static int watch(pg_runtime *rt, pg_pid pid, pgs_sched *sched, pgi_sleeper *slee
     pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, deadline};
     int error = pgs_block(sched, &sleeper->task, &wait);
     /* Acquire: what the watcher was told; partner: wake_watcher in link.c. */
-    if (likely(load_acquire(&sleeper->token) == PGI_TOLD && !sleeper->task.parker)) return PG_OK;
+    bool told = load_acquire(&sleeper->token) == PGI_TOLD;
+    if (likely(told && sched == rt->sched && !sleeper->task.parker)) return PG_OK;
     pg_process *p = pgi_slot_of(&rt->slots, pid); /* whoever lives there now: it is the lock that counts */
     pgi_lock(p);
     bool ended = !watcher.listed;

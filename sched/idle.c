@@ -271,6 +271,7 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     /* Then the look into the inbox: this, or whoever hands something over, sees the other.  Partners: unretire_one, and
      * the look in pgs_idle_hand_over. */
     store_seq_cst(&w->retired, true);
+    fence_seq_cst(); /* partner: the fence in pgs_idle_hand_over */
     give_inbox(w);
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);

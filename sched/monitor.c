@@ -24,8 +24,8 @@
  * message and its answer say, waking the monitor each time would be a good part of waking up.  It also mends the one
  * thing that pgs_idle_hint leaves open: work in a deque while somebody sleeps.
  *
- * While somebody has nothing to do, each look gives him one task of each inbox: of several groups that each belong
- * together, and have come together on one worker, one may go.
+ * Whoever has nothing to do is given one task of each inbox by each look: of several groups that each belong together,
+ * and have come together on one worker, one may go.
  *
  * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
  * has come from watching for a look: see idle.c. */
@@ -82,7 +82,7 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
     if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
-    if (!asleep && load_relaxed(&s->idle_count) > 0) (void)pgs_idle_give_one(w);
+    for (int idle = load_relaxed(&s->idle_count); !asleep && idle > 0 && pgs_idle_give_one(w); idle--) continue;
     if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;

@@ -123,8 +123,8 @@ int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait);
 void pgs_yield(pgs_task *task);
 
 /* The same, and goes on on the worker with that number, which no other takes it from unless that one is stuck, or some
- * idle while the monitor looks: for a task that would be in the way of another's caches anywhere else.  Not for tasks
- * that are bound to a thread. */
+ * idle while the monitor looks: for a task that would be in the way of another's caches anywhere else.  Where there is
+ * no stack for the worker that it leaves it goes on at once.  Not for tasks that are bound to a thread. */
 void pgs_yield_to(pgs_task *task, unsigned worker);
 
 /* The number of a worker, below PGS_WORKERS_MAX, and whether the worker with that number runs this task just now. */

@@ -122,7 +122,17 @@ static __attribute__((noinline)) pgs_task *cap_lifo(pgs_worker *w, pgs_task *tas
     w->lifo_turns = 0;
     if (!task || !others_wait(w)) return task;
     pgs_injector_push(&w->fifo, &task->link);
+    w->inbox_first = true;
     return NULL;
+}
+
+/* Of those whose slice was over, whether thieves may have them or not, by turns. */
+static inline pgs_task *take_requeued(pgs_worker *w)
+{
+    bool inbox_first = w->inbox_first;
+    w->inbox_first = !inbox_first;
+    pgs_task *task = task_of(pgs_injector_pop(inbox_first ? &w->inbox : &w->fifo));
+    return task ? task : task_of(pgs_injector_pop(inbox_first ? &w->fifo : &w->inbox));
 }
 
 static inline pgs_task *take_lifo(pgs_worker *w)
@@ -138,9 +148,7 @@ static inline pgs_task *take_newest(pgs_worker *w)
     if (likely(task)) return task;
     w->lifo_turns = 0;
     task = pgs_deque_take(&w->deque);
-    if (task) return task;
-    task = task_of(pgs_injector_pop(&w->fifo));
-    return task ? task : task_of(pgs_injector_pop(&w->inbox));
+    return task ? task : take_requeued(w);
 }
 
 /* Some of those that came from outside: the oldest to be run, the others into the deque, to be taken in their order.
@@ -171,7 +179,7 @@ static enum pgs_old_end next_old_end(pgs_worker *w)
     }
     uint32_t look = w->looks++;
     if (look % (PGS_OLDEST_EVERY / PGS_QUEUES_EVERY) == 0) return PGS_OLD_DEQUE;
-    return look % 2 == 0 ? PGS_OLD_INJECTOR : look % 4 == 1 ? PGS_OLD_FIFO : PGS_OLD_INBOX;
+    return look % 2 == 0 ? PGS_OLD_INJECTOR : PGS_OLD_REQUEUED;
 }
 
 /* What would starve if only the newest were taken; timers; and sources. */
@@ -185,9 +193,7 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
     pgs_task *task = NULL;
     if (first == PGS_OLD_DEQUE) task = pgs_deque_take_oldest(&w->deque);
     if (!task && first == PGS_OLD_INJECTOR) task = take_injected(w);
-    if (!task && first == PGS_OLD_INBOX) task = task_of(pgs_injector_pop(&w->inbox));
-    if (!task) task = task_of(pgs_injector_pop(&w->fifo));
-    if (!task) task = task_of(pgs_injector_pop(&w->inbox));
+    if (!task) task = take_requeued(w);
     return task ? task : take_injected(w);
 }
 
@@ -278,7 +284,7 @@ static pgs_task *find_work(pgs_worker *w)
 {
     for (;;) {
         /* Only here: under leave() there is a task on this stack that is not published yet. */
-        if (unlikely(w->turns_left == 0)) pgs_idle_retire_if_surplus(w);
+        pgs_idle_retire_if_surplus(w);
         pgs_task *task = take_own(w);
         if (!task) {
             store_relaxed(&w->face.running, NULL);
@@ -421,6 +427,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
     pgs_fiber *to = next && next->fiber ? NULL : take_fiber(w);
     if (unlikely(!to && !(next && next->fiber))) {
         if (next) push_local(w, next);
+        lend_turns(w); /* anew: that turn was not taken by the task that goes on */
         return false;
     }
     task->fiber = w->fiber;

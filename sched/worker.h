@@ -40,7 +40,7 @@ enum {
 };
 
 /* Where tasks may lie for long while newer ones are taken. */
-enum pgs_old_end { PGS_OLD_INJECTOR, PGS_OLD_FIFO, PGS_OLD_INBOX, PGS_OLD_DEQUE, PGS_OLD_ENDS };
+enum pgs_old_end { PGS_OLD_INJECTOR, PGS_OLD_REQUEUED, PGS_OLD_DEQUE, PGS_OLD_ENDS };
 
 /* What the next fiber of a worker has to do for the one that was just left: only then is that one's context saved. */
 typedef struct pgs_after {
@@ -68,6 +68,7 @@ struct pgs_worker {
     uint32_t lent;       /* of both, what face.turns was when they were brought up to date last */
     uint32_t slices;     /* that the monitor has ended */
     bool aged;           /* the next look is for the time that has passed */
+    bool inbox_first;    /* of FIFO and inbox */
     bool searching;
     bool gives_way; /* it parks after one round of the next search */
     uint64_t random;

@@ -311,6 +311,60 @@ static void join(job *self)
     finished();
 }
 
+static void yield_until_enough(job *self)
+{
+    while (!load_relaxed(&enough)) {
+        spin_for(20000);
+        self->value++;
+        pgs_yield(&self->task);
+    }
+    finished();
+}
+
+static void return_until_enough(job *self)
+{
+    while (!load_relaxed(&enough)) {
+        spin_for(20000);
+        self->value++;
+        pgs_yield_to(&self->task, pgs_worker_number(pgs_worker_self()));
+    }
+    finished();
+}
+
+/* One worker: `beside` and two that lie in its inbox between their turns, for a while. */
+static void check_inbox_beside(job *beside, int count)
+{
+    job *kept = make(2, return_until_enough);
+    for (int i = 0; i < 2; i++) ready(&kept[i]);
+    for (int i = 0; i < count; i++) ready(&beside[i]);
+    pause_ns(MS(100));
+    store_relaxed(&enough, true);
+    until(&done, 4);
+    int inside = kept[0].value + kept[1].value, outside = beside[0].value + beside[1].value;
+    CHECK(inside > outside / (2 * PGS_LIFO_CAP)); /* the most turns that the LIFO slot has in a row */
+    CHECK(inside > 100);
+    free(kept);
+}
+
+static void test_inbox_has_its_turns(void)
+{
+    if (workers > 1) return;
+    start();
+    store_relaxed(&enough, false);
+    job *yielding = make(2, yield_until_enough);
+    check_inbox_beside(yielding, 2);
+    stop();
+    start();
+    store_relaxed(&enough, false);
+    job *pair = make(2, ping);
+    pair[0].peer = &pair[1];
+    pair[1].peer = &pair[0];
+    check_inbox_beside(pair, 1);
+    stop();
+    free(pair);
+    free(yielding);
+}
+
 /* No task waits in the inbox of one that is stuck. */
 static void test_inbox_of_the_stuck(void)
 {
@@ -355,7 +409,7 @@ int main(void)
 {
     static void (*const tests[])(void) = {
         test_lifo_cap, test_lifo_turns, test_surplus, test_oldest_first,       test_oldest_of_the_slow,
-        test_stuck,    test_progress,   test_inbox,   test_inbox_of_the_stuck,
+        test_stuck,    test_progress,   test_inbox,   test_inbox_of_the_stuck, test_inbox_has_its_turns,
     };
     return RUN_TESTS(tests);
 }

@@ -249,7 +249,7 @@ void pgs_idle_hand_over(pgs_worker *to, pgs_task *task)
 static void give_away(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    pgs_task *task = pgs_slot_swap(&w->face.lifo, NULL);
+    pgs_task *task = pgs_lifo_swap(&w->face.lifo, NULL);
     if (task) pgs_injector_push(&s->injector, &task->link);
     while ((task = pgs_deque_take_oldest(&w->deque)) != NULL) pgs_injector_push(&s->injector, &task->link);
     while (!pgs_injector_is_empty(&w->fifo)) {

@@ -50,7 +50,7 @@ static bool sleeps(pgs_sched *s, pgs_worker *w)
 
 static void rescue(pgs_sched *s, pgs_worker *w)
 {
-    pgs_task *hidden = pgs_slot_rob(&w->face.lifo);
+    pgs_task *hidden = pgs_lifo_rob(&w->face.lifo);
     if (hidden) pgs_ready(s, hidden);
     while (pgs_idle_give_one(w)) continue;
 }

@@ -32,10 +32,10 @@
 #include "base.h"
 #include "epoch.h"
 #include "fiber.h"
+#include "lifo.h"
 #include "mpsc.h"
 #include "parker.h"
 #include "poller.h"
-#include "slot.h"
 
 typedef struct pgs_sched pgs_sched;
 typedef struct pgs_worker pgs_worker;
@@ -157,7 +157,7 @@ typedef struct pgs_worker_face {
     pgs_sched *sched;
     void *local; /* from ops->local_make */
     pgs_epoch_member *member;
-    pgs_slot lifo;               /* the task made ready last; robbed by the monitor, when the owner is stuck */
+    pgs_lifo lifo;               /* the task made ready last; robbed by the monitor, when the owner is stuck */
     _Atomic(pgs_task *) running; /* NULL between tasks; written by the owner */
     _Atomic(uint64_t) steps;     /* grows with each task and each message; written by the owner */
     uint32_t turns;              /* that pgs_worker_next() may still give; the owner's own */
@@ -175,7 +175,7 @@ void pgs_ready_elsewhere(pgs_worker *worker, pgs_task *task);
 static inline pgs_task *pgs_ready_next(pgs_worker *worker, pgs_task *task)
 {
     if (unlikely(task->parker)) return task;
-    return pgs_slot_swap(&((pgs_worker_face *)(void *)worker)->lifo, task);
+    return pgs_lifo_swap(&((pgs_worker_face *)(void *)worker)->lifo, task);
 }
 
 static inline void pgs_ready_on(pgs_worker *worker, pgs_task *task)
@@ -242,7 +242,7 @@ static inline pgs_task *pgs_worker_next(pgs_worker *worker)
 {
     pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
     if (unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over))) return NULL;
-    pgs_task *task = pgs_slot_swap(&face->lifo, NULL);
+    pgs_task *task = pgs_lifo_swap(&face->lifo, NULL);
     if (!task) return pgs_worker_next_of_deque(worker);
     face->turns--;
     if (unlikely(task->fiber)) return pgs_worker_hand(worker, task);

@@ -55,7 +55,7 @@ static __attribute__((noinline)) void push_shared(pgs_worker *w, pgs_task *task)
 
 static inline void push_local(pgs_worker *w, pgs_task *task)
 {
-    pgs_task *displaced = pgs_slot_swap(&w->face.lifo, task);
+    pgs_task *displaced = pgs_lifo_swap(&w->face.lifo, task);
     if (displaced) push_shared(w, displaced);
 }
 
@@ -113,7 +113,7 @@ static bool others_wait(pgs_worker *w)
 
 bool pgs_worker_alone(pgs_worker *w)
 {
-    return pgs_slot_is_empty(&w->face.lifo) && !others_wait(w);
+    return pgs_lifo_is_empty(&w->face.lifo) && !others_wait(w);
 }
 
 /* The LIFO slot has had its turns: its task goes behind the others, if there are any. */
@@ -137,8 +137,8 @@ static inline pgs_task *take_requeued(pgs_worker *w)
 
 static inline pgs_task *take_lifo(pgs_worker *w)
 {
-    if (pgs_slot_is_empty(&w->face.lifo)) return NULL;
-    pgs_task *task = pgs_slot_swap(&w->face.lifo, NULL);
+    if (pgs_lifo_is_empty(&w->face.lifo)) return NULL;
+    pgs_task *task = pgs_lifo_swap(&w->face.lifo, NULL);
     return likely(++w->lifo_turns <= PGS_LIFO_CAP) ? task : cap_lifo(w, task);
 }
 
@@ -577,7 +577,7 @@ static pgs_worker *add_worker(pgs_sched *s, unsigned number)
     w->face.member = &w->member;
     w->random = pgs_seed();
     pgs_parker_init(&w->parker);
-    pgs_slot_init(&w->face.lifo, s->epoch.can_force);
+    pgs_lifo_init(&w->face.lifo, s->epoch.can_force);
     pgs_injector_init(&w->fifo);
     pgs_injector_init(&w->inbox);
     pgs_wheel_init(&w->wheel, pgs_now());

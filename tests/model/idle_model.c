@@ -326,7 +326,7 @@ static void setup(int count)
         w->number = i;
         w->searching = true;
         store_relaxed(&w->face.running, NULL);
-        pgs_slot_init(&w->face.lifo, true);
+        pgs_lifo_init(&w->face.lifo, true);
         store_relaxed(&w->retired, false);
         store_relaxed(&w->member.announced, 0);
         store_relaxed(&w->member.inside, 0);

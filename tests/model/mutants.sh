@@ -23,7 +23,7 @@ mutant() { # model file expected sed-expression
     source=$work/sched/$1.c
     [ -f "$source" ] || source=
     if [ "$1" = idle ]; then # the model includes idle.c and monitor.c, and needs these
-        source="$work/sched/deque.c $work/sched/injector.c $work/sched/parker.c $work/sched/slot.c"
+        source="$work/sched/deque.c $work/sched/injector.c $work/sched/parker.c $work/sched/lifo.c"
     fi
     if ! $cc -std=gnu17 -O2 -w -DPGS_MODEL -I"$work/sched" -I"$root/tests/model" "$root/tests/model/$1_model.c" \
         "$root/tests/model/explorer.c" $source -o "$work/model"; then
@@ -95,25 +95,25 @@ mutant parker parker.h dies '/pgs_parker_poll_begin/,/^}/s/    xchg_acquire(&p->
 mutant parker parker.h dies '/pgs_parker_poll_end/,/^}/s/xchg_acquire(/xchg_relaxed(/'
 mutant parker parker.h dies '/pgs_parker_poll_end/,/^}/s/return xchg_acq.*/store_relaxed(\&p->state, PGS_PARKER_EMPTY); return false;/'
 
-# slot
-mutant slot slot.h dies '/^static inline struct pgs_task .pgs_slot_swap/,/^}/s/fence_light();//'
-mutant slot slot.h dies 's/store_release(&slot->task, task)/store_relaxed(\&slot->task, task)/'
-mutant slot slot.h dies 's/return likely(load_relaxed(&slot->claim) == 0) ? before : .*/return before;/'
-mutant slot slot.c dies '/^struct pgs_task .pgs_slot_settle/,/^}/s/fence_seq_cst();//'
-mutant slot slot.c dies 's/ \&\& cas_acq_rel(&slot->claim, &claim, rest)) return before/) return before/'
-mutant slot slot.c dies '/^struct pgs_task .pgs_slot_settle/,/^}/s/if (claim == rest) return before;//g'
-mutant slot slot.c dies 's/    if (robbed != before) store_relaxed.*//'
-mutant slot slot.c dies 's/    store_release(&slot->claim, rest);.*//'
-mutant slot slot.c dies 's/return robbed == before ? NULL : before;/return NULL;/'
-mutant slot slot.c dies 's/return robbed == before ? NULL : before;/return before;/'
-mutant slot slot.c dies 's/rest || fence_heavy()/true/'
-mutant slot slot.c dies '/^struct pgs_task .pgs_slot_rob/,/^}/s/fence_seq_cst();//'
-mutant slot slot.c dies 's/? load_acquire(&slot->task)/? load_relaxed(\&slot->task)/'
-mutant slot slot.c dies 's/return cas_acq_rel(&slot->claim, &claim, (uintptr_t)task | rest)/return (store_relaxed(\&slot->claim, (uintptr_t)task | rest), true)/'
-mutant slot slot.c dies 's/ || (rest & ~(uintptr_t)PGS_SLOT_FENCED)) return/) return/'
-mutant slot slot.c dies 's/(uintptr_t)task | rest)/(uintptr_t)task)/'
+# lifo
+mutant lifo lifo.h dies '/^static inline struct pgs_task .pgs_lifo_swap/,/^}/s/fence_light();//'
+mutant lifo lifo.h dies 's/store_release(&slot->task, task)/store_relaxed(\&slot->task, task)/'
+mutant lifo lifo.h dies 's/return likely(load_relaxed(&slot->claim) == 0) ? before : .*/return before;/'
+mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_settle/,/^}/s/fence_seq_cst();//'
+mutant lifo lifo.c dies 's/ \&\& cas_acq_rel(&slot->claim, &claim, rest)) return before/) return before/'
+mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_settle/,/^}/s/if (claim == rest) return before;//g'
+mutant lifo lifo.c dies 's/    if (robbed != before) store_relaxed.*//'
+mutant lifo lifo.c dies 's/    store_release(&slot->claim, rest);.*//'
+mutant lifo lifo.c dies 's/return robbed == before ? NULL : before;/return NULL;/'
+mutant lifo lifo.c dies 's/return robbed == before ? NULL : before;/return before;/'
+mutant lifo lifo.c dies 's/rest || fence_heavy()/true/'
+mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_rob/,/^}/s/fence_seq_cst();//'
+mutant lifo lifo.c dies 's/? load_acquire(&slot->task)/? load_relaxed(\&slot->task)/'
+mutant lifo lifo.c dies 's/return cas_acq_rel(&slot->claim, &claim, (uintptr_t)task | rest)/return (store_relaxed(\&slot->claim, (uintptr_t)task | rest), true)/'
+mutant lifo lifo.c dies 's/ || (rest & ~(uintptr_t)PGS_LIFO_FENCED)) return/) return/'
+mutant lifo lifo.c dies 's/(uintptr_t)task | rest)/(uintptr_t)task)/'
 # The explorer's system has heavy fences, whatever the slot is told.
-mutant slot slot.h lives 's/heavy ? 0 : PGS_SLOT_FENCED/0/'
+mutant lifo lifo.h lives 's/heavy ? 0 : PGS_LIFO_FENCED/0/'
 
 # epoch
 mutant epoch epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'

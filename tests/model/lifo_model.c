@@ -1,4 +1,4 @@
-/* slot_model.c - sched/slot.h and slot.c under the explorer.
+/* lifo_model.c - sched/lifo.h and lifo.c under the explorer.
  *
  * Invariants checked:
  *   1. Every task that was put into the slot is removed by its owner or robbed, once, and never both.
@@ -6,7 +6,7 @@
  *      back.
  *   3. The monitor may ask again after each robbery, once the owner has noticed. */
 #include "explorer.h"
-#include "slot.h"
+#include "lifo.h"
 
 enum { TASKS = 3 };
 
@@ -15,14 +15,14 @@ struct pgs_task {
     int in; /* puts less gets */
 };
 
-static pgs_slot slot;
+static pgs_lifo slot;
 static struct pgs_task tasks[TASKS];
 static int put_count, got_count;
 static bool with_heavy;
 
 static void setup(void)
 {
-    pgs_slot_init(&slot, with_heavy);
+    pgs_lifo_init(&slot, with_heavy);
     for (int i = 0; i < TASKS; i++) tasks[i] = (struct pgs_task){0, 0};
     put_count = got_count = 0;
 }
@@ -40,12 +40,12 @@ static void put(int i)
     model_write(&tasks[i].content);
     MODEL_CHECK(++tasks[i].in == 1);
     put_count++;
-    got(pgs_slot_swap(&slot, &tasks[i]));
+    got(pgs_lifo_swap(&slot, &tasks[i]));
 }
 
 static void take(void)
 {
-    got(pgs_slot_swap(&slot, NULL));
+    got(pgs_lifo_swap(&slot, NULL));
 }
 
 static void owner_takes(void)
@@ -78,9 +78,9 @@ static void owner_repeats(void)
         model_write(&tasks[0].content);
         tasks[0].in++;
         put_count++;
-        struct pgs_task *before = pgs_slot_swap(&slot, &tasks[0]);
+        struct pgs_task *before = pgs_lifo_swap(&slot, &tasks[0]);
         MODEL_CHECK(!before);
-        before = pgs_slot_swap(&slot, NULL);
+        before = pgs_lifo_swap(&slot, NULL);
         got(before);
         if (!before) return; /* robbed: it is not the owner's to put there again */
     }
@@ -88,7 +88,7 @@ static void owner_repeats(void)
 
 static void monitor_robs(void)
 {
-    got(pgs_slot_rob(&slot));
+    got(pgs_lifo_rob(&slot));
 }
 
 static void monitor_robs_twice(void)
@@ -102,17 +102,17 @@ static void check(void)
     take();
     MODEL_CHECK(put_count == got_count);
     for (int i = 0; i < TASKS; i++) MODEL_CHECK(tasks[i].in == 0);
-    MODEL_CHECK(pgs_slot_is_empty(&slot));
-    MODEL_CHECK((load_relaxed(&slot.claim) & ~(uintptr_t)PGS_SLOT_FENCED) == 0);
+    MODEL_CHECK(pgs_lifo_is_empty(&slot));
+    MODEL_CHECK((load_relaxed(&slot.claim) & ~(uintptr_t)PGS_LIFO_FENCED) == 0);
 }
 
 static void explore(void)
 {
     static const struct model_case cases[] = {
-        {"slot: one task, taken or robbed", setup, {owner_takes, monitor_robs}, check, 4, 2, 0},
-        {"slot: one displaces another", setup, {owner_displaces, monitor_robs}, check, 4, 2, 0},
-        {"slot: several, and asked again", setup, {owner_puts_again, monitor_robs_twice}, check, 3, 2, 0},
-        {"slot: one that comes back", setup, {owner_repeats, monitor_robs_twice}, check, 4, 2, 0},
+        {"lifo: one task, taken or robbed", setup, {owner_takes, monitor_robs}, check, 4, 2, 0},
+        {"lifo: one displaces another", setup, {owner_displaces, monitor_robs}, check, 4, 2, 0},
+        {"lifo: several, and asked again", setup, {owner_puts_again, monitor_robs_twice}, check, 3, 2, 0},
+        {"lifo: one that comes back", setup, {owner_repeats, monitor_robs_twice}, check, 4, 2, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
 }

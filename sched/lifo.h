@@ -1,4 +1,4 @@
-/* slot.h - a place for one task that its worker puts there and takes away without a locked instruction, and that the
+/* lifo.h - a place for one task that its worker puts there and takes away without a locked instruction, and that the
  * monitor can rob when the worker is stuck: the LIFO slot.
  *
  * `claim` says what the monitor does:
@@ -27,51 +27,51 @@
  *
  * Rejected: an exchange on both sides.  It is what a worker does twice for each message between two that wait for one
  * another (a tenth of a hop in a ring), for a robbery that comes once in some million of them. */
-#ifndef PGS_SLOT_H
-#define PGS_SLOT_H
+#ifndef PGS_LIFO_H
+#define PGS_LIFO_H
 
 #include "fence.h"
 
 struct pgs_task;
 
-/* Of `claim`: at rest, nothing but PGS_SLOT_FENCED where there are no heavy fences; beside that, PGS_SLOT_ASKED or the
+/* Of `claim`: at rest, nothing but PGS_LIFO_FENCED where there are no heavy fences; beside that, PGS_LIFO_ASKED or the
  * address of a task. */
-enum { PGS_SLOT_ASKED = 1, PGS_SLOT_FENCED = 2 };
+enum { PGS_LIFO_ASKED = 1, PGS_LIFO_FENCED = 2 };
 
-typedef struct pgs_slot {
+typedef struct pgs_lifo {
     _Atomic(struct pgs_task *) task; /* the owner's */
     _Atomic(uintptr_t) claim;
-} pgs_slot;
+} pgs_lifo;
 
 /* Makes an empty one, before it is shared.  `heavy`: what register_heavy() has said. */
-static inline void pgs_slot_init(pgs_slot *slot, bool heavy)
+static inline void pgs_lifo_init(pgs_lifo *slot, bool heavy)
 {
     store_relaxed(&slot->task, NULL);
-    store_relaxed(&slot->claim, heavy ? 0 : PGS_SLOT_FENCED);
+    store_relaxed(&slot->claim, heavy ? 0 : PGS_LIFO_FENCED);
 }
 
 /* Whether there was a task a moment ago; it may have been robbed.  Any thread. */
-static inline bool pgs_slot_is_empty(pgs_slot *slot)
+static inline bool pgs_lifo_is_empty(pgs_lifo *slot)
 {
     return !load_relaxed(&slot->task);
 }
 
-/* The path of pgs_slot_swap() while the monitor asks, or has robbed something.  Returns what is left of `before`. */
-struct pgs_task *pgs_slot_settle(pgs_slot *slot, struct pgs_task *before);
+/* The path of pgs_lifo_swap() while the monitor asks, or has robbed something.  Returns what is left of `before`. */
+struct pgs_task *pgs_lifo_settle(pgs_lifo *slot, struct pgs_task *before);
 
 /* Puts `task`, or nothing, in the place of what is there, and returns that; NULL: there was none, or it was robbed.
  * The owner. */
-static inline struct pgs_task *pgs_slot_swap(pgs_slot *slot, struct pgs_task *task)
+static inline struct pgs_task *pgs_lifo_swap(pgs_lifo *slot, struct pgs_task *task)
 {
     struct pgs_task *before = load_relaxed(&slot->task);
-    store_release(&slot->task, task); /* publishes what the task is; partner: pgs_slot_rob */
+    store_release(&slot->task, task); /* publishes what the task is; partner: pgs_lifo_rob */
     if (!before) return NULL;
-    fence_light(); /* L above; partner: the heavy fence in pgs_slot_rob */
-    return likely(load_relaxed(&slot->claim) == 0) ? before : pgs_slot_settle(slot, before);
+    fence_light(); /* L above; partner: the heavy fence in pgs_lifo_rob */
+    return likely(load_relaxed(&slot->claim) == 0) ? before : pgs_lifo_settle(slot, before);
 }
 
 /* Takes what is there for the caller; NULL: nothing, or the owner is faster, or has not noticed the last robbery yet.
  * The monitor. */
-struct pgs_task *pgs_slot_rob(pgs_slot *slot);
+struct pgs_task *pgs_lifo_rob(pgs_lifo *slot);
 
 #endif

@@ -1,6 +1,6 @@
 """compare - run by tools/compare: the same work in paragram and in other runtimes, side by side on this machine.
 
-    tools/compare                   all workloads and runtimes: 5 rounds, medians; about an hour
+    tools/compare                   all workloads and runtimes: 5 rounds, medians; some 25 minutes
     tools/compare --quick           a tenth of the work, and fewer rounds: about 3 minutes
     tools/compare ring flood        the workloads whose names match (regular expressions)
     tools/compare --runtimes go,tokio

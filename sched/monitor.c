@@ -24,8 +24,8 @@
  * message and its answer say, waking the monitor each time would be a good part of waking up.  It also mends the one
  * thing that pgs_idle_hint leaves open: work in a deque while somebody sleeps.
  *
- * Whoever has nothing to do is given one task of each inbox by each look: of several groups that each belong together,
- * and have come together on one worker, one may go.
+ * Whoever has nothing to do is given one task of each inbox by some looks: of several groups that each belong together,
+ * and have come together on one worker, one may go.  Not by each, since one that goes costs its group the caches.
  *
  * When nobody watches the sources it looks at them, and wakes a parked worker to watch if there is one, and no worker
  * has come from watching for a look: see idle.c. */
@@ -39,7 +39,8 @@
 enum {
     PGS_LOOK_EVERY_NS = 2000000,
     PGS_HANDOVER_NS = 10000000,
-    PGS_IDLE_LOOKS = 5 /* at a runtime in which everyone sleeps, before the monitor does */
+    PGS_IDLE_LOOKS = 5, /* at a runtime in which everyone sleeps, before the monitor does */
+    PGS_GIVE_EVERY = 8  /* looks between two at which idle workers are given something of the others' inboxes */
 };
 
 static bool sleeps(pgs_sched *s, pgs_worker *w)
@@ -71,9 +72,10 @@ static bool sleeps_in_kernel(int tid)
     return name_end && (name_end[1] == ' ') && (name_end[2] == 'S' || name_end[2] == 'D');
 }
 
-/* How many workers are stuck, and of these, how many sleep. */
+/* How many workers are stuck, and of these, how many sleep; and what the look may do beside counting. */
 typedef struct census {
     int stuck, asleep;
+    bool gives; /* to those who are idle */
 } census;
 
 static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
@@ -82,7 +84,8 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
     if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
-    for (int idle = load_relaxed(&s->idle_count); !asleep && idle > 0 && pgs_idle_give_one(w); idle--) continue;
+    int idle = found->gives && !asleep ? load_relaxed(&s->idle_count) : 0;
+    while (idle > 0 && pgs_idle_give_one(w)) idle--;
     if (steps != w->seen_steps || asleep) {
         w->seen_steps = steps;
         w->seen_at = now;
@@ -150,7 +153,7 @@ void *pgs_monitor_main(void *arg)
 {
     pgs_sched *s = arg;
     pgs_thread_begin(s);
-    unsigned idle = 0;                    /* looks in a row at which everyone slept */
+    unsigned looks = 0, idle = 0;         /* in all; in a row, at which everyone slept */
     while (!load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
         idle = everyone_sleeps(s) ? idle + 1 : 0;
         if (idle > PGS_IDLE_LOOKS && monitor_may_park(s)) {
@@ -160,7 +163,7 @@ void *pgs_monitor_main(void *arg)
             pgs_parker_park(&s->monitor_parker, pgs_deadline(PGS_LOOK_EVERY_NS));
         }
         int64_t now = pgs_now();
-        census found = {0};
+        census found = {.gives = ++looks % PGS_GIVE_EVERY == 0};
         unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
         for (unsigned i = 0; i < n; i++) look_at(s, pgs_worker_at(s, i), now, &found);
         look_at_sources(s, now);

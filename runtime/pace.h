@@ -6,7 +6,8 @@
  *
  * It also goes where its receiver is flooded.  Messages that cross between two cores take three to five times as long
  * as those that do not, more than a second core can make up for: a sender that only sends had better wait there for its
- * turn, and then the receiver keeps up with its senders, too.  Who computes between its sends stays where it is. */
+ * turn, and then the receiver keeps up with its senders, too.  That one waits for its own next turn beside them
+ * (pgi_run), or idle workers would take it away.  Who computes between its sends stays where it is. */
 #ifndef PGI_PACE_H
 #define PGI_PACE_H
 

@@ -240,7 +240,8 @@ static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w
     pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
     if (unlikely(!node) && !(node = nothing_yet(p, w))) return w;
     int64_t slice_end = 0;
-    for (unsigned n = 1;; n++) {
+    unsigned n = 1;
+    for (;; n++) {
         if (handle_next(p, node, pgi_cache_of(w))) return pgs_worker_self();
         w = pgs_worker_still(w, task);
         node = pgs_mpsc_peek(&p->mailbox);
@@ -251,7 +252,11 @@ static inline __attribute__((always_inline)) pgs_worker *run_slice(pgs_worker *w
         }
         if (unlikely(slice_is_over(p, w, n, &slice_end))) break;
     }
-    pgs_requeue(w, task);
+    if (n >= PGI_SLICE) {
+        pgs_requeue_beside(w, task);
+    } else {
+        pgs_requeue(w, task);
+    }
     return w;
 }
 

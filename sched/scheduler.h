@@ -98,6 +98,10 @@ void pgs_ready(pgs_sched *sched, pgs_task *task);
  * returns. */
 void pgs_requeue(pgs_worker *worker, pgs_task *task);
 
+/* The same; but where tasks wait in the worker's inbox, it waits there as well: whoever is flooded by them is not to be
+ * taken from them. */
+void pgs_requeue_beside(pgs_worker *worker, pgs_task *task);
+
 /* The same for a task that only looks around: nobody is woken to take it. */
 void pgs_linger(pgs_worker *worker, pgs_task *task);
 

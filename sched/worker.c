@@ -90,6 +90,15 @@ void pgs_requeue(pgs_worker *w, pgs_task *task)
     pgs_idle_hint(w->face.sched);
 }
 
+void pgs_requeue_beside(pgs_worker *w, pgs_task *task)
+{
+    if (pgs_injector_is_empty(&w->inbox)) {
+        pgs_requeue(w, task);
+    } else {
+        pgs_injector_push(&w->inbox, &task->link);
+    }
+}
+
 void pgs_linger(pgs_worker *w, pgs_task *task)
 {
     pgs_injector_push(&w->fifo, &task->link);

@@ -21,8 +21,7 @@ enum {
 /* `timed`: the next look will want to know how long that has taken. */
 static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
 {
-    pgi_local *local = pgs_worker_local(w);
-    local->pace =
+    *pgi_pace_of(w) =
         (pgi_pace){.left = sends, .given = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
 }
 
@@ -52,7 +51,7 @@ static bool may_yield(pgs_worker *w, pgs_task *task)
  * true. */
 static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
 {
-    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    const pgi_pace *pace = pgi_pace_of(w);
     int number = to.id != 0 ? where_flooded(w, to) : -1;
     bool quick = number >= 0 && pace->at != 0 && pgs_now() - pace->at <= (int64_t)sent * PGI_PACE_SEND_NS;
     bool there = quick && number != (int)pgs_worker_number(w);
@@ -66,7 +65,7 @@ static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
 
 int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 {
-    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    const pgi_pace *pace = pgi_pace_of(w);
     pgs_task *task = pgs_worker_task(w);
     bool probe = pace->given == PGI_PACE_PROBE;
     if (!probe && pgs_worker_steps(w) == pace->steps && pg_same(pace->to, to) && may_yield(w, task)) {
@@ -80,7 +79,7 @@ int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 
 void pgi_pace_yield(pgs_worker *w, pgs_task *task)
 {
-    const pgi_pace *pace = &((pgi_local *)pgs_worker_local(w))->pace;
+    const pgi_pace *pace = pgi_pace_of(w);
     int32_t sent = pace->given - pace->left;
     bool floods = pgs_worker_steps(w) == pace->steps && sent >= PGI_PACE_ENOUGH && may_yield(w, task);
     bool timed = yield(w, task, floods ? pace->to : (pg_pid){0}, sent);

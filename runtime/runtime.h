@@ -96,6 +96,11 @@ static inline pgi_cache *pgi_cache_of(const pgs_worker *w)
     return &((pgi_local *)pgs_worker_local(w))->cache;
 }
 
+static inline pgi_pace *pgi_pace_of(const pgs_worker *w)
+{
+    return &((pgi_local *)pgs_worker_local(w))->pace;
+}
+
 static inline pgi_cache *pgi_cache_here(const pg_runtime *rt)
 {
     pgi_local *local = pgi_local_here(rt);

@@ -44,7 +44,7 @@ static __attribute__((noinline)) int find_nobody(pgs_worker *w, pg_pid pid, pg_m
 static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, pgs_task *task, int sends)
 {
     pgs_ready_elsewhere(w, task);
-    return pgi_pace_count(w, &((pgi_local *)pgs_worker_local(w))->pace, pid, sends, PG_OK);
+    return pgi_pace_count(w, pgi_pace_of(w), pid, sends, PG_OK);
 }
 
 /* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
@@ -93,7 +93,7 @@ static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size
 {
     bool far = pgi_node_is_far(pgi_pid_node(pid));
     int status = likely(far) ? pgi_send_far_values(pid, count, values) : send_any(pid, count, values);
-    return pgi_pace_count(w, &((pgi_local *)pgs_worker_local(w))->pace, pid, 1, status);
+    return pgi_pace_count(w, pgi_pace_of(w), pid, 1, status);
 }
 
 /* From a worker to one of its runtime's. */

@@ -111,19 +111,19 @@ static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, cons
     return NULL;
 }
 
-/* The same of up to seven values, in a block of the next class. */
+/* The same of four to seven values, in a block of the next class. */
 static inline pg_message *pgi_message_medium(pgi_cache *cache, size_t count, const pg_value *values)
 {
-    if (unlikely(!values)) return NULL;
+    if (unlikely(!values) || unlikely(count < 4)) return NULL;
     pg_message *message = pgi_message_take(cache, 1, count);
     if (unlikely(!message)) return NULL;
     pg_term *term = (pg_term *)(void *)(message + 1);
-    for (const pg_value *end = values + count; values != end; values++, term++) {
-        if (pgi_copy_inline(term, values)) continue;
-        pgi_message_put_back(cache, 1);
-        return NULL;
-    }
-    return message;
+    bool fits = pgi_copy_inline(term, values) && pgi_copy_inline(term + 1, values + 1) &&
+                pgi_copy_inline(term + 2, values + 2) && pgi_copy_inline(term + 3, values + 3);
+    for (size_t i = 4; fits && i < count; i++) fits = pgi_copy_inline(term + i, values + i);
+    if (likely(fits)) return message;
+    pgi_message_put_back(cache, 1);
+    return NULL;
 }
 
 /* The same of the elements of a tuple; of none where `args` is nil, as a value of zeros is.  PG_EINVAL for anything

@@ -25,7 +25,9 @@ static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
         (pgi_pace){.left = sends, .given = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
 }
 
-/* The number of the worker on which the receiver is flooded; -1: it is not, at this moment. */
+/* The number of the worker on which the receiver is flooded; -1: it is not, at this moment.  Elsewhere it need not run
+ * just now: its worker may run another sender, or have lost its processor in the middle of one, and what waits for it
+ * grows all the while. */
 static int where_flooded(pgs_worker *w, pg_pid to)
 {
     pgi_local *local = pgs_worker_local(w);
@@ -35,7 +37,7 @@ static int where_flooded(pgs_worker *w, pg_pid to)
     pg_process *p = pgi_slot_find(&local->rt->slots, to);
     int number = p ? load_relaxed(&p->flooded_on) - 1 : -1;
     bool here = number == (int)pgs_worker_number(w);
-    bool there = number >= 0 && !here && pgs_worker_runs(local->rt->sched, (unsigned)number, &p->sleeper.task);
+    bool there = number >= 0 && !here && !pgs_mpsc_idle_hint(&p->mailbox);
     pgs_epoch_member_leave(member);
     return here || there ? number : -1;
 }

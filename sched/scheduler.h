@@ -131,9 +131,8 @@ void pgs_yield(pgs_task *task);
  * no stack for the worker that it leaves it goes on at once.  Not for tasks that are bound to a thread. */
 void pgs_yield_to(pgs_task *task, unsigned worker);
 
-/* The number of a worker, below PGS_WORKERS_MAX, and whether the worker with that number runs this task just now. */
+/* The number of a worker, below PGS_WORKERS_MAX. */
 unsigned pgs_worker_number(const pgs_worker *worker);
-bool pgs_worker_runs(pgs_sched *sched, unsigned worker, const pgs_task *task);
 
 /* Ends the running task in the middle of its stack, which is given up: no code of it runs again.  Only for a task that
  * workers run, which the caller has brought to its end already. */

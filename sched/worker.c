@@ -552,12 +552,6 @@ unsigned pgs_worker_number(const pgs_worker *w)
     return w->number;
 }
 
-bool pgs_worker_runs(pgs_sched *s, unsigned worker, const pgs_task *task)
-{
-    pgs_worker *w = pgs_worker_at(s, worker);
-    return w && load_relaxed(&w->face.running) == task;
-}
-
 static bool make_fibers(pgs_worker *w)
 {
     for (; w->spares < 2; w->spares++) { /* one to run on, one for pgs_abandon */

@@ -10,6 +10,8 @@
  * the receiver to its senders (there are many of them, on several workers). */
 #include "pace.h"
 
+#include <sched.h>
+
 #include "runtime.h"
 
 enum {
@@ -25,21 +27,25 @@ static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
         (pgi_pace){.left = sends, .given = sends, .steps = pgs_worker_steps(w), .at = timed ? pgs_now() : 0, .to = to};
 }
 
-/* The number of the worker on which the receiver is flooded; -1: it is not, at this moment.  Elsewhere it need not run
- * just now: its worker may run another sender, or have lost its processor in the middle of one, and what waits for it
- * grows all the while. */
-static int where_flooded(pgs_worker *w, pg_pid to)
+/* Where a receiver is flooded: the number of the worker; -1: it is not, at this moment.  Elsewhere it need not run just
+ * now: its worker may run another sender, or have lost its processor in the middle of one, and what waits for it grows
+ * all the while. */
+typedef struct flood {
+    int worker;
+    bool waits; /* there are messages that it has not handled */
+} flood;
+
+static flood where_flooded(pgs_worker *w, pg_pid to)
 {
     pgi_local *local = pgs_worker_local(w);
     pgs_epoch_member *member = pgs_worker_member(w);
-    if (local->rt->options.workers == 1 || local->node != pgi_pid_node(to)) return -1;
+    if (local->rt->options.workers == 1 || local->node != pgi_pid_node(to)) return (flood){-1, false};
     pgs_epoch_member_enter(member);
     pg_process *p = pgi_slot_find(&local->rt->slots, to);
-    int number = p ? load_relaxed(&p->flooded_on) - 1 : -1;
-    bool here = number == (int)pgs_worker_number(w);
-    bool there = number >= 0 && !here && !pgs_mpsc_idle_hint(&p->mailbox);
+    flood f = {p ? load_relaxed(&p->flooded_on) - 1 : -1, p && !pgs_mpsc_idle_hint(&p->mailbox)};
     pgs_epoch_member_leave(member);
-    return here || there ? number : -1;
+    if (!f.waits && f.worker != (int)pgs_worker_number(w)) f.worker = -1;
+    return f;
 }
 
 /* Not a service, not one that ends, and none that holds something. */
@@ -50,19 +56,21 @@ static bool may_yield(pgs_worker *w, pgs_task *task)
 
 /* Has one that floods `to`, by `sent` messages and nothing else since the last look, let others run, where there are
  * any; it goes on where its receiver is.  The first look at which that is somewhere only asks for the time: it returns
- * true. */
+ * true.  Where nobody else is here, and the receiver has mail, that is on a worker which may have lost its processor,
+ * to this one, too. */
 static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
 {
     const pgi_pace *pace = pgi_pace_of(w);
-    int number = to.id != 0 ? where_flooded(w, to) : -1;
-    bool quick = number >= 0 && pace->at != 0 && pgs_now() - pace->at <= (int64_t)sent * PGI_PACE_SEND_NS;
-    bool there = quick && number != (int)pgs_worker_number(w);
-    if (there || (quick && !pgs_worker_alone(w))) {
-        pgs_yield_to(task, (unsigned)number);
+    flood f = to.id != 0 ? where_flooded(w, to) : (flood){-1, false};
+    bool quick = f.worker >= 0 && pace->at != 0 && pgs_now() - pace->at <= (int64_t)sent * PGI_PACE_SEND_NS;
+    bool there = quick && f.worker != (int)pgs_worker_number(w), alone = pgs_worker_alone(w);
+    if (alone && f.waits && !there) sched_yield();
+    if (there || (quick && !alone)) {
+        pgs_yield_to(task, (unsigned)f.worker);
     } else {
         pgs_yield(task);
     }
-    return number >= 0;
+    return f.worker >= 0;
 }
 
 int pgi_make_way(pgs_worker *w, pg_pid to, int status)

@@ -7,7 +7,10 @@
  * It also goes where its receiver is flooded.  Messages that cross between two cores take three to five times as long
  * as those that do not, more than a second core can make up for: a sender that only sends had better wait there for its
  * turn, and then the receiver keeps up with its senders, too.  That one waits for its own next turn beside them
- * (pgi_run), or idle workers would take it away.  Who computes between its sends stays where it is. */
+ * (pgi_run), or idle workers would take it away.  Who computes between its sends stays where it is.
+ *
+ * And it gives its processor away where it is alone on its worker, while its receiver has mail: that is on a worker
+ * which may have lost its processor, for milliseconds, in which a hundred thousand messages would come together. */
 #ifndef PGI_PACE_H
 #define PGI_PACE_H
 

@@ -1,14 +1,20 @@
 /* slots.c - see slots.h.
  *
- * Address space for all slots is reserved at the start; a page is committed when its first process is spawned.  A
- * slot's memory is never unmapped before the runtime ends, so that a sender with a stale pid reads a control block,
- * whosever. */
+ * Address space for all slots is reserved at the start; a page is committed when its first process is spawned, and once
+ * there are many processes, some pages at a time.  A slot's memory is never unmapped before the runtime ends, so that a
+ * sender with a stale pid reads a control block, whosever.
+ *
+ * Rejected: huge pages.  A million processes are spawned in half the time where the machine has used that memory
+ * before, and in two to four times as much where a hypervisor has to find it, two megabytes at once. */
 #define _GNU_SOURCE
 #include "slots.h"
 
 #include <sys/mman.h>
 
 #include "runtime.h"
+
+/* Slots before pages are committed ahead, and bytes that are then committed at once. */
+enum { PGI_SLOTS_FEW = 4096, PGI_SLOTS_AHEAD = 128 << 10 };
 
 int pgi_slots_init(pgi_slots *slots, uint32_t max, uint32_t node, uint32_t first_generation, uint32_t last_generation)
 {
@@ -190,11 +196,28 @@ static pg_process *make_slot(pg_runtime *rt, uint32_t index)
     return p;
 }
 
+/* Commits the pages that begin with slots from number `used` on, at each PGI_SLOTS_AHEAD bytes: one call for all of them
+ * is cheaper than their faults, by a quarter of the time of a million spawns.  Not for the first slots, which most
+ * programs make do with. */
+static void commit_ahead(const pgi_slots *slots, uint32_t used)
+{
+#if defined(MADV_POPULATE_WRITE)
+    const uintptr_t mask = PGI_SLOTS_AHEAD - 1, end = (uintptr_t)slots->base + slots->bytes;
+    uintptr_t from = ((uintptr_t)(slots->base + used) + mask) & ~mask;
+    if (used < PGI_SLOTS_FEW || from >= (uintptr_t)(slots->base + used + PGI_SLOTS_BATCH)) return;
+    /* It may fail: there are kernels that do not know it, and then the faults do the same. */
+    (void)madvise((void *)from, end - from < PGI_SLOTS_AHEAD ? end - from : PGI_SLOTS_AHEAD, MADV_POPULATE_WRITE);
+#else
+    (void)slots, (void)used;
+#endif
+}
+
 /* New ones, under the table's lock. */
 static void make_slots(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgi_slots *slots = &rt->slots;
     uint32_t used = load_relaxed(&slots->used);
+    commit_ahead(slots, used);
     while (cache->free_count < PGI_SLOTS_BATCH && used < slots->max) {
         pg_process *p = make_slot(rt, used++);
         p->next_free = cache->free;

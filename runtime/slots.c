@@ -196,8 +196,8 @@ static pg_process *make_slot(pg_runtime *rt, uint32_t index)
     return p;
 }
 
-/* Commits the pages that begin with slots from number `used` on, at each PGI_SLOTS_AHEAD bytes: one call for all of them
- * is cheaper than their faults, by a quarter of the time of a million spawns.  Not for the first slots, which most
+/* Commits the pages that begin with slots from number `used` on, at each PGI_SLOTS_AHEAD bytes: one call for all of
+ * them is cheaper than their faults, by a quarter of the time of a million spawns.  Not for the first slots, which most
  * programs make do with. */
 static void commit_ahead(const pgi_slots *slots, uint32_t used)
 {

@@ -177,7 +177,7 @@ static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_en
     if (unlikely(looks)) pgs_epoch_member_enter(pgs_worker_member(w));
     p->last_kind = (uint8_t)end->kind;
     p->dying = true;
-    store_release(&p->id, 0); /* partner: the acquire in pgi_slot_find */
+    store_release(&p->id, 0); /* partner: the acquire in pgi_slot_holds */
     if (unlikely(links)) p->links = NULL;
     size_t told = unlikely(p->watchers) ? tell_watchers(p, w, pid, end) : 0;
     pgi_unlock(p);

@@ -48,13 +48,13 @@ static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, 
 }
 
 /* Delivers messages that are the caller's, those from `first` to `last`; frees them when there is nobody.  `w` is the
- * worker that the caller is, and the process one of its runtime's.  `sends`: see pgi_pace_count(). */
-static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *first,
-                                                         pg_message *last, int sends)
+ * worker that the caller is, and the process one of its runtime's, in the slot `p`.  `sends`: see pgi_pace_count(). */
+static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_local *local, pg_process *p, pg_pid pid,
+                                                         pg_message *first, pg_message *last, int sends)
 {
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
-    pg_process *p = pgi_slot_find(&local->rt->slots, pid);
+    if (unlikely(!pgi_slot_holds(&local->rt->slots, p, pid))) p = NULL;
     bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
     if (unlikely(!p)) return find_nobody(w, pid, first, last, sends);
@@ -71,13 +71,14 @@ __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
     if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
-    return deliver(w, local, pid, msg, msg, 0);
+    return deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, msg, msg, 0);
 }
 
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last)
 {
     pgs_worker *w = pgs_worker_self();
-    deliver(w, pgs_worker_local(w), pid, first, last, 0);
+    pgi_local *local = pgs_worker_local(w);
+    deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, first, last, 0);
 }
 
 /* Any message, from any thread. */
@@ -97,13 +98,14 @@ static __attribute__((noinline)) int send_abroad(pgs_worker *w, pg_pid pid, size
 }
 
 /* From a worker to one of its runtime's. */
-static __attribute__((noinline)) int send_larger(pgs_worker *w, pg_pid pid, size_t count, const pg_value *values)
+static __attribute__((noinline)) int send_larger(pgs_worker *w, pg_process *p, pg_pid pid, size_t count,
+                                                 const pg_value *values)
 {
     pgi_local *local = pgs_worker_local(w);
     pg_message *msg = pgi_message_medium(&local->cache, count, values);
     int status = likely(msg) ? PG_OK : pgi_message_build(&local->cache, count, values, &msg);
     if (unlikely(status != PG_OK)) return status;
-    return deliver(w, local, pid, msg, msg, 1);
+    return deliver(w, local, p, pid, msg, msg, 1);
 }
 
 /* The usual path calls nothing, so that nothing has to be saved for a call. */
@@ -113,9 +115,11 @@ __attribute__((noinline)) int pg_send_values(pg_pid pid, size_t count, const pg_
     if (unlikely(!w)) return send_any(pid, count, values);
     pgi_local *local = pgs_worker_local(w);
     if (unlikely(local->node != pgi_pid_node(pid))) return send_abroad(w, pid, count, values);
+    pg_process *p = pgi_slot_named(&local->rt->slots, pid);
+    prefetch_to_write(p); /* it comes while the message is built */
     pg_message *msg = pgi_message_small(&local->cache, count, values);
-    if (unlikely(!msg)) return send_larger(w, pid, count, values);
-    return deliver(w, local, pid, msg, msg, 1);
+    if (unlikely(!msg)) return send_larger(w, p, pid, count, values);
+    return deliver(w, local, p, pid, msg, msg, 1);
 }
 
 int pg_forward(pg_pid pid, const pg_message *msg)

@@ -133,15 +133,26 @@ static inline pg_process *pgi_slot_of(const pgi_slots *slots, pg_pid pid)
     return likely(index < load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used)) ? slots->base + index : NULL;
 }
 
-/* The living process that a pid of this table names, or NULL.  It may end at any time; its slot stays its own until the
- * caller's look, or its visit as a guest, has ended (runtime.h). */
+/* The place of the slot that a pid names, which may be out of range: only an address. */
+static inline pg_process *pgi_slot_named(const pgi_slots *slots, pg_pid pid)
+{
+    return slots->base + pgi_pid_index(pid);
+}
+
+/* Whether the process that a pid of this table names lives, in the slot `p` that it names.  It may end at any time; its
+ * slot stays its own until the caller's look, or its visit as a guest, has ended (runtime.h). */
+static inline bool pgi_slot_holds(const pgi_slots *slots, pg_process *p, pg_pid pid)
+{
+    if (unlikely(pgi_pid_index(pid) >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return false;
+    return likely(load_acquire(&p->id) == pid.id); /* partner: the publishing store in spawn.c */
+}
+
+/* The living process that a pid of this table names, or NULL; as above. */
 static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
 {
-    uint32_t index = pgi_pid_index(pid);
-    if (unlikely(index >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return NULL;
-    pg_process *p = slots->base + index;
-    if (!p) __builtin_unreachable();                          /* as callers would look */
-    return likely(load_acquire(&p->id) == pid.id) ? p : NULL; /* partner: the publishing store in spawn.c */
+    pg_process *p = pgi_slot_named(slots, pid);
+    if (!p) __builtin_unreachable(); /* as callers would look */
+    return pgi_slot_holds(slots, p, pid) ? p : NULL;
 }
 
 #endif

@@ -155,7 +155,7 @@ static bool link_to_parent(pgi_link *link, pg_process *parent, pg_process *child
 
 static PGS_COLD pg_pid unspawn(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link, int status)
 {
-    store_release(&p->id, 0); /* partner: the check in pgi_slot_find */
+    store_release(&p->id, 0); /* partner: the check in pgi_slot_holds */
     if (link) pgi_link_undo(link);
     pgi_lock(p);
     p->dying = true;
@@ -171,7 +171,7 @@ static PGS_COLD pg_pid unspawn(pg_runtime *rt, pgi_local *local, pg_process *p, 
 static PGS_COLD pg_pid publish_thread(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link)
 {
     pg_pid pid = pgi_pid_of(p);
-    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
+    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_holds */
     int status = pgi_thread_start(p);
     return status == PG_OK ? pid : unspawn(rt, local, p, link, status);
 }
@@ -179,7 +179,7 @@ static PGS_COLD pg_pid publish_thread(pg_runtime *rt, pgi_local *local, pg_proce
 static ALWAYS_INLINE pg_pid publish(pg_runtime *rt, pgs_worker *w, pg_process *p)
 {
     pg_pid pid = pgi_pid_of(p);
-    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_find */
+    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_holds */
     if (likely(w)) {
         pgs_ready_on(w, &p->sleeper.task);
     } else {
@@ -347,7 +347,7 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
             p->phase = PGI_RUNNING;
             add_relaxed(&rt->attached, 1);
             add_relaxed(&rt->attached_ever, 1);
-            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_find,
+            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_holds,
              * end_all. */
             store_seq_cst(&p->id, pgi_pid_of(p).id);
             if (unlikely(load_seq_cst(&rt->stopping))) {

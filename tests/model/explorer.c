@@ -28,10 +28,10 @@ enum {
     MAIN = MODEL_MAX_THREADS,
     MAX_STEPS = 2000,
     BUFFER = 32,
-    PLACES = 256,
-    MAX_FREED = 16,
+    PLACES = 512,
+    MAX_FREED = 64,
     HISTORY = 16, /* values of a place that may still be read; what is older is forgotten, so nobody reads it */
-    LARGE = 100000, /* executions with store buffers, beyond which there is a preemption less with weak orders */
+    LARGE = 120000, /* executions with store buffers, beyond which there is a preemption less with weak orders */
     STACK = 64 * 1024
 };
 
@@ -58,6 +58,7 @@ struct thread {
     uint64_t seen_version; /* SPINNING: goes on when memory has changed since */
     const void *futex;     /* SLEEPING: on this word */
     bool has_deadline;     /* SLEEPING: may time out */
+    int64_t deadline;
     struct clock clock;    /* all that happened before its next operation */
     struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
     struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
@@ -104,6 +105,7 @@ static jmp_buf contexts[MODEL_MAX_THREADS + 1];
 static ucontext_t birth[MODEL_MAX_THREADS], birth_return;
 static char stacks[MODEL_MAX_THREADS][STACK] __attribute__((aligned(64)));
 static bool born[MODEL_MAX_THREADS];
+static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, and what it is for each thread */
 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
@@ -123,6 +125,7 @@ static struct {
     int by;
 } freed[MAX_FREED];
 static int freed_count;
+static int64_t now; /* the clock: moved by timeouts */
 static uint32_t epoll_ready; /* MODEL_EPOLL_... that nobody has harvested */
 
 /* Failure */
@@ -177,7 +180,7 @@ static void clock_join(struct clock *into, const struct clock *from)
 
 static struct place *place_of(const volatile void *address)
 {
-    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 56;
+    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 55;
     for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
         if (places[i].execution != execution) {
             places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
@@ -302,6 +305,10 @@ static void switch_to(int to)
 {
     int from = current;
     current = to;
+    if (local_word) {
+        local[from] = *local_word;
+        *local_word = local[to];
+    }
     if (_setjmp(contexts[from]) == 0) _longjmp(contexts[to], 1);
 }
 
@@ -374,7 +381,10 @@ static void decide(void)
     o = options[choose(n)];
     if (o.thread != current && self_can_go) preemptions_left--;
     if (o.kind == INTERRUPT) spurious_left--;
-    if (o.kind == TIME_OUT) threads[o.thread].wake = TIMED_OUT;
+    if (o.kind == TIME_OUT) {
+        threads[o.thread].wake = TIMED_OUT;
+        if (threads[o.thread].deadline > now) now = threads[o.thread].deadline;
+    }
     if (o.kind == INTERRUPT) threads[o.thread].wake = INTERRUPTED;
     threads[o.thread].status = RUNNING;
     if (o.thread != current) switch_to(o.thread);
@@ -414,24 +424,26 @@ static struct value *newest(struct past *past)
     return &past->value[past->count - 1];
 }
 
-/* The oldest value that the thread may still read: coherence. */
-static int oldest_for(const struct past *past, const struct thread *th)
+/* The oldest value that the thread may still read: coherence; and if it looks consistently, what has been shown. */
+static int oldest_for(const struct past *past, const struct thread *th, enum model_order order)
 {
     for (int i = past->count - 1; i > 0; i--) {
         for (int t = 0; t < thread_count; t++) {
             uint32_t first = past->value[i].first[t];
-            if (first && first <= th->clock.seen[t]) return i;
+            if (!first) continue;
+            if (first <= th->clock.seen[t] || (order == MODEL_SEQ_CST && first <= consistent[t])) return i;
         }
     }
     return 0;
 }
 
-/* What a load reads, or a compare-and-swap that fails: by it the newest, or an older one that is not `expected`. */
-static struct value *choose_value(struct past *past, struct thread *th, const uint64_t *expected)
+/* What a load reads, or a compare-and-swap that fails: the newest, or an older one that is not `expected`. */
+static struct value *choose_value(struct past *past, struct thread *th, enum model_order order,
+                                  const uint64_t *expected)
 {
     int options[HISTORY], n = 0;
     options[n++] = past->count - 1;
-    int oldest = stale_left > 0 ? oldest_for(past, th) : past->count - 1;
+    int oldest = stale_left > 0 ? oldest_for(past, th, order) : past->count - 1;
     for (int i = past->count - 2; i >= oldest; i--) {
         if (!expected || past->value[i].value != *expected) options[n++] = i;
     }
@@ -453,13 +465,12 @@ static void append_value(struct past *past, uint64_t value, const struct clock *
     v->first[current] = threads[current].clock.at[current];
 }
 
-/* What is sequentially consistent takes place in the order of the execution: it may not overlook what ... */
+/* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
 static void look_consistently(struct thread *th)
 {
     join(th->clock.seen, consistent);
 }
 
-/* ... and what comes later may not overlook. */
 static void show_consistently(const struct thread *th)
 {
     join(consistent, th->clock.seen);
@@ -488,9 +499,8 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
     struct thread *th = begin(address);
     if (!th) return memory_get(address, size);
     if (weak) {
-        if (order == MODEL_SEQ_CST) look_consistently(th);
         struct past *past = past_of(address, size);
-        struct value *v = choose_value(past, th, NULL);
+        struct value *v = choose_value(past, th, order, NULL);
         trace(current, v == newest(past) ? "load" : "load old", address, v->value);
         take_in(th, &v->release, order);
         return v->value;
@@ -535,7 +545,6 @@ static void take_latest(struct thread *th, const volatile void *address, unsigne
         take_in(th, &place_of(address)->release, order);
         return;
     }
-    if (order == MODEL_SEQ_CST) look_consistently(th);
     struct value *v = newest(past_of(address, size));
     if (!v->first[current]) v->first[current] = th->clock.at[current];
     take_in(th, &v->release, order);
@@ -590,8 +599,7 @@ bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t d
     uint64_t wanted = memory_get(expected, size), before = memory_get(address, size);
     const struct clock *release = NULL;
     if (th && weak) {
-        if (success == MODEL_SEQ_CST) look_consistently(th);
-        const struct value *v = choose_value(past_of(address, size), th, &wanted);
+        const struct value *v = choose_value(past_of(address, size), th, failure, &wanted);
         before = v->value;
         release = &v->release;
     } else if (th) {
@@ -652,6 +660,16 @@ bool model_fence_heavy(void)
     return true;
 }
 
+void model_thread_local(void **word)
+{
+    local_word = word;
+}
+
+int64_t model_now(void)
+{
+    return now;
+}
+
 void model_spin(void)
 {
     if (current == MAIN) model_fail("would spin for ever outside of threads");
@@ -681,6 +699,7 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
     th->status = SLEEPING;
     th->futex = word;
     th->has_deadline = deadline_ns != INT64_MAX;
+    th->deadline = deadline_ns;
     th->wake = WOKEN;
     decide();
     trace(current, th->wake == WOKEN ? "woken" : th->wake == TIMED_OUT ? "timed out" : "interrupted", word, 0);
@@ -728,6 +747,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns)
         th->status = SLEEPING;
         th->futex = &epoll_ready;
         th->has_deadline = deadline_ns != INT64_MAX;
+        th->deadline = deadline_ns;
         decide();
     }
     uint32_t harvest = epoll_ready;
@@ -771,6 +791,8 @@ static void execute(void)
     stale_left = weak ? bounds.delays : 0;
     spurious_left = c->spurious;
     epoll_ready = 0;
+    now = 1000000000;
+    memset(local, 0, sizeof local);
     memset(consistent, 0, sizeof consistent);
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];

@@ -31,10 +31,10 @@
  *   - The order in which the stores to a place are executed is its modification order, and a load never reads what is
  *     stored later (the "load buffering" that no compiler and few processors do).
  *   - Sequentially consistent fences, loads and stores take place in the order in which they are executed.  Such a store
- *     shows what its thread has done and seen; such a load, and what comes after it in its thread, overlooks nothing that
- *     was shown; a fence does both, and so does a system call that sleeps or wakes.  That is more than the standard
- *     promises of an operation, and what it promises of a fence; a plain load behind a consistent store, or behind a
- *     read-modify-write of whatever order, may still be stale.
+ *     shows what its thread has done and seen, where the standard has it show no more than itself; such a load overlooks
+ *     nothing that was shown; a fence does the one, and the other for all that comes after it, and so does a system call
+ *     that sleeps or wakes.  A plain load behind a consistent store or load, or behind a read-modify-write of whatever
+ *     order, may still be stale.
  *   - A compare-and-swap that fails may have read an old value; other read-modify-writes read the last, as they must.
  *   - A release sequence is continued by read-modify-writes only, as since C++20.  (C17 knows longer ones.)
  *   - A place remembers its last 16 values. */
@@ -71,6 +71,12 @@ uint64_t model_moves_of_others(void);
 /* The calling thread reads or writes plain memory, named by its address. */
 void model_read(const void *address);
 void model_write(const void *address);
+
+/* A thread-local variable of the subject, NULL at first: all threads of the explorer are one to the system. */
+void model_thread_local(void **word);
+
+/* The time in nanoseconds: it stands still, but a sleep that times out sets it to its deadline. */
+int64_t model_now(void);
 
 /* The bytes must not be touched by an atomic operation from now on; and may be again. */
 void model_free(const void *address, size_t size);

@@ -26,12 +26,13 @@
 enum {
     MAX_TRACE = 200,
     MAIN = MODEL_MAX_THREADS,
-    MAX_STEPS = 2000,
+    MAX_STEPS = 3000,
     BUFFER = 32,
     PLACES = 512,
     MAX_FREED = 64,
     HISTORY = 16, /* values of a place that may still be read; what is older is forgotten, so nobody reads it */
-    LARGE = 120000, /* executions with store buffers, beyond which there is a preemption less with weak orders */
+    TIMEOUTS = 2, /* so many come whenever they like; later ones when nobody else can go on */
+    LARGE = 2500000, /* operations in the round with store buffers, beyond which weak orders have a preemption less */
     STACK = 64 * 1024
 };
 
@@ -109,12 +110,12 @@ static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, 
 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
-static int preemptions_left, delays_left, stale_left, spurious_left;
+static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
 static bool weak;
 static struct {
     int preemptions, delays;
 } bounds; /* of the case, in this round */
-static uint64_t execution, version, settled; /* settled: the version that time has passed in */
+static uint64_t execution, operations, version, settled; /* settled: the version that time has passed in */
 static struct place places[PLACES];
 static struct past pasts[PLACES]; /* of the place of the same index */
 static uint32_t consistent[MODEL_MAX_THREADS]; /* weak: what all that is sequentially consistent has been shown */
@@ -337,7 +338,7 @@ struct option {
 
 static int list_options(struct option *options, bool self_can_go)
 {
-    int n = 0;
+    int n = 0, late = MAIN;
     if (self_can_go) options[n++] = (struct option){GO, current};
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
@@ -345,9 +346,12 @@ static int list_options(struct option *options, bool self_can_go)
         bool free_of_charge = !self_can_go || preemptions_left > 0;
         bool ready = th->status == RUNNING || (th->status == SPINNING && th->seen_version != version);
         if (ready && free_of_charge) options[n++] = (struct option){GO, t};
-        if (th->status == SLEEPING && th->has_deadline && free_of_charge) options[n++] = (struct option){TIME_OUT, t};
+        bool may_time_out = th->status == SLEEPING && th->has_deadline;
+        if (may_time_out && free_of_charge && timeouts < TIMEOUTS) options[n++] = (struct option){TIME_OUT, t};
         if (th->status == SLEEPING && spurious_left > 0) options[n++] = (struct option){INTERRUPT, t};
+        if (may_time_out && timeouts >= TIMEOUTS) late = t;
     }
+    if (n == 0 && late != MAIN) options[n++] = (struct option){TIME_OUT, late};
     return n;
 }
 
@@ -382,6 +386,7 @@ static void decide(void)
     if (o.thread != current && self_can_go) preemptions_left--;
     if (o.kind == INTERRUPT) spurious_left--;
     if (o.kind == TIME_OUT) {
+        timeouts++;
         threads[o.thread].wake = TIMED_OUT;
         if (threads[o.thread].deadline > now) now = threads[o.thread].deadline;
     }
@@ -487,6 +492,7 @@ static struct thread *begin(const volatile void *address)
 {
     if (current == MAIN) return NULL;
     decide();
+    operations++;
     touch(address, MAIN);
     if (address) write_what_is_seen(address);
     struct thread *th = &threads[current];
@@ -792,6 +798,7 @@ static void execute(void)
     spurious_left = c->spurious;
     epoll_ready = 0;
     now = 1000000000;
+    timeouts = 0;
     memset(local, 0, sizeof local);
     memset(consistent, 0, sizeof consistent);
     for (int t = 0; t < thread_count; t++) {
@@ -814,12 +821,13 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many. */
+/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations. */
 static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();
     uint64_t first = execution;
     recorded = 0;
+    operations = 0;
     do execute();
     while (next_sequence());
     uint64_t executions = execution - first;
@@ -827,7 +835,7 @@ static uint64_t explore(const struct model_case *c)
            weak ? "weak" : "tso", (unsigned long long)executions, bounds.preemptions, weak ? "stale reads" : "delays",
            bounds.delays, c->spurious, seconds() - start);
     fflush(stdout);
-    return executions;
+    return operations;
 }
 
 void model_explore(const struct model_case *c)

@@ -10,15 +10,17 @@
  *   weak  what C11 allows, as far as an execution that goes forward can show it: a load may read an old value of its
  *         place, unless a later one happens before the load or was read by something that happens before it (coherence).
  *
+ * A sleep with a deadline times out at whatever moment; after two of these in an execution, when nobody else can go on.
+ *
  * Bounds: a preemption takes the processor from a thread that could have gone on; a delay (tso) lets an operation
  * overlook a store, a stale read (weak) lets a load read an old value; a spurious wake ends a futex sleep with EINTR.
  * Stale reads are bounded by the case's delays, and at least one; the round has one preemption less when the first one
- * was large.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions, delays and stale reads.
+ * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions, delays and stale reads.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,
  *   - no thread can go on and not all are done: a deadlock, or a wake-up that was lost,
- *   - one execution does not end (2,000 steps),
+ *   - one execution does not end (3,000 steps),
  *   - plain memory announced by model_read and model_write is raced for: not ordered by happens-before as C11 defines
  *     it from the orders that the code spelled, whatever the processor would have done,
  *   - an atomic operation touches memory that model_free has given up.

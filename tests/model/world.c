@@ -11,7 +11,7 @@
 #include "sched/alarm.h"
 #include "sched/injector.h"
 
-enum { READY = 8, MEMORY = 256 * 1024, BLOCKS = 64 };
+enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };
 
 /* A task that is blocked, on the stack of its thread; stands in its task for the fiber. */
 typedef struct blocked {
@@ -41,6 +41,8 @@ struct pgs_sched {
     pgs_epoch epoch;
     pgs_injector injector;
     pgs_stack_pool stacks;
+    _Atomic(bool) stopped;
+    _Atomic(unsigned) serving; /* workers that go on until it is stopped */
     pgs_worker worker[WORLD_WORKERS];
 };
 
@@ -179,6 +181,8 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
     sched.count = config->workers;
     pgs_epoch_init(&sched.epoch);
     pgs_injector_init(&sched.injector);
+    store_relaxed(&sched.stopped, false);
+    store_relaxed(&sched.serving, 0);
     *out = &sched;
     for (unsigned i = 0; i < sched.count; i++) {
         pgs_worker *w = &sched.worker[i];
@@ -197,6 +201,8 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
 
 void pgs_sched_stop(pgs_sched *s)
 {
+    store_release(&s->stopped, true);                      /* partner: world_serve */
+    while (load_acquire(&s->serving) != 0) cpu_relax(); /* partner: world_serve */
     for (unsigned i = 0; i < s->count; i++) s->ops.local_free(s->ops.context, s->worker[i].face.local);
 }
 
@@ -305,13 +311,17 @@ int pgs_block(pgs_sched *s, pgs_task *task, const pgs_wait *wait)
 {
     pgs_worker *w = pgs_worker_current;
     if (task->parker) model_fail("a thread of kind PG_THREAD is not modelled");
-    blocked b = {false};
+    blocked b;
     pgs_alarm alarm;
+    store_relaxed(&b.resumed, false);
     pgs_alarm_init(&alarm, s, task, wait);
     task->fiber = (pgs_fiber *)(void *)&b;
     store_relaxed(&w->face.running, NULL);
     bool has_alarm = wait->deadline != PGS_NEVER;
-    if (!(has_alarm ? pgs_alarm_set(&alarm, &w->wheel) : wait->commit(task))) resume(task);
+    if (!(has_alarm ? pgs_alarm_set(&alarm, &w->wheel) : wait->commit(task))) {
+        resume(task);
+        cpu_relax(); /* as in take(): maybe a sender stands between its exchange and its link */
+    }
     while (!load_acquire(&b.resumed)) { /* partner: resume */
         pgs_task *other = take(w);
         if (other) {
@@ -418,12 +428,15 @@ static void silent(void *context, pg_log_level level, const char *line)
     (void)context, (void)level, (void)line;
 }
 
-void world_start(unsigned workers)
+void world_start(unsigned workers, unsigned serving)
 {
     used = 0;
     model_thread_local((void **)&pgs_worker_current);
     world_rt = pg_start(&(pg_options){.workers = workers, .max_processes = 16, .no_os = true, .log = silent});
     MODEL_CHECK(world_rt);
+    world_rt->slots.max = SLOTS;
+    add_relaxed(&world_rt->references, 1); /* as an attached host has one: the memory goes in the check */
+    store_relaxed(&sched.serving, serving);
 }
 
 void world_enter(unsigned number)
@@ -444,6 +457,17 @@ void world_work(void)
     for (pgs_task *task = take(w); task; task = take(w)) run(w, task);
 }
 
+void world_serve(unsigned number)
+{
+    world_enter(number);
+    do {
+        world_work();
+        if (!load_acquire(&sched.stopped)) cpu_relax(); /* partner: pgs_sched_stop */
+    } while (!load_acquire(&sched.stopped));
+    world_leave();
+    sub_release(&sched.serving, 1); /* partner: pgs_sched_stop */
+}
+
 void world_tidy(void)
 {
     pgs_worker *w = pgs_worker_current;
@@ -455,20 +479,33 @@ pg_pid world_spawn(pg_target target)
     world_enter(0);
     pg_pid pid = pg_spawn_in(world_rt, target, NULL);
     MODEL_CHECK(pg_pid_status(pid) == PG_OK);
-    world_work();
     world_leave();
     return pid;
 }
 
-void world_stop(void)
+void world_settle(void)
 {
     world_enter(0);
-    pgi_end_all(world_rt);
     world_work();
     world_leave();
-    MODEL_CHECK(pgi_alive(world_rt) == 0);
-    MODEL_CHECK(pg_stop(world_rt, 0) == PG_OK);
-    world_rt = NULL;
+}
+
+void world_stop(void)
+{
+    if (!load_relaxed(&sched.stopped)) {
+        world_enter(0);
+        pgi_end_all(world_rt);
+        world_work();
+        world_leave();
+        MODEL_CHECK(pgi_alive(world_rt) == 0);
+        MODEL_CHECK(pg_stop(world_rt, 0) == PG_OK);
+    }
+}
+
+void world_end(void)
+{
+    world_stop();
+    pgi_runtime_drop(world_rt);
 }
 
 pg_message *world_message(int number)
@@ -477,6 +514,7 @@ pg_message *world_message(int number)
     msg->units = 4;
     msg->count = 1;
     msg->kind = PGI_USER;
+    msg->flags = 0;
     *(pg_term *)(void *)(msg + 1) = (pg_term){PG_T_INT, (uint64_t)number};
     return msg;
 }

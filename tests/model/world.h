@@ -7,7 +7,7 @@
  *
  * A case starts a runtime in its setup and stops it in its check:
  *
- *     setup     world_start(2); victim = world_spawn(target);
+ *     setup     world_start(2, 0); victim = world_spawn(target); world_settle();
  *     thread    world_enter(0); pgi_send(victim, world_message(1)); world_work(); world_leave();
  *     check     world_stop();
  *
@@ -26,10 +26,15 @@ enum { WORLD_WORKERS = 3 };
 
 extern pg_runtime *world_rt;
 
-/* Setup and check. */
-void world_start(unsigned workers);
-void world_stop(void);
+/* Setup: a runtime; `serving` threads of the case call world_serve().  A process that is ready on worker 0, and all that
+ * is ready there is run. */
+void world_start(unsigned workers, unsigned serving);
 pg_pid world_spawn(pg_target target);
+void world_settle(void);
+
+/* Check: stops the runtime, unless a thread has called pg_stop(); and gives its memory back. */
+void world_stop(void);
+void world_end(void);
 
 /* A thread that is worker `number` from now on; and is parked. */
 void world_enter(unsigned number);
@@ -37,6 +42,9 @@ void world_leave(void);
 
 /* Runs what is ready on this worker, until nothing is. */
 void world_work(void);
+
+/* A thread that is worker `number` until the runtime is stopped, by pg_stop() in another thread. */
+void world_serve(unsigned number);
 
 /* What a worker does before it parks. */
 void world_tidy(void);

@@ -490,6 +490,14 @@ void world_settle(void)
     world_leave();
 }
 
+void world_no_more_slots(void)
+{
+    pgi_slot_cache *cache = &((pgi_local *)sched.worker[0].face.local)->slots;
+    world_rt->slots.max = load_relaxed(&world_rt->slots.used);
+    cache->free = NULL;
+    cache->free_count = 0;
+}
+
 void world_stop(void)
 {
     if (!load_relaxed(&sched.stopped)) {

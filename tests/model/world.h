@@ -32,6 +32,9 @@ void world_start(unsigned workers, unsigned serving);
 pg_pid world_spawn(pg_target target);
 void world_settle(void);
 
+/* From now on a process begins in a slot that was another's, or not at all. */
+void world_no_more_slots(void);
+
 /* Check: stops the runtime, unless a thread has called pg_stop(); and gives its memory back. */
 void world_stop(void);
 void world_end(void);

@@ -13,6 +13,7 @@
  * Rejected: partial-order reduction (the cases are small enough without, and its mistakes would be silent). */
 #undef _FORTIFY_SOURCE /* its longjmp takes a switch of stacks for an error */
 #include "explorer.h"
+#include "history.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -30,21 +31,13 @@ enum {
     BUFFER = 32,
     PLACES = 512,
     MAX_FREED = 64,
-    HISTORY = 16, /* values of a place that may still be read; what is older is forgotten, so nobody reads it */
-    TIMEOUTS = 2, /* so many come whenever they like; later ones when nobody else can go on */
+    TIMEOUTS = 2,    /* so many come whenever they like; later ones when nobody else can go on */
     LARGE = 2500000, /* operations in the round with store buffers, beyond which weak orders have a preemption less */
     STACK = 64 * 1024
 };
 
 enum status { RUNNING, SPINNING, SLEEPING, DONE };
 enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
-
-/* Up to which operation of each thread something is: before, by happens-before; and not to be overlooked, which is more,
- * since what is sequentially consistent adds to it. */
-struct clock {
-    uint32_t at[MODEL_MAX_THREADS];
-    uint32_t seen[MODEL_MAX_THREADS];
-};
 
 struct buffered {
     volatile void *address;
@@ -60,12 +53,12 @@ struct thread {
     const void *futex;     /* SLEEPING: on this word */
     bool has_deadline;     /* SLEEPING: may time out */
     int64_t deadline;
-    struct clock clock;    /* all that happened before its next operation */
-    struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
-    struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
-    struct clock light;    /* weak: its clock at its last light fence */
-    struct clock ordered;  /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
-    bool was_stale;        /* weak: it has read an old value, and need not wait for a change to see the new one */
+    struct clock clock;   /* all that happened before its next operation */
+    struct clock fetched; /* what its relaxed loads saw released: counts after a fence */
+    struct clock fence;   /* its clock at its last fence: what its relaxed stores release */
+    struct clock light;   /* weak: its clock at its last light fence */
+    struct clock ordered; /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
+    bool was_stale;       /* weak: it has read an old value, and need not wait for a change to see the new one */
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
@@ -78,18 +71,6 @@ struct place {
     struct clock reads;   /* plain: the last read of each thread */
     int writer;           /* plain: the last writer, or MAIN */
     uint32_t written;     /* plain: the writer's clock then */
-};
-
-/* Weak: the values of a place, in the order in which they were written. */
-struct value {
-    uint64_t value;
-    struct clock release;                /* what an acquire load of it gets */
-    uint32_t first[MODEL_MAX_THREADS]; /* the operation by which each thread wrote it, or read it first; 0: it has not */
-};
-
-struct past {
-    struct value value[HISTORY];
-    int count;
 };
 
 struct step {
@@ -114,10 +95,10 @@ static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
 static bool weak;
 static struct {
     int preemptions, delays;
-} bounds; /* of the case, in this round */
+} bounds;                                                /* of the case, in this round */
 static uint64_t execution, operations, version, settled; /* settled: the version that time has passed in */
 static struct place places[PLACES];
-static struct past pasts[PLACES]; /* of the place of the same index */
+static struct past pasts[PLACES];              /* of the place of the same index */
 static uint32_t consistent[MODEL_MAX_THREADS]; /* weak: what all that is sequentially consistent has been shown */
 static struct step steps[MAX_STEPS];
 static int step_count;
@@ -126,7 +107,7 @@ static struct {
     int by;
 } freed[MAX_FREED];
 static int freed_count;
-static int64_t now; /* the clock: moved by timeouts */
+static int64_t clock_ns;     /* the clock: moved by timeouts */
 static uint32_t epoll_ready; /* MODEL_EPOLL_... that nobody has harvested */
 
 /* Failure */
@@ -165,19 +146,6 @@ static void trace(int thread, const char *what, const volatile void *address, ui
 }
 
 /* Clocks and places */
-
-static void join(uint32_t *into, const uint32_t *from)
-{
-    for (int i = 0; i < MODEL_MAX_THREADS; i++) {
-        if (from[i] > into[i]) into[i] = from[i];
-    }
-}
-
-static void clock_join(struct clock *into, const struct clock *from)
-{
-    join(into->at, from->at);
-    join(into->seen, from->seen);
-}
 
 static struct place *place_of(const volatile void *address)
 {
@@ -388,7 +356,7 @@ static void decide(void)
     if (o.kind == TIME_OUT) {
         timeouts++;
         threads[o.thread].wake = TIMED_OUT;
-        if (threads[o.thread].deadline > now) now = threads[o.thread].deadline;
+        if (threads[o.thread].deadline > clock_ns) clock_ns = threads[o.thread].deadline;
     }
     if (o.kind == INTERRUPT) threads[o.thread].wake = INTERRUPTED;
     threads[o.thread].status = RUNNING;
@@ -419,27 +387,8 @@ static struct past *past_of(const volatile void *address, unsigned size)
     struct past *past = &pasts[place_of(address) - places];
     uint64_t now = memory_get(address, size);
     if (past->count > 0 && past->value[past->count - 1].value == now) return past;
-    past->count = 1; /* as it was made, before it was shared */
-    past->value[0] = (struct value){.value = now};
+    past_begin(past, now); /* as it was made, before it was shared */
     return past;
-}
-
-static struct value *newest(struct past *past)
-{
-    return &past->value[past->count - 1];
-}
-
-/* The oldest value that the thread may still read: coherence; and if it looks consistently, what has been shown. */
-static int oldest_for(const struct past *past, const struct thread *th, enum model_order order)
-{
-    for (int i = past->count - 1; i > 0; i--) {
-        for (int t = 0; t < thread_count; t++) {
-            uint32_t first = past->value[i].first[t];
-            if (!first) continue;
-            if (first <= th->clock.seen[t] || (order == MODEL_SEQ_CST && first <= consistent[t])) return i;
-        }
-    }
-    return 0;
 }
 
 /* What a load reads, or a compare-and-swap that fails: the newest, or an older one that is not `expected`. */
@@ -448,7 +397,8 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
 {
     int options[HISTORY], n = 0;
     options[n++] = past->count - 1;
-    int oldest = stale_left > 0 ? oldest_for(past, th, order) : past->count - 1;
+    const uint32_t *shown = order == MODEL_SEQ_CST ? consistent : NULL;
+    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown) : past->count - 1;
     for (int i = past->count - 2; i >= oldest; i--) {
         if (!expected || past->value[i].value != *expected) options[n++] = i;
     }
@@ -460,14 +410,6 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
     struct value *v = &past->value[options[chosen]];
     if (!v->first[current]) v->first[current] = th->clock.at[current];
     return v;
-}
-
-static void append_value(struct past *past, uint64_t value, const struct clock *release)
-{
-    if (past->count == HISTORY) memmove(past->value, past->value + 1, sizeof past->value[0] * (size_t)--past->count);
-    struct value *v = &past->value[past->count++];
-    *v = (struct value){.value = value, .release = *release};
-    v->first[current] = threads[current].clock.at[current];
 }
 
 /* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
@@ -507,7 +449,7 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
     if (weak) {
         struct past *past = past_of(address, size);
         struct value *v = choose_value(past, th, order, NULL);
-        trace(current, v == newest(past) ? "load" : "load old", address, v->value);
+        trace(current, v == past_newest(past) ? "load" : "load old", address, v->value);
         take_in(th, &v->release, order);
         return v->value;
     }
@@ -535,7 +477,7 @@ void model_store(volatile void *address, unsigned size, uint64_t value, enum mod
     if (weak) {
         struct past *past = past_of(address, size);
         memory_put(address, size, value);
-        append_value(past, value, releases(order) ? &th->clock : &th->fence);
+        past_append(past, value, releases(order) ? &th->clock : &th->fence, current, th->clock.at[current]);
         if (order == MODEL_SEQ_CST) show_consistently(th);
         return;
     }
@@ -551,7 +493,7 @@ static void take_latest(struct thread *th, const volatile void *address, unsigne
         take_in(th, &place_of(address)->release, order);
         return;
     }
-    struct value *v = newest(past_of(address, size));
+    struct value *v = past_newest(past_of(address, size));
     if (!v->first[current]) v->first[current] = th->clock.at[current];
     take_in(th, &v->release, order);
 }
@@ -566,10 +508,10 @@ static void write_back(struct thread *th, volatile void *address, unsigned size,
         return;
     }
     struct past *past = past_of(address, size);
-    struct clock release = newest(past)->release; /* the release sequence goes on */
+    struct clock release = past_newest(past)->release; /* the release sequence goes on */
     clock_join(&release, released);
     memory_put(address, size, value);
-    append_value(past, value, &release);
+    past_append(past, value, &release, current, th->clock.at[current]);
     if (order == MODEL_SEQ_CST) show_consistently(th);
 }
 
@@ -673,7 +615,7 @@ void model_thread_local(void **word)
 
 int64_t model_now(void)
 {
-    return now;
+    return clock_ns;
 }
 
 void model_spin(void)
@@ -797,7 +739,7 @@ static void execute(void)
     stale_left = weak ? bounds.delays : 0;
     spurious_left = c->spurious;
     epoll_ready = 0;
-    now = 1000000000;
+    clock_ns = 1000000000;
     timeouts = 0;
     memset(local, 0, sizeof local);
     memset(consistent, 0, sizeof consistent);
@@ -816,9 +758,9 @@ static void execute(void)
 
 static double seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 /* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations. */

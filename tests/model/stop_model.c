@@ -304,13 +304,7 @@ int main(void)
         {"stop: one too many retires", one_too_many, {stop, worker_0, worker_1}, check, 2, 0, 0},
         {"stop: two workers, one sleeps in epoll", with_sources, {stop, worker_0, worker_1}, check, 2, 1, 0},
         {"stop: the monitor and a worker", with_monitor, {stop, worker_0, monitor}, check, 2, 1, 0},
-        {"stop: the same, behind the last task",
-         with_monitor_and_task,
-         {stop, worker_0, monitor},
-         check,
-         1,
-         1,
-         0},
+        {"stop: the same, behind the last task", with_monitor_and_task, {stop, worker_0, monitor}, check, 1, 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;

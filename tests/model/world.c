@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "sched/alarm.h"
+#include "sched/cpus.h"
 #include "sched/injector.h"
 
 enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };
@@ -139,6 +140,16 @@ int64_t pgs_deadline(int64_t timeout_ns)
     return timeout_ns == PGS_NEVER ? PGS_NEVER : model_now() + timeout_ns;
 }
 
+int pgs_errno(void)
+{
+    return errno;
+}
+
+void pgs_set_errno(int value)
+{
+    errno = value;
+}
+
 unsigned pgs_cpus(void)
 {
     return 1;
@@ -201,7 +212,7 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
 
 void pgs_sched_stop(pgs_sched *s)
 {
-    store_release(&s->stopped, true);                      /* partner: world_serve */
+    store_release(&s->stopped, true);                   /* partner: world_serve */
     while (load_acquire(&s->serving) != 0) cpu_relax(); /* partner: world_serve */
     for (unsigned i = 0; i < s->count; i++) s->ops.local_free(s->ops.context, s->worker[i].face.local);
 }
@@ -383,6 +394,18 @@ pgs_task *pgs_worker_hand(pgs_worker *w, pgs_task *task)
 pgs_task *pgs_worker_next_of_deque(pgs_worker *w)
 {
     (void)w;
+    NOT_HERE;
+}
+
+pgs_stack_pool_stats pgs_stack_pool_get_stats(pgs_stack_pool *pool)
+{
+    (void)pool;
+    return (pgs_stack_pool_stats){0};
+}
+
+bool pgs_stack_pool_find(const pgs_stack_pool *pool, const void *address, pgs_stack_place *out)
+{
+    (void)pool, (void)address, (void)out;
     NOT_HERE;
 }
 

@@ -782,7 +782,8 @@ static uint64_t explore(const struct model_case *c)
 
 void model_explore(const struct model_case *c)
 {
-    const char *deeper = getenv("MODEL_DEEPER");
+    const char *only = getenv("MODEL_ONLY"), *deeper = getenv("MODEL_DEEPER");
+    if (only && !strstr(c->name, only)) return;
     int more = deeper ? atoi(deeper) : 0;
     the_case = c;
     thread_count = 0;

@@ -15,7 +15,8 @@
  * Bounds: a preemption takes the processor from a thread that could have gone on; a delay (tso) lets an operation
  * overlook a store, a stale read (weak) lets a load read an old value; a spurious wake ends a futex sleep with EINTR.
  * Stale reads are bounded by the case's delays, and at least one; the round has one preemption less when the first one
- * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions, delays and stale reads.
+ * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions, delays and stale reads;
+ * MODEL_ONLY=text leaves out the cases that do not have it in their names.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,

@@ -504,6 +504,7 @@ int main(void)
          3,
          1,
          0},
+        {"idle: a source is added, and the monitor", source_comes, {worker_0, device_is_added, monitor}, check, 2, 1, 0},
         {"idle: one too many, and an event",
          surplus_with_sources,
          {worker_0, worker_1, device, monitor},

@@ -39,7 +39,7 @@
 enum {
     PGS_LOOK_EVERY_NS = 2000000,
     PGS_HANDOVER_NS = 10000000,
-    PGS_GIVE_EVERY = 8  /* looks between two at which idle workers are given something of the others' inboxes */
+    PGS_GIVE_EVERY = 8 /* looks between two at which idle workers are given something of the others' inboxes */
 };
 
 /* Looks at a runtime in which everyone sleeps, before the monitor does. */

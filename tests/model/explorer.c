@@ -39,13 +39,6 @@ enum {
 enum status { RUNNING, SPINNING, SLEEPING, DONE };
 enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
 
-struct buffered {
-    volatile void *address;
-    uint64_t value;
-    unsigned size;
-    struct clock release;
-};
-
 struct thread {
     enum status status;
     enum wake wake;
@@ -62,15 +55,6 @@ struct thread {
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
-};
-
-struct place {
-    const volatile void *address;
-    uint64_t execution;   /* the entry is of this execution */
-    struct clock release; /* atomic: what an acquire load gets */
-    struct clock reads;   /* plain: the last read of each thread */
-    int writer;           /* plain: the last writer, or MAIN */
-    uint32_t written;     /* plain: the writer's clock then */
 };
 
 struct step {
@@ -618,6 +602,19 @@ int64_t model_now(void)
     return clock_ns;
 }
 
+void model_kill(int t)
+{
+    struct thread *th = begin(NULL);
+    if (!th || t == current) model_fail("only another thread can be killed");
+    trace(current, "kill", NULL, (uint64_t)t);
+    drain(t);
+    clock_join(&th->clock, &threads[t].clock);
+    if (threads[t].status == DONE) return;
+    threads[t].status = DONE;
+    born[t] = false; /* it begins anew with the next execution */
+    version++;
+}
+
 void model_spin(void)
 {
     if (current == MAIN) model_fail("would spin for ever outside of threads");
@@ -732,6 +729,7 @@ static void fiber_make(int t)
 static void execute(void)
 {
     const struct model_case *c = the_case;
+    for (int t = 0; t < thread_count; t++) fiber_make(t);
     execution++;
     depth = step_count = freed_count = 0;
     preemptions_left = bounds.preemptions;
@@ -787,7 +785,7 @@ void model_explore(const struct model_case *c)
     int more = deeper ? atoi(deeper) : 0;
     the_case = c;
     thread_count = 0;
-    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
+    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) thread_count++;
     weak = false;
     bounds.preemptions = c->preemptions + more;
     bounds.delays = c->delays + more;

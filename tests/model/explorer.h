@@ -71,6 +71,10 @@ PGS_NORETURN void model_fail(const char *format, ...) PGS_PRINTF(1, 2);
  * none since the loop began. */
 uint64_t model_moves_of_others(void);
 
+/* Another thread goes no further, wherever it is, like a process that is killed; the caller has been told of its death,
+ * and sees all that it has done. */
+void model_kill(int thread);
+
 /* The calling thread reads or writes plain memory, named by its address. */
 void model_read(const void *address);
 void model_write(const void *address);

@@ -31,6 +31,23 @@ static inline void clock_join(struct clock *into, const struct clock *from)
     join(into->seen, from->seen);
 }
 
+/* A store that its thread alone sees yet. */
+struct buffered {
+    volatile void *address;
+    uint64_t value;
+    unsigned size;
+    struct clock release;
+};
+
+struct place {
+    const volatile void *address;
+    uint64_t execution;   /* the entry is of this execution */
+    struct clock release; /* atomic: what an acquire load gets */
+    struct clock reads;   /* plain: the last read of each thread */
+    int writer;           /* plain: the last writer, or MAIN */
+    uint32_t written;     /* plain: the writer's clock then */
+};
+
 /* Weak: the values of a place, in the order in which they were written. */
 struct value {
     uint64_t value;

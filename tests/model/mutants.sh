@@ -290,11 +290,12 @@ mutant slots runtime/slots.c dies '/^static pg_process .empty_some/,/^}/s/drop_m
 mutant slots runtime/slots.c dies '/^static PGS_COLD void drop_mail_rarely/,/^}/s/pgi_count_dropped(rt, local, dropped);//'
 mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member);//'
 mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//'
-mutant slots runtime/exit.c dies '/^static inline size_t part/,/^}/s/    p->dying = true;//'
+# Who looks at it looks at the pid as well, which is cleared under the same lock.
+mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//'
 mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/'
 mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/'
 mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'
-# Only with store buffers: the sender still holds back that it is inside.
+# Only with store buffers, or weak orders: the sender still holds back that it is inside.
 mutant slots epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
 # Only with weak orders: the sender has left, and its message is not seen yet.
 mutant slots epoch.h dies '/pgs_epoch_member_leave/,/^}/s/store_release(&member->inside/store_relaxed(\&member->inside/'

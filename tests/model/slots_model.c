@@ -87,6 +87,13 @@ static void member(void)
     world_leave();
 }
 
+/* Computes for long after that: does not say that it holds nothing. */
+static void busy_member(void)
+{
+    world_enter(0);
+    send();
+}
+
 static void guest(void)
 {
     send();
@@ -212,6 +219,7 @@ int main(void)
     static const struct model_case cases[] = {
         {"slots: a worker sends to one that ends", alone, {member, ender}, check, 2, 1, 0},
         {"slots: the same, forced", alone, {member, ender_by_force}, check, 2, 1, 0},
+        {"slots: a busy worker sends, forced", alone, {busy_member, ender_by_force}, check, 2, 1, 0},
         {"slots: a guest sends to one that ends", alone, {guest, ender}, check, 2, 1, 0},
         {"slots: two send to one that ends", alone, {member, guest, ender_by_force}, check, 1, 1, 0},
         {"slots: one links with one that ends", with_neighbour, {linker, ender}, check_link, 2, 1, 0},

@@ -597,6 +597,11 @@ void model_thread_local(void **word)
     local_word = word;
 }
 
+bool model_is_weak(void)
+{
+    return weak;
+}
+
 int64_t model_now(void)
 {
     return clock_ns;
@@ -761,7 +766,8 @@ static double seconds(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations. */
+/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations.
+ * */
 static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();

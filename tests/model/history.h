@@ -11,8 +11,8 @@
 /* Values of a place that may still be read; what is older is forgotten, so nobody reads it. */
 enum { HISTORY = 16 };
 
-/* Up to which operation of each thread something is: before, by happens-before; and not to be overlooked, which is more,
- * since what is sequentially consistent adds to it. */
+/* Up to which operation of each thread something is: before, by happens-before; and not to be overlooked, which is
+ * more, since what is sequentially consistent adds to it. */
 struct clock {
     uint32_t at[MODEL_MAX_THREADS];
     uint32_t seen[MODEL_MAX_THREADS];
@@ -73,8 +73,8 @@ static inline struct value *past_newest(struct past *past)
     return &past->value[past->count - 1];
 }
 
-/* The oldest value that may still be read by who may overlook nothing in `seen` (coherence), nor in `shown`, unless that
- * is NULL: a value that was written or read by then. */
+/* The oldest value that may still be read by who may overlook nothing in `seen` (coherence), nor in `shown`, unless
+ * that is NULL: a value that was written or read by then. */
 static inline int past_oldest(const struct past *past, const uint32_t *seen, const uint32_t *shown)
 {
     for (int i = past->count - 1; i > 0; i--) {

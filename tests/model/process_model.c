@@ -1,5 +1,5 @@
-/* process_model.c - a process that is sent to, waits, is woken by its deadline, and is killed, all at once: runtime/ under
- * the explorer, as world.h has it.  What is run is pg_recv, pg_sleep, pg_wait, pg_stop and what is beneath them:
+/* process_model.c - a process that is sent to, waits, is woken by its deadline, and is killed, all at once: runtime/
+ * under the explorer, as world.h has it.  What is run is pg_recv, pg_sleep, pg_wait, pg_stop and what is beneath them:
  * mailbox, token, watcher, alarm, wheel, and the way out of a process.
  *
  * Invariants checked:
@@ -7,8 +7,8 @@
  *      waits for ever.
  *   2. A receive returns a message that was sent to it, once, or PG_ETIMEDOUT; each message that was sent is received,
  *      or counted as dropped, or was refused.
- *   3. pg_wait() says PG_OK with the end that there was, or PG_ETIMEDOUT; once it has returned nobody touches what was in
- *      its frame.
+ *   3. pg_wait() says PG_OK with the end that there was, or PG_ETIMEDOUT; once it has returned nobody touches what was
+ *      in its frame.
  *   4. pg_stop() ends a process wherever it waits, however that meets with what it waits for; all is given back. */
 #include "world.h"
 

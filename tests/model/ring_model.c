@@ -9,8 +9,8 @@
  *   3. No wake-up is lost: neither side sleeps for ever while the other has done what it waits for (else: deadlock).
  *   4. A bell is rung at most once for an announcement.
  *   5. An honest peer never breaks the ring.
- *   6. A peer that is killed at any moment leaves whole records: its reader reads all that were committed, and no more; and
- *      no side hangs that hears of the death. */
+ *   6. A peer that is killed at any moment leaves whole records: its reader reads all that were committed, and no more;
+ *      and no side hangs that hears of the death. */
 #include "explorer.h"
 #include "ring.h"
 

@@ -1,8 +1,8 @@
-/* slots_model.c - the pid table under the explorer, as world.h has it: a process is sent to, linked and waited for while
- * it ends, its slot rests for a grace period, and another process gets it.
+/* slots_model.c - the pid table under the explorer, as world.h has it: a process is sent to, linked and waited for
+ * while it ends, its slot rests for a grace period, and another process gets it.
  *
- * The table has no other slot, so that whoever spawns gets that one, or none.  What is run is pgi_send, pg_link, pg_wait,
- * a spawn, and an end with all that is beneath: slots.c, spawn.c, exit.c, link.c and sched/epoch.c.
+ * The table has no other slot, so that whoever spawns gets that one, or none.  What is run is pgi_send, pg_link,
+ * pg_wait, a spawn, and an end with all that is beneath: slots.c, spawn.c, exit.c, link.c and sched/epoch.c.
  *
  * Invariants checked:
  *   1. No message, signal or end of the one reaches the other, its successor: a sender that has compared the pid may

@@ -2,8 +2,9 @@
  * explorer.
  *
  * The sources are included whole, so that their static functions can be called.  What is copied is a worker's loop
- * (find_work in worker.c), and that whoever stops the runtime waits until the last task says that it has ended (pg_stop).
- * A thread is joined when it has said that it is done; its worker's memory is given up then, and must not be touched.
+ * (find_work in worker.c), and that whoever stops the runtime waits until the last task says that it has ended
+ * (pg_stop). A thread is joined when it has said that it is done; its worker's memory is given up then, and must not be
+ * touched.
  *
  * Invariants checked:
  *   1. All threads end, whatever they were doing: searching, about to park, parked, retired, waking another, asleep in
@@ -136,7 +137,8 @@ void pgs_ready(pgs_sched *s, pgs_task *task)
     pgs_idle_hint(s);
 }
 
-/* --------------------------------------------------------------------------------------------------------- the threads */
+/* --------------------------------------------------------------------------------------------------------- the threads
+ * */
 
 static void run(pgs_worker *w, pgs_task *task)
 {
@@ -195,7 +197,8 @@ static void stop(void)
     stop_threads(sched, true);
 }
 
-/* ------------------------------------------------------------------------------------------------------------- cases */
+/* ------------------------------------------------------------------------------------------------------------- cases
+ * */
 
 static void start(unsigned count, bool with_monitor)
 {

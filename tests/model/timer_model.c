@@ -1,11 +1,11 @@
-/* timer_model.c - sched/timer.c and alarm.h under the explorer: a deadline that passes while its sleeper goes to sleep, is
- * woken, and cancels it, and while several look at one wheel.
+/* timer_model.c - sched/timer.c and alarm.h under the explorer: a deadline that passes while its sleeper goes to sleep,
+ * is woken, and cancels it, and while several look at one wheel.
  *
  * The futex is the explorer's, and who expires a wheel lets go of its lock after two timers.
  *
  * Invariants checked:
- *   1. A sleeper is made ready by exactly one: by its deadline, by whoever wakes it, or by its own commit.  It says "timed
- *      out" exactly when the deadline was the one.
+ *   1. A sleeper is made ready by exactly one: by its deadline, by whoever wakes it, or by its own commit.  It says
+ *      "timed out" exactly when the deadline was the one.
  *   2. When cancel has returned nobody touches the timer any more, and what its callback did is seen (happens-before).
  *   3. A timer fires once or is cancelled, and not both; it fires when its deadline has passed, and is not forgotten.
  *   4. Callback and commit run one at a time, under the lock.
@@ -191,7 +191,8 @@ static void check_levels(void)
     check_several();
 }
 
-/* ------------------------------------------------------------------------------------------ going to sleep until next */
+/* ------------------------------------------------------------------------------------------ going to sleep until next
+ * */
 
 static _Atomic(bool) asleep;
 static bool woken;

@@ -53,7 +53,8 @@ void (*pgs_on_panic)(const char *line);
 
 static pgs_sched sched;
 
-/* ------------------------------------------------------------------------------------------------------------ memory */
+/* ------------------------------------------------------------------------------------------------------------ memory
+ * */
 
 _Atomic long pgi_memory_armed;
 
@@ -127,7 +128,8 @@ void pgi_rack_free(pgi_cache *cache, unsigned class_index, void *block)
     pgi_free(block, (size_t)PGI_UNIT * 4 << class_index);
 }
 
-/* -------------------------------------------------------------------------------------------- the system, as it seems */
+/* -------------------------------------------------------------------------------------------- the system, as it seems
+ * */
 
 int64_t pgs_now(void)
 {
@@ -155,7 +157,8 @@ unsigned pgs_cpus(void)
     return 1;
 }
 
-/* The linker puts these in the place of the C library's (--wrap): a mutex is a word, and who waits for a while spins. */
+/* The linker puts these in the place of the C library's (--wrap): a mutex is a word, and who waits for a while spins.
+ * */
 int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
 int __wrap_nanosleep(const struct timespec *duration, struct timespec *rest);
@@ -184,7 +187,8 @@ int __wrap_nanosleep(const struct timespec *duration, struct timespec *rest)
     return 0;
 }
 
-/* --------------------------------------------------------------------------------------------------------- scheduler */
+/* --------------------------------------------------------------------------------------------------------- scheduler
+ * */
 
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops)
 {
@@ -444,7 +448,8 @@ void pgs_source_remove(pgs_sched *s, pgs_source *source)
     (void)s, (void)source;
 }
 
-/* --------------------------------------------------------------------------------------------------------- the world */
+/* --------------------------------------------------------------------------------------------------------- the world
+ * */
 
 static void silent(void *context, pg_log_level level, const char *line)
 {

@@ -1,7 +1,7 @@
 /* world.h - the real runtime, all of runtime/, under the explorer, over a scheduler of the model's.
  *
- * Runtime and scheduler meet in scheduler.h alone, and so the scheduler can be another one: here a worker is a thread of
- * the explorer.  What it makes ready it runs when it calls world_work(), as a worker would, or while one of its own
+ * Runtime and scheduler meet in scheduler.h alone, and so the scheduler can be another one: here a worker is a thread
+ * of the explorer.  What it makes ready it runs when it calls world_work(), as a worker would, or while one of its own
  * processes is blocked; a blocked process keeps its thread's stack, and goes on there whoever has woken it.  Real are,
  * of sched/: the epoch, the wheels, alarms, parkers, LIFO slots, injector and mailboxes.
  *
@@ -26,8 +26,8 @@ enum { WORLD_WORKERS = 3 };
 
 extern pg_runtime *world_rt;
 
-/* Setup: a runtime; `serving` threads of the case call world_serve().  A process that is ready on worker 0, and all that
- * is ready there is run. */
+/* Setup: a runtime; `serving` threads of the case call world_serve().  A process that is ready on worker 0, and all
+ * that is ready there is run. */
 void world_start(unsigned workers, unsigned serving);
 pg_pid world_spawn(pg_target target);
 void world_settle(void);

@@ -200,18 +200,6 @@ static void touch(const volatile void *address, int late_by)
 
 /* Memory */
 
-static uint64_t memory_get(const volatile void *address, unsigned size)
-{
-    uint64_t value = 0;
-    memcpy(&value, (const void *)(uintptr_t)address, size);
-    return value;
-}
-
-static void memory_put(volatile void *address, unsigned size, uint64_t value)
-{
-    memcpy((void *)(uintptr_t)address, &value, size);
-}
-
 static void flush_one(int t)
 {
     struct thread *th = &threads[t];

@@ -31,6 +31,19 @@ static inline void clock_join(struct clock *into, const struct clock *from)
     join(into->seen, from->seen);
 }
 
+/* What a place holds. */
+static inline uint64_t memory_get(const volatile void *address, unsigned size)
+{
+    uint64_t value = 0;
+    memcpy(&value, (const void *)(uintptr_t)address, size);
+    return value;
+}
+
+static inline void memory_put(volatile void *address, unsigned size, uint64_t value)
+{
+    memcpy((void *)(uintptr_t)address, &value, size);
+}
+
 /* A store that its thread alone sees yet. */
 struct buffered {
     volatile void *address;

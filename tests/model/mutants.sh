@@ -282,6 +282,9 @@ mutant process runtime/runtime.c dies 's/pgi_sleeper_claim(&p->sleeper.task) || 
 mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_ready(rt->sched, &p->sleeper.task);//'
 mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//'
 mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/'
+mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/'
+# Only with weak orders: who stops looks for what was spawned before it is seen that it stops.
+mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/'
 
 # slots
 mutant slots runtime/slots.c dies 's/pgs_epoch_now(pgs_sched_epoch(rt->sched))/0/'

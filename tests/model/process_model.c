@@ -157,6 +157,12 @@ static void stop(void)
     stopped = true;
 }
 
+static void guest_spawns(void)
+{
+    int status = pg_pid_status(pg_spawn_in(world_rt, at_rest, NULL));
+    MODEL_CHECK(status == PG_OK || status == PG_ESTOPPED);
+}
+
 static void guest(void)
 {
     send(1);
@@ -197,6 +203,11 @@ static void receiving_to_be_stopped(void)
     victim = world_spawn(receives);
 }
 
+static void nobody_to_be_stopped(void)
+{
+    start(1);
+}
+
 static void waiting_to_be_stopped(void)
 {
     start(1);
@@ -208,6 +219,7 @@ static void waiting_to_be_stopped(void)
 static void check(void)
 {
     world_stop();
+    MODEL_CHECK(pgi_alive(world_rt) == 0);
     MODEL_CHECK((uint64_t)sent == (uint64_t)(handled + refused) + world_dropped());
     world_end();
 }
@@ -257,6 +269,7 @@ int main(void)
          1,
          0,
          0},
+        {"process: a guest that spawns, a stop", nobody_to_be_stopped, {serve_0, guest_spawns, stop}, check, 1, 1, 0},
         {"process: a wait for one at rest, a stop", waiting_to_be_stopped, {serve_0, stop}, check, 1, 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);

@@ -17,7 +17,9 @@
  * overlook a store, a stale read (weak) lets a load read an old value; a spurious wake ends a futex sleep with EINTR.
  * Stale reads are bounded by the case's delays, and at least one; the round has one preemption less when the first one
  * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions,
- * delays and stale reads; MODEL_ONLY=text leaves out the cases that do not have it in their names.
+ * delays and stale reads; MODEL_ONLY=text leaves out the cases that do not have it in their names; with
+ * MODEL_PLAIN=1 everything is seen at once, in one round: what is found then needs neither store buffers nor weak
+ * orders.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,

@@ -14,6 +14,7 @@
  *   4. Who has been told to stop runs nothing more. */
 #define _GNU_SOURCE /* as scheduler.c */
 #include "explorer.h"
+#include "sched_setup.h"
 #include "worker.h"
 
 /* A thread of the case by its number; it has to say that it is done. */
@@ -26,8 +27,8 @@ static int join_thread(pthread_t thread);
 
 enum { WORKERS = 2, TASKS = 2, MONITOR = WORKERS };
 
-static pgs_sched *sched;
-static pgs_worker *workers[WORKERS];
+static pgs_sched sched;
+static pgs_worker workers[WORKERS];
 static pgs_task tasks[TASKS];
 static int undone;
 static bool stop_was_asked;
@@ -151,13 +152,13 @@ static pgs_task *look(pgs_worker *w)
 {
     pgs_task *task = pgs_deque_take(&w->deque);
     if (task) return task;
-    pgs_link *link = pgs_injector_pop(&sched->injector);
+    pgs_link *link = pgs_injector_pop(&sched.injector);
     return link ? container_of(link, pgs_task, link) : NULL;
 }
 
 static void worker(unsigned number)
 {
-    pgs_worker *w = workers[number];
+    pgs_worker *w = &workers[number];
     for (;;) {
         uint64_t moves = model_moves_of_others(); /* who comes while this looks */
         pgs_idle_retire_if_surplus(w);
@@ -186,7 +187,7 @@ static void worker_1(void)
 
 static void monitor(void)
 {
-    pgs_monitor_main(sched);
+    pgs_monitor_main(&sched);
     store_release(&over[MONITOR], 1); /* partner: join_thread */
 }
 
@@ -194,7 +195,7 @@ static void stop(void)
 {
     while (undone > 0) pgs_parker_park(&stopper, PGS_NEVER);
     stop_was_asked = true;
-    stop_threads(sched, true);
+    stop_threads(&sched, true);
 }
 
 /* ------------------------------------------------------------------------------------------------------------- cases
@@ -202,43 +203,11 @@ static void stop(void)
 
 static void start(unsigned count, bool with_monitor)
 {
-    static _Alignas(pgs_sched) char memory[sizeof(pgs_sched)];
-    static _Alignas(pgs_worker) char worker_memory[WORKERS][sizeof(pgs_worker)];
-    sched = (pgs_sched *)(void *)memory;
-    if (load_relaxed(&sched->begun) == 0) memset(sched, 0, sizeof *sched);
-    sched->config.workers = count;
-    sched->config.stuck_after = PGS_NEVER;
-    sched->monitor = MONITOR;
-    store_relaxed(&sched->workers, count);
-    store_relaxed(&sched->stopping, false);
-    store_relaxed(&sched->idle_count, 0);
-    store_relaxed(&sched->searching, (int)count);
-    store_relaxed(&sched->surplus, 0);
-    store_relaxed(&sched->retired, 0);
-    store_relaxed(&sched->idle[0], 0);
-    store_relaxed(&sched->monitor_parked, false);
-    store_relaxed(&sched->poller.sources, 0);
-    store_relaxed(&sched->poller.watch, PGS_WATCH_FREE);
-    store_relaxed(&sched->begun, 0);
-    pgs_parker_init(&sched->monitor_parker);
-    pgs_parker_init(&sched->starter);
-    pgs_injector_init(&sched->injector);
-    store_relaxed(&sched->epoch.global, 1);
+    sched_setup(&sched, count);
+    sched.config.stuck_after = PGS_NEVER;
+    sched.monitor = MONITOR;
     for (unsigned i = 0; i < count; i++) {
-        pgs_worker *w = workers[i] = (pgs_worker *)(void *)worker_memory[i];
-        if (load_relaxed(&w->deque.array)) pgs_deque_destroy(&w->deque);
-        memset(w, 0, sizeof *w);
-        w->face.sched = sched;
-        w->number = i;
-        w->searching = true;
-        w->thread = i;
-        store_relaxed(&w->wheel.next, PGS_NEVER);
-        store_relaxed(&sched->worker[i], w);
-        pgs_parker_init(&w->parker);
-        pgs_lifo_init(&w->face.lifo, true);
-        pgs_injector_init(&w->fifo);
-        pgs_injector_init(&w->inbox);
-        pgs_assert(pgs_deque_init(&w->deque, 4) == 0);
+        worker_setup(&sched, &workers[i], i);
         store_relaxed(&over[i], 0);
     }
     store_relaxed(&over[MONITOR], !with_monitor);
@@ -256,7 +225,7 @@ static void two_and_a_task(void)
 {
     start(2, false);
     undone = 1;
-    pgs_injector_push(&sched->injector, &tasks[0].link);
+    pgs_injector_push(&sched.injector, &tasks[0].link);
 }
 
 /* One of them has them both, and wakes the other one for the second. */
@@ -264,20 +233,20 @@ static void two_and_two_tasks(void)
 {
     start(2, false);
     undone = 2;
-    for (int i = 0; i < TASKS; i++) pgs_deque_push(&workers[0]->deque, &tasks[i]);
+    for (int i = 0; i < TASKS; i++) pgs_deque_push(&workers[0].deque, &tasks[i]);
 }
 
 static void one_too_many(void)
 {
     start(2, false);
-    sched->config.workers = 1;
-    store_relaxed(&sched->surplus, 1);
+    sched.config.workers = 1;
+    store_relaxed(&sched.surplus, 1);
 }
 
 static void with_sources(void)
 {
     start(2, false);
-    store_relaxed(&sched->poller.sources, 1);
+    store_relaxed(&sched.poller.sources, 1);
 }
 
 static void with_monitor(void)
@@ -289,13 +258,13 @@ static void with_monitor_and_task(void)
 {
     start(1, true);
     undone = 1;
-    pgs_injector_push(&sched->injector, &tasks[0].link);
+    pgs_injector_push(&sched.injector, &tasks[0].link);
 }
 
 static void check(void)
 {
     MODEL_CHECK(undone == 0);
-    MODEL_CHECK(pgs_injector_is_empty(&sched->injector));
+    MODEL_CHECK(pgs_injector_is_empty(&sched.injector));
 }
 
 int main(void)

@@ -3,7 +3,8 @@
 #
 # Each line below names the model, the file (of sched/, unless it says another folder), a sed expression that breaks it,
 # and what must come of it: "dies", or "lives" with the reason why no execution that the explorer knows can tell (which is
-# then a claim about its bounds, not a licence to weaken the code).  Status 1 when any of them does otherwise.
+# then a claim about its bounds, not a licence to weaken the code); and, where the others would take long, the case that
+# is to find it.  Status 1 when any of them does otherwise.
 #
 # Usage: tests/model/mutants.sh [compiler [model]]    all models, unless one is named
 # With CLASSIFY=1 in the environment it says of each that dies what it takes to see it: nothing but another order of the
@@ -63,7 +64,7 @@ build() { # model file
     $cc $flags "$tests/$1_model.c" "$tests/explorer.c" $parts -lm -o "$work/model"
 }
 
-mutant() { # model file expected sed-expression
+mutant() { # model file expected sed-expression [case]
     [ -z "$only" ] || [ "$1" = "$only" ] || return
     case $2 in */*) file=$2 ;; *) file=sched/$2 ;; esac
     if [ ! -d "$work/base" ] && [ "$1" = process -o "$1" = slots ]; then
@@ -77,7 +78,7 @@ mutant() { # model file expected sed-expression
     if ! build "$1" "$file"; then
         echo "NOT BUILT  $1: $4"; wrong=1; return
     fi
-    if timeout 100 "$work/model" >"$work/out" 2>&1; then result=lives; else result=dies; fi
+    if MODEL_ONLY=${5:-} timeout 100 "$work/model" >"$work/out" 2>&1; then result=lives; else result=dies; fi
     if [ $result = dies ]; then killed=$((killed + 1)); else lived=$((lived + 1)); fi
     note=$(grep -m1 '^model' "$work/out" | sed 's/^model "[^"]*", //')
     if [ $result = dies ] && [ "${CLASSIFY:-}" ]; then
@@ -85,7 +86,7 @@ mutant() { # model file expected sed-expression
         weak*) result="dies (weak orders)" ;;
         *)
             result="dies (store buffers)"
-            MODEL_PLAIN=1 timeout 100 "$work/model" >/dev/null 2>&1 || result="dies (plain)"
+            MODEL_PLAIN=1 MODEL_ONLY=${5:-} timeout 100 "$work/model" >/dev/null 2>&1 || result="dies (plain)"
             ;;
         esac
     fi
@@ -269,51 +270,51 @@ mutant timer alarm.h dies 's/alarm->timed_out = true;//'
 mutant timer alarm.h lives '/^static inline void pgs_alarm_fire/,/^}/{s/    alarm->timed_out = true;//;s/    pgs_ready(alarm->sched, alarm->task);/&alarm->timed_out = true;/}'
 
 # stop
-mutant stop scheduler.c dies 's/pgs_parker_unpark(&pgs_worker_at(s, i)->parker);//'
-mutant stop scheduler.c dies '/^static void stop_threads/,/^}/s/pgs_parker_unpark(&s->monitor_parker);//'
-mutant stop scheduler.c dies '/^static void stop_threads/,/^}/{s/    store_release(&s->stopping, true);.*//;s/    for .* pthread_join(pgs_worker/    store_release(\&s->stopping, true);\n&/}'
-mutant stop scheduler.c dies 's/pthread_join(pgs_worker_at(s, i)->thread, NULL);//'
-mutant stop scheduler.c dies 's/pthread_join(s->monitor, NULL);//'
-mutant stop idle.c dies 's/while (load_acquire(&w->retired) \&\& !load_acquire(&s->stopping))/while (load_acquire(\&w->retired))/'
-mutant stop idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//'
-mutant stop monitor.c dies 's/while (!load_acquire(&s->stopping))/while (true)/'
-mutant stop idle.c dies '/^bool pgs_idle_park/,/^}/s/    return !load_acquire(&s->stopping);.*/    return true;/'
+mutant stop scheduler.c dies 's/pgs_parker_unpark(&pgs_worker_at(s, i)->parker);//' 'two workers'
+mutant stop scheduler.c dies '/^static void stop_threads/,/^}/s/pgs_parker_unpark(&s->monitor_parker);//' 'the monitor and'
+mutant stop scheduler.c dies '/^static void stop_threads/,/^}/{s/    store_release(&s->stopping, true);.*//;s/    for .* pthread_join(pgs_worker/    store_release(\&s->stopping, true);\n&/}' 'two workers'
+mutant stop scheduler.c dies 's/pthread_join(pgs_worker_at(s, i)->thread, NULL);//' 'two workers'
+mutant stop scheduler.c dies 's/pthread_join(s->monitor, NULL);//' 'the monitor and'
+mutant stop idle.c dies 's/while (load_acquire(&w->retired) \&\& !load_acquire(&s->stopping))/while (load_acquire(\&w->retired))/' 'retires'
+mutant stop idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//' 'epoll'
+mutant stop monitor.c dies 's/while (!load_acquire(&s->stopping))/while (true)/' 'the monitor and'
+mutant stop idle.c dies '/^bool pgs_idle_park/,/^}/s/    return !load_acquire(&s->stopping);.*/    return true;/' 'two workers'
 # Only with weak orders: whoever is woken has to see why.
-mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/'
-mutant stop idle.c dies 's/if (work || load_acquire(&s->stopping))/if (work)/'
+mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/' 'retires'
+mutant stop idle.c dies 's/if (work || load_acquire(&s->stopping))/if (work)/' 'retires'
 
 # process
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/'
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN);/return true;/'
-mutant process runtime/wait.c dies 's/told \&\& sched == rt->sched/sched == rt->sched/'
-mutant process runtime/wait.c dies 's/if (!ended) pgi_watcher_remove(p, &watcher);//'
-mutant process runtime/link.c dies 's/if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return;/xchg_acq_rel(\&sleeper->token, PGI_TOLD);/'
-mutant process runtime/receive.c dies '/^static bool claim_receive/,/^}/s/return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);/return true;/'
-mutant process runtime/receive.c dies '/^static bool commit_receive/,/^}/s/return pgs_mpsc_sleep(&p->mailbox, p->scan);/pgs_mpsc_sleep(\&p->mailbox, p->scan); return true;/'
-mutant process runtime/runtime.c dies 's/pgi_sleeper_claim(&p->sleeper.task) || //'
-mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_ready(rt->sched, &p->sleeper.task);//'
-mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//'
-mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/'
-mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/'
+mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN);/return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/told \&\& sched == rt->sched/sched == rt->sched/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/if (!ended) pgi_watcher_remove(p, &watcher);//' 'a wait, an end'
+mutant process runtime/link.c dies 's/if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return;/xchg_acq_rel(\&sleeper->token, PGI_TOLD);/' 'a wait, an end'
+mutant process runtime/receive.c dies '/^static bool claim_receive/,/^}/s/return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);/return true;/' 'a receive, a sender'
+mutant process runtime/receive.c dies '/^static bool commit_receive/,/^}/s/return pgs_mpsc_sleep(&p->mailbox, p->scan);/pgs_mpsc_sleep(\&p->mailbox, p->scan); return true;/' 'a receive, a sender'
+mutant process runtime/runtime.c dies 's/pgi_sleeper_claim(&p->sleeper.task) || //' 'a sleep'
+mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_ready(rt->sched, &p->sleeper.task);//' 'a sleep'
+mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//' 'terminate'
+mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/' 'two senders'
+mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/' 'spawns'
 # Only with weak orders: who stops looks for what was spawned before it is seen that it stops.
-mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/'
+mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/' 'spawns'
 
 # slots
-mutant slots runtime/slots.c dies 's/pgs_epoch_now(pgs_sched_epoch(rt->sched))/0/'
-mutant slots runtime/slots.c dies 's/ \&\& pgs_epoch_passed(epoch, cache->resting\[cache->oldest\].stamp)//'
-mutant slots runtime/slots.c dies '/^static pg_process .empty_some/,/^}/s/drop_mail(rt, p);//'
-mutant slots runtime/slots.c dies '/^static PGS_COLD void drop_mail_rarely/,/^}/s/pgi_count_dropped(rt, local, dropped);//'
-mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member);//'
-mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//'
+mutant slots runtime/slots.c dies 's/pgs_epoch_now(pgs_sched_epoch(rt->sched))/0/' 'a worker sends'
+mutant slots runtime/slots.c dies 's/ \&\& pgs_epoch_passed(epoch, cache->resting\[cache->oldest\].stamp)//' 'a worker sends'
+mutant slots runtime/slots.c dies '/^static pg_process .empty_some/,/^}/s/drop_mail(rt, p);//' 'a worker sends'
+mutant slots runtime/slots.c dies '/^static PGS_COLD void drop_mail_rarely/,/^}/s/pgi_count_dropped(rt, local, dropped);//' 'a worker sends'
+mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member);//' 'forced'
+mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//' 'a worker sends'
 # Who looks at it looks at the pid as well, which is cleared under the same lock.
-mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//'
-mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/'
-mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/'
-mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'
+mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//' 'links'
+mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/' 'links'
+mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/' 'links'
+mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/' 'a worker sends'
 # Only with store buffers, or weak orders: the sender still holds back that it is inside.
-mutant slots epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
+mutant slots epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/' 'forced'
 # Only with weak orders: the sender has left, and its message is not seen yet.
-mutant slots epoch.h dies '/pgs_epoch_member_leave/,/^}/s/store_release(&member->inside/store_relaxed(\&member->inside/'
+mutant slots epoch.h dies '/pgs_epoch_member_leave/,/^}/s/store_release(&member->inside/store_relaxed(\&member->inside/' 'forced'
 
 echo "$killed killed, $lived lived"
 exit $wrong

@@ -13,6 +13,7 @@
  * Rejected: partial-order reduction (the cases are small enough without, and its mistakes would be silent). */
 #undef _FORTIFY_SOURCE /* its longjmp takes a switch of stacks for an error */
 #include "explorer.h"
+#include "history.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -26,26 +27,17 @@
 enum {
     MAX_TRACE = 200,
     MAIN = MODEL_MAX_THREADS,
-    MAX_STEPS = 2000,
+    MAX_STEPS = 3000,
     BUFFER = 32,
-    PLACES = 256,
-    MAX_FREED = 16,
+    PLACES = 512,
+    MAX_FREED = 64,
+    TIMEOUTS = 2,    /* so many come whenever they like; later ones when nobody else can go on */
+    LARGE = 2500000, /* operations in the round with store buffers, beyond which weak orders have a preemption less */
     STACK = 64 * 1024
 };
 
 enum status { RUNNING, SPINNING, SLEEPING, DONE };
 enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
-
-struct clock {
-    uint32_t at[MODEL_MAX_THREADS];
-};
-
-struct buffered {
-    volatile void *address;
-    uint64_t value;
-    unsigned size;
-    struct clock release;
-};
 
 struct thread {
     enum status status;
@@ -53,21 +45,16 @@ struct thread {
     uint64_t seen_version; /* SPINNING: goes on when memory has changed since */
     const void *futex;     /* SLEEPING: on this word */
     bool has_deadline;     /* SLEEPING: may time out */
-    struct clock clock;    /* all that happened before its next operation */
-    struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
-    struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
+    int64_t deadline;
+    struct clock clock;   /* all that happened before its next operation */
+    struct clock fetched; /* what its relaxed loads saw released: counts after a fence */
+    struct clock fence;   /* its clock at its last fence: what its relaxed stores release */
+    struct clock light;   /* weak: its clock at its last light fence */
+    struct clock ordered; /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
+    bool was_stale;       /* weak: it has read an old value, and need not wait for a change to see the new one */
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
-};
-
-struct place {
-    const volatile void *address;
-    uint64_t execution;   /* the entry is of this execution */
-    struct clock release; /* atomic: what an acquire load gets */
-    struct clock reads;   /* plain: the last read of each thread */
-    int writer;           /* plain: the last writer, or MAIN */
-    uint32_t written;     /* plain: the writer's clock then */
 };
 
 struct step {
@@ -84,12 +71,19 @@ static jmp_buf contexts[MODEL_MAX_THREADS + 1];
 static ucontext_t birth[MODEL_MAX_THREADS], birth_return;
 static char stacks[MODEL_MAX_THREADS][STACK] __attribute__((aligned(64)));
 static bool born[MODEL_MAX_THREADS];
+static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, and what it is for each thread */
 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
-static int preemptions_left, delays_left, spurious_left;
-static uint64_t execution, version;
+static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
+static bool weak;
+static struct {
+    int preemptions, delays;
+} bounds;                                                /* of the case, in this round */
+static uint64_t execution, operations, version, settled; /* settled: the version that time has passed in */
 static struct place places[PLACES];
+static struct past pasts[PLACES];              /* of the place of the same index */
+static uint32_t consistent[MODEL_MAX_THREADS]; /* weak: what all that is sequentially consistent has been shown */
 static struct step steps[MAX_STEPS];
 static int step_count;
 static struct {
@@ -97,6 +91,7 @@ static struct {
     int by;
 } freed[MAX_FREED];
 static int freed_count;
+static int64_t clock_ns;     /* the clock: moved by timeouts */
 static uint32_t epoll_ready; /* MODEL_EPOLL_... that nobody has harvested */
 
 /* Failure */
@@ -106,7 +101,8 @@ void model_fail(const char *format, ...)
     va_list args;
     va_start(args, format);
     fflush(stdout);
-    fprintf(stderr, "model \"%s\", execution %llu: ", the_case ? the_case->name : "?", (unsigned long long)execution);
+    fprintf(stderr, "model \"%s\", %s, execution %llu: ", the_case ? the_case->name : "?", weak ? "weak" : "tso",
+            (unsigned long long)execution);
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
@@ -135,19 +131,13 @@ static void trace(int thread, const char *what, const volatile void *address, ui
 
 /* Clocks and places */
 
-static void clock_join(struct clock *into, const struct clock *from)
-{
-    for (int i = 0; i < MODEL_MAX_THREADS; i++) {
-        if (from->at[i] > into->at[i]) into->at[i] = from->at[i];
-    }
-}
-
 static struct place *place_of(const volatile void *address)
 {
-    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 56;
+    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 55;
     for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
         if (places[i].execution != execution) {
             places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
+            pasts[i].count = 0;
             return &places[i];
         }
         if (places[i].address == address) return &places[i];
@@ -210,18 +200,6 @@ static void touch(const volatile void *address, int late_by)
 
 /* Memory */
 
-static uint64_t memory_get(const volatile void *address, unsigned size)
-{
-    uint64_t value = 0;
-    memcpy(&value, (const void *)(uintptr_t)address, size);
-    return value;
-}
-
-static void memory_put(volatile void *address, unsigned size, uint64_t value)
-{
-    memcpy((void *)(uintptr_t)address, &value, size);
-}
-
 static void flush_one(int t)
 {
     struct thread *th = &threads[t];
@@ -268,6 +246,10 @@ static void switch_to(int to)
 {
     int from = current;
     current = to;
+    if (local_word) {
+        local[from] = *local_word;
+        *local_word = local[to];
+    }
     if (_setjmp(contexts[from]) == 0) _longjmp(contexts[to], 1);
 }
 
@@ -296,7 +278,7 @@ struct option {
 
 static int list_options(struct option *options, bool self_can_go)
 {
-    int n = 0;
+    int n = 0, late = MAIN;
     if (self_can_go) options[n++] = (struct option){GO, current};
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
@@ -304,21 +286,25 @@ static int list_options(struct option *options, bool self_can_go)
         bool free_of_charge = !self_can_go || preemptions_left > 0;
         bool ready = th->status == RUNNING || (th->status == SPINNING && th->seen_version != version);
         if (ready && free_of_charge) options[n++] = (struct option){GO, t};
-        if (th->status == SLEEPING && th->has_deadline && free_of_charge) options[n++] = (struct option){TIME_OUT, t};
+        bool may_time_out = th->status == SLEEPING && th->has_deadline;
+        if (may_time_out && free_of_charge && timeouts < TIMEOUTS) options[n++] = (struct option){TIME_OUT, t};
         if (th->status == SLEEPING && spurious_left > 0) options[n++] = (struct option){INTERRUPT, t};
+        if (may_time_out && timeouts >= TIMEOUTS) late = t;
     }
+    if (n == 0 && late != MAIN) options[n++] = (struct option){TIME_OUT, late};
     return n;
 }
 
-/* Time passes and all buffers are written; true if there was anything. */
+/* Time passes: all buffers are written, and who spins has one more look at what has changed since the last time, maybe
+ * between its look and its spin.  False: there was nothing. */
 static bool settle(void)
 {
-    bool any = false;
+    bool any = version != settled;
     for (int t = 0; t < thread_count; t++) {
         any = any || threads[t].buffered;
         drain(t);
     }
-    if (any) version++;
+    if (any) settled = ++version;
     return any;
 }
 
@@ -339,7 +325,11 @@ static void decide(void)
     o = options[choose(n)];
     if (o.thread != current && self_can_go) preemptions_left--;
     if (o.kind == INTERRUPT) spurious_left--;
-    if (o.kind == TIME_OUT) threads[o.thread].wake = TIMED_OUT;
+    if (o.kind == TIME_OUT) {
+        timeouts++;
+        threads[o.thread].wake = TIMED_OUT;
+        if (threads[o.thread].deadline > clock_ns) clock_ns = threads[o.thread].deadline;
+    }
     if (o.kind == INTERRUPT) threads[o.thread].wake = INTERRUPTED;
     threads[o.thread].status = RUNNING;
     if (o.thread != current) switch_to(o.thread);
@@ -357,9 +347,58 @@ static bool releases(enum model_order order)
     return order >= MODEL_RELEASE;
 }
 
-static void take_in(struct thread *th, const struct place *p, enum model_order order)
+static void take_in(struct thread *th, const struct clock *release, enum model_order order)
 {
-    clock_join(acquires(order) ? &th->clock : &th->fetched, &p->release);
+    clock_join(acquires(order) ? &th->clock : &th->fetched, release);
+}
+
+/* Weak orders: a place has a past, and a load chooses from it. */
+
+static struct past *past_of(const volatile void *address, unsigned size)
+{
+    struct past *past = &pasts[place_of(address) - places];
+    uint64_t now = memory_get(address, size);
+    if (past->count > 0 && past->value[past->count - 1].value == now) return past;
+    past_begin(past, now); /* as it was made, before it was shared */
+    return past;
+}
+
+/* What a load reads, or a compare-and-swap that fails: the newest, or an older one that is not `expected`. */
+static struct value *choose_value(struct past *past, struct thread *th, enum model_order order,
+                                  const uint64_t *expected)
+{
+    int options[HISTORY], n = 0;
+    options[n++] = past->count - 1;
+    const uint32_t *shown = order == MODEL_SEQ_CST ? consistent : NULL;
+    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown) : past->count - 1;
+    for (int i = past->count - 2; i >= oldest; i--) {
+        if (!expected || past->value[i].value != *expected) options[n++] = i;
+    }
+    int chosen = choose(n);
+    if (chosen > 0) {
+        stale_left--;
+        th->was_stale = true;
+    }
+    struct value *v = &past->value[options[chosen]];
+    if (!v->first[current]) v->first[current] = th->clock.at[current];
+    return v;
+}
+
+/* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
+static void look_consistently(struct thread *th)
+{
+    join(th->clock.seen, consistent);
+}
+
+static void show_consistently(const struct thread *th)
+{
+    join(consistent, th->clock.seen);
+}
+
+static void fence_consistently(struct thread *th)
+{
+    look_consistently(th);
+    show_consistently(th);
 }
 
 /* The start of each operation of a thread; NULL outside of threads, where memory is simply memory. */
@@ -367,10 +406,11 @@ static struct thread *begin(const volatile void *address)
 {
     if (current == MAIN) return NULL;
     decide();
+    operations++;
     touch(address, MAIN);
     if (address) write_what_is_seen(address);
     struct thread *th = &threads[current];
-    th->clock.at[current]++;
+    th->clock.seen[current] = ++th->clock.at[current];
     return th;
 }
 
@@ -378,6 +418,13 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
 {
     struct thread *th = begin(address);
     if (!th) return memory_get(address, size);
+    if (weak) {
+        struct past *past = past_of(address, size);
+        struct value *v = choose_value(past, th, order, NULL);
+        trace(current, v == past_newest(past) ? "load" : "load old", address, v->value);
+        take_in(th, &v->release, order);
+        return v->value;
+    }
     for (int i = th->buffered - 1; i >= 0; i--) {
         if (th->buffer[i].address != address) continue;
         trace(current, "load own", address, th->buffer[i].value);
@@ -385,7 +432,7 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
     }
     uint64_t value = memory_get(address, size);
     trace(current, "load", address, value);
-    take_in(th, place_of(address), order);
+    take_in(th, &place_of(address)->release, order);
     return value;
 }
 
@@ -399,16 +446,45 @@ void model_store(volatile void *address, unsigned size, uint64_t value, enum mod
     if (size < 8) value &= ((uint64_t)1 << 8 * size) - 1;
     trace(current, order == MODEL_SEQ_CST ? "store sc" : "store", address, value);
     if (memory_get(address, size) != value) version++; /* writing the same again wakes no spinner */
+    if (weak) {
+        struct past *past = past_of(address, size);
+        memory_put(address, size, value);
+        past_append(past, value, releases(order) ? &th->clock : &th->fence, current, th->clock.at[current]);
+        if (order == MODEL_SEQ_CST) show_consistently(th);
+        return;
+    }
     if (th->buffered == BUFFER) flush_one(current);
     th->buffer[th->buffered++] = (struct buffered){address, value, size, releases(order) ? th->clock : th->fence};
     if (order == MODEL_SEQ_CST) drain(current);
 }
 
+/* The two halves of a read-modify-write. */
+static void take_latest(struct thread *th, const volatile void *address, unsigned size, enum model_order order)
+{
+    if (!weak) {
+        take_in(th, &place_of(address)->release, order);
+        return;
+    }
+    struct value *v = past_newest(past_of(address, size));
+    if (!v->first[current]) v->first[current] = th->clock.at[current];
+    take_in(th, &v->release, order);
+}
+
 static void write_back(struct thread *th, volatile void *address, unsigned size, uint64_t value, enum model_order order)
 {
+    const struct clock *released = releases(order) ? &th->clock : &th->fence;
     if (memory_get(address, size) != value) version++;
+    if (!weak) {
+        memory_put(address, size, value);
+        clock_join(&place_of(address)->release, released);
+        return;
+    }
+    struct past *past = past_of(address, size);
+    struct clock release = past_newest(past)->release; /* the release sequence goes on */
+    clock_join(&release, released);
     memory_put(address, size, value);
-    clock_join(&place_of(address)->release, releases(order) ? &th->clock : &th->fence);
+    past_append(past, value, &release, current, th->clock.at[current]);
+    if (order == MODEL_SEQ_CST) show_consistently(th);
 }
 
 uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, uint64_t operand, enum model_order order)
@@ -430,7 +506,7 @@ uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, u
         return before;
     }
     trace(current, names[kind], address, after);
-    take_in(th, place_of(address), order);
+    take_latest(th, address, size, order);
     write_back(th, address, size, after, order);
     return before;
 }
@@ -440,12 +516,20 @@ bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t d
 {
     struct thread *th = begin(address);
     if (th) drain(current);
-    uint64_t before = memory_get(address, size);
-    bool same = before == memory_get(expected, size);
+    uint64_t wanted = memory_get(expected, size), before = memory_get(address, size);
+    const struct clock *release = NULL;
+    if (th && weak) {
+        const struct value *v = choose_value(past_of(address, size), th, failure, &wanted);
+        before = v->value;
+        release = &v->release;
+    } else if (th) {
+        release = &place_of(address)->release;
+    }
+    bool same = before == wanted;
     if (same && !th) memory_put(address, size, desired);
     if (th) {
         trace(current, same ? "swap" : "failed swap", address, same ? desired : before);
-        take_in(th, place_of(address), same ? success : failure);
+        take_in(th, release, same ? success : failure);
         if (same) write_back(th, address, size, desired, success);
     }
     if (!same) memcpy(expected, &before, size);
@@ -459,13 +543,18 @@ void model_fence(void)
     trace(current, "fence", NULL, 0);
     drain(current);
     clock_join(&th->clock, &th->fetched);
+    fence_consistently(th);
     th->fence = th->clock;
 }
 
 /* Nothing happens, so that nobody has to decide anything. */
 void model_fence_light(void)
 {
-    if (current != MAIN) threads[current].marked = threads[current].buffered;
+    if (current == MAIN) return;
+    struct thread *th = &threads[current];
+    th->marked = th->buffered;
+    join(th->clock.seen, th->ordered.seen);
+    th->light = th->clock;
 }
 
 bool model_register_heavy(void)
@@ -480,18 +569,50 @@ bool model_fence_heavy(void)
     model_fence();
     if (current == MAIN) return true;
     for (int t = 0; t < thread_count; t++) {
-        if (t == current || !threads[t].marked) continue;
+        if (t == current || (!weak && !threads[t].marked)) continue;
         begin(NULL);
         trace(current, "heavy fence", NULL, (uint64_t)t);
         while (threads[t].marked) flush_one(t);
+        join(consistent, threads[t].light.seen);
+        join(threads[t].ordered.seen, consistent);
     }
+    look_consistently(&threads[current]);
     return true;
+}
+
+void model_thread_local(void **word)
+{
+    local_word = word;
+}
+
+bool model_is_weak(void)
+{
+    return weak;
+}
+
+int64_t model_now(void)
+{
+    return clock_ns;
+}
+
+void model_kill(int t)
+{
+    struct thread *th = begin(NULL);
+    if (!th || t == current) model_fail("only another thread can be killed");
+    trace(current, "kill", NULL, (uint64_t)t);
+    drain(t);
+    clock_join(&th->clock, &threads[t].clock);
+    if (threads[t].status == DONE) return;
+    threads[t].status = DONE;
+    born[t] = false; /* it begins anew with the next execution */
+    version++;
 }
 
 void model_spin(void)
 {
     if (current == MAIN) model_fail("would spin for ever outside of threads");
-    threads[current].seen_version = version;
+    threads[current].seen_version = version - threads[current].was_stale; /* another look is news enough */
+    threads[current].was_stale = false;
     threads[current].status = SPINNING;
     decide();
 }
@@ -510,11 +631,13 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
     struct thread *th = begin(word);
     if (!th) model_fail("a futex sleep outside of threads");
     drain(current);
+    fence_consistently(th);
     if (memory_get(word, sizeof *word) != value) return EAGAIN;
     trace(current, "sleep", word, value);
     th->status = SLEEPING;
     th->futex = word;
     th->has_deadline = deadline_ns != INT64_MAX;
+    th->deadline = deadline_ns;
     th->wake = WOKEN;
     decide();
     trace(current, th->wake == WOKEN ? "woken" : th->wake == TIMED_OUT ? "timed out" : "interrupted", word, 0);
@@ -523,8 +646,10 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
 
 void model_futex_wake(_Atomic(uint32_t) *word)
 {
-    if (!begin(word)) return;
+    struct thread *th = begin(word);
+    if (!th) return;
     drain(current);
+    fence_consistently(th);
     trace(current, "wake", word, 0);
     for (int t = 0; t < thread_count; t++) {
         if (threads[t].status == SLEEPING && threads[t].futex == word) {
@@ -539,6 +664,7 @@ void model_epoll_post(uint32_t events)
     struct thread *th = begin(&epoll_ready);
     if (!th) model_fail("an event outside of threads");
     drain(current);
+    fence_consistently(th);
     epoll_ready |= events;
     version++;
     trace(current, "post", &epoll_ready, epoll_ready);
@@ -553,17 +679,19 @@ uint32_t model_epoll_wait(int64_t deadline_ns)
     struct thread *th = begin(&epoll_ready);
     if (!th) model_fail("a sleep outside of threads");
     drain(current);
+    fence_consistently(th);
     if (!epoll_ready && deadline_ns > 0) {
         trace(current, "sleep", &epoll_ready, 0);
         th->status = SLEEPING;
         th->futex = &epoll_ready;
         th->has_deadline = deadline_ns != INT64_MAX;
+        th->deadline = deadline_ns;
         decide();
     }
     uint32_t harvest = epoll_ready;
     epoll_ready = 0;
     trace(current, "harvest", &epoll_ready, harvest);
-    take_in(th, place_of(&epoll_ready), MODEL_ACQUIRE);
+    take_in(th, &place_of(&epoll_ready)->release, MODEL_ACQUIRE);
     return harvest;
 }
 
@@ -594,20 +722,25 @@ static void fiber_make(int t)
 static void execute(void)
 {
     const struct model_case *c = the_case;
+    for (int t = 0; t < thread_count; t++) fiber_make(t);
     execution++;
     depth = step_count = freed_count = 0;
-    preemptions_left = c->preemptions;
-    delays_left = c->delays;
+    preemptions_left = bounds.preemptions;
+    delays_left = weak ? 0 : bounds.delays;
+    stale_left = weak ? bounds.delays : 0;
     spurious_left = c->spurious;
     epoll_ready = 0;
+    clock_ns = 1000000000;
+    timeouts = 0;
+    memset(local, 0, sizeof local);
+    memset(consistent, 0, sizeof consistent);
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
         th->status = RUNNING;
         th->buffered = th->marked = 0;
-        memset(&th->clock, 0, sizeof th->clock);
-        memset(&th->fetched, 0, sizeof th->fetched);
-        memset(&th->fence, 0, sizeof th->fence);
-        th->clock.at[t] = 1;
+        th->was_stale = false;
+        th->clock = th->fetched = th->fence = th->light = th->ordered = (struct clock){0};
+        th->clock.at[t] = th->clock.seen[t] = 1;
     }
     c->setup();
     switch_to(choose(thread_count));
@@ -616,22 +749,45 @@ static void execute(void)
 
 static double seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations.
+ * */
+static uint64_t explore(const struct model_case *c)
+{
+    double start = seconds();
+    uint64_t first = execution;
+    recorded = 0;
+    operations = 0;
+    do execute();
+    while (next_sequence());
+    uint64_t executions = execution - first;
+    printf("%-54s %-4s %9llu executions, preemptions <= %d, %s <= %d, spurious <= %d, %.2f s\n", c->name,
+           weak ? "weak" : "tso", (unsigned long long)executions, bounds.preemptions, weak ? "stale reads" : "delays",
+           bounds.delays, c->spurious, seconds() - start);
+    fflush(stdout);
+    return operations;
 }
 
 void model_explore(const struct model_case *c)
 {
-    double start = seconds();
-    uint64_t first = execution;
+    const char *only = getenv("MODEL_ONLY"), *deeper = getenv("MODEL_DEEPER");
+    bool plainly = getenv("MODEL_PLAIN") != NULL;
+    if (only && !strstr(c->name, only)) return;
+    int more = deeper ? atoi(deeper) : 0;
     the_case = c;
     thread_count = 0;
-    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
-    recorded = 0;
-    do execute();
-    while (next_sequence());
-    printf("%-52s %9llu executions, preemptions <= %d, delays <= %d, spurious <= %d, %.2f s\n", c->name,
-           (unsigned long long)(execution - first), c->preemptions, c->delays, c->spurious, seconds() - start);
-    fflush(stdout);
+    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) thread_count++;
+    weak = false;
+    bounds.preemptions = c->preemptions + more;
+    bounds.delays = plainly ? 0 : c->delays + more;
+    bool large = explore(c) > LARGE;
+    if (plainly) return;
+    weak = true;
+    if (large && bounds.preemptions > 0) bounds.preemptions--;
+    if (bounds.delays == 0) bounds.delays = 1;
+    explore(c);
 }

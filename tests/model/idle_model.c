@@ -18,6 +18,7 @@
  *   5. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
  *      source that has just been added: the job would not be done. */
 #include "explorer.h"
+#include "sched_setup.h"
 #include "worker.h"
 
 #include "idle.c"
@@ -304,40 +305,9 @@ static void submit_and_unretire(void)
 
 static void setup(int count)
 {
-    sched.config.workers = WORKERS;
-    store_relaxed(&sched.workers, WORKERS);
-    store_relaxed(&sched.stopping, false);
-    store_relaxed(&sched.idle_count, 0);
-    store_relaxed(&sched.searching, WORKERS);
-    store_relaxed(&sched.surplus, 0);
-    store_relaxed(&sched.retired, 0);
-    store_relaxed(&sched.idle[0], 0);
-    store_relaxed(&sched.monitor_parked, false);
-    store_relaxed(&sched.poller.sources, 0);
-    store_relaxed(&sched.poller.watch, PGS_WATCH_FREE);
-    sched.poller.found = 0;
+    sched_setup(&sched, WORKERS);
+    for (unsigned i = 0; i < WORKERS; i++) worker_setup(&sched, &workers[i], i);
     store_relaxed(&wants_monitor, NULL);
-    pgs_parker_init(&sched.monitor_parker);
-    pgs_injector_init(&sched.injector);
-    store_relaxed(&sched.epoch.global, 1); /* nobody asks for a grace period: without members */
-    for (unsigned i = 0; i < WORKERS; i++) {
-        pgs_worker *w = &workers[i];
-        w->face.sched = &sched;
-        w->number = i;
-        w->searching = true;
-        store_relaxed(&w->face.running, NULL);
-        pgs_lifo_init(&w->face.lifo, true);
-        store_relaxed(&w->retired, false);
-        store_relaxed(&w->member.announced, 0);
-        store_relaxed(&w->member.inside, 0);
-        store_relaxed(&w->wheel.next, PGS_NEVER);
-        store_relaxed(&sched.worker[i], w);
-        pgs_parker_init(&w->parker);
-        pgs_injector_init(&w->fifo);
-        pgs_injector_init(&w->inbox);
-        if (load_relaxed(&w->deque.array)) pgs_deque_destroy(&w->deque);
-        pgs_assert(pgs_deque_init(&w->deque, 4) == 0);
-    }
     for (int i = 0; i < JOBS; i++) {
         jobs[i].kind = QUICK;
         store_relaxed(&jobs[i].task.link.next, NULL);
@@ -502,6 +472,13 @@ int main(void)
          {worker_0, device_is_added, late_waker},
          check,
          3,
+         1,
+         0},
+        {"idle: a source is added, and the monitor",
+         source_comes,
+         {worker_0, device_is_added, monitor},
+         check,
+         2,
          1,
          0},
         {"idle: one too many, and an event",

@@ -30,14 +30,19 @@ enum {
     BUFFER = 32,
     PLACES = 256,
     MAX_FREED = 16,
+    HISTORY = 16, /* values of a place that may still be read; what is older is forgotten, so nobody reads it */
+    LARGE = 100000, /* executions with store buffers, beyond which there is a preemption less with weak orders */
     STACK = 64 * 1024
 };
 
 enum status { RUNNING, SPINNING, SLEEPING, DONE };
 enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
 
+/* Up to which operation of each thread something is: before, by happens-before; and not to be overlooked, which is more,
+ * since what is sequentially consistent adds to it. */
 struct clock {
     uint32_t at[MODEL_MAX_THREADS];
+    uint32_t seen[MODEL_MAX_THREADS];
 };
 
 struct buffered {
@@ -56,6 +61,9 @@ struct thread {
     struct clock clock;    /* all that happened before its next operation */
     struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
     struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
+    struct clock light;    /* weak: its clock at its last light fence */
+    struct clock ordered;  /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
+    bool was_stale;        /* weak: it has read an old value, and need not wait for a change to see the new one */
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
@@ -68,6 +76,18 @@ struct place {
     struct clock reads;   /* plain: the last read of each thread */
     int writer;           /* plain: the last writer, or MAIN */
     uint32_t written;     /* plain: the writer's clock then */
+};
+
+/* Weak: the values of a place, in the order in which they were written. */
+struct value {
+    uint64_t value;
+    struct clock release;                /* what an acquire load of it gets */
+    uint32_t first[MODEL_MAX_THREADS]; /* the operation by which each thread wrote it, or read it first; 0: it has not */
+};
+
+struct past {
+    struct value value[HISTORY];
+    int count;
 };
 
 struct step {
@@ -87,9 +107,15 @@ static bool born[MODEL_MAX_THREADS];
 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
-static int preemptions_left, delays_left, spurious_left;
-static uint64_t execution, version;
+static int preemptions_left, delays_left, stale_left, spurious_left;
+static bool weak;
+static struct {
+    int preemptions, delays;
+} bounds; /* of the case, in this round */
+static uint64_t execution, version, settled; /* settled: the version that time has passed in */
 static struct place places[PLACES];
+static struct past pasts[PLACES]; /* of the place of the same index */
+static uint32_t consistent[MODEL_MAX_THREADS]; /* weak: what all that is sequentially consistent has been shown */
 static struct step steps[MAX_STEPS];
 static int step_count;
 static struct {
@@ -106,7 +132,8 @@ void model_fail(const char *format, ...)
     va_list args;
     va_start(args, format);
     fflush(stdout);
-    fprintf(stderr, "model \"%s\", execution %llu: ", the_case ? the_case->name : "?", (unsigned long long)execution);
+    fprintf(stderr, "model \"%s\", %s, execution %llu: ", the_case ? the_case->name : "?", weak ? "weak" : "tso",
+            (unsigned long long)execution);
     vfprintf(stderr, format, args);
     va_end(args);
     fputc('\n', stderr);
@@ -135,11 +162,17 @@ static void trace(int thread, const char *what, const volatile void *address, ui
 
 /* Clocks and places */
 
-static void clock_join(struct clock *into, const struct clock *from)
+static void join(uint32_t *into, const uint32_t *from)
 {
     for (int i = 0; i < MODEL_MAX_THREADS; i++) {
-        if (from->at[i] > into->at[i]) into->at[i] = from->at[i];
+        if (from[i] > into[i]) into[i] = from[i];
     }
+}
+
+static void clock_join(struct clock *into, const struct clock *from)
+{
+    join(into->at, from->at);
+    join(into->seen, from->seen);
 }
 
 static struct place *place_of(const volatile void *address)
@@ -148,6 +181,7 @@ static struct place *place_of(const volatile void *address)
     for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
         if (places[i].execution != execution) {
             places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
+            pasts[i].count = 0;
             return &places[i];
         }
         if (places[i].address == address) return &places[i];
@@ -310,15 +344,16 @@ static int list_options(struct option *options, bool self_can_go)
     return n;
 }
 
-/* Time passes and all buffers are written; true if there was anything. */
+/* Time passes: all buffers are written, and who spins has one more look at what has changed since the last time, maybe
+ * between its look and its spin.  False: there was nothing. */
 static bool settle(void)
 {
-    bool any = false;
+    bool any = version != settled;
     for (int t = 0; t < thread_count; t++) {
         any = any || threads[t].buffered;
         drain(t);
     }
-    if (any) version++;
+    if (any) settled = ++version;
     return any;
 }
 
@@ -357,9 +392,83 @@ static bool releases(enum model_order order)
     return order >= MODEL_RELEASE;
 }
 
-static void take_in(struct thread *th, const struct place *p, enum model_order order)
+static void take_in(struct thread *th, const struct clock *release, enum model_order order)
 {
-    clock_join(acquires(order) ? &th->clock : &th->fetched, &p->release);
+    clock_join(acquires(order) ? &th->clock : &th->fetched, release);
+}
+
+/* Weak orders: a place has a past, and a load chooses from it. */
+
+static struct past *past_of(const volatile void *address, unsigned size)
+{
+    struct past *past = &pasts[place_of(address) - places];
+    uint64_t now = memory_get(address, size);
+    if (past->count > 0 && past->value[past->count - 1].value == now) return past;
+    past->count = 1; /* as it was made, before it was shared */
+    past->value[0] = (struct value){.value = now};
+    return past;
+}
+
+static struct value *newest(struct past *past)
+{
+    return &past->value[past->count - 1];
+}
+
+/* The oldest value that the thread may still read: coherence. */
+static int oldest_for(const struct past *past, const struct thread *th)
+{
+    for (int i = past->count - 1; i > 0; i--) {
+        for (int t = 0; t < thread_count; t++) {
+            uint32_t first = past->value[i].first[t];
+            if (first && first <= th->clock.seen[t]) return i;
+        }
+    }
+    return 0;
+}
+
+/* What a load reads, or a compare-and-swap that fails: by it the newest, or an older one that is not `expected`. */
+static struct value *choose_value(struct past *past, struct thread *th, const uint64_t *expected)
+{
+    int options[HISTORY], n = 0;
+    options[n++] = past->count - 1;
+    int oldest = stale_left > 0 ? oldest_for(past, th) : past->count - 1;
+    for (int i = past->count - 2; i >= oldest; i--) {
+        if (!expected || past->value[i].value != *expected) options[n++] = i;
+    }
+    int chosen = choose(n);
+    if (chosen > 0) {
+        stale_left--;
+        th->was_stale = true;
+    }
+    struct value *v = &past->value[options[chosen]];
+    if (!v->first[current]) v->first[current] = th->clock.at[current];
+    return v;
+}
+
+static void append_value(struct past *past, uint64_t value, const struct clock *release)
+{
+    if (past->count == HISTORY) memmove(past->value, past->value + 1, sizeof past->value[0] * (size_t)--past->count);
+    struct value *v = &past->value[past->count++];
+    *v = (struct value){.value = value, .release = *release};
+    v->first[current] = threads[current].clock.at[current];
+}
+
+/* What is sequentially consistent takes place in the order of the execution: it may not overlook what ... */
+static void look_consistently(struct thread *th)
+{
+    join(th->clock.seen, consistent);
+}
+
+/* ... and what comes later may not overlook. */
+static void show_consistently(const struct thread *th)
+{
+    join(consistent, th->clock.seen);
+}
+
+static void fence_consistently(struct thread *th)
+{
+    look_consistently(th);
+    show_consistently(th);
 }
 
 /* The start of each operation of a thread; NULL outside of threads, where memory is simply memory. */
@@ -370,7 +479,7 @@ static struct thread *begin(const volatile void *address)
     touch(address, MAIN);
     if (address) write_what_is_seen(address);
     struct thread *th = &threads[current];
-    th->clock.at[current]++;
+    th->clock.seen[current] = ++th->clock.at[current];
     return th;
 }
 
@@ -378,6 +487,14 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
 {
     struct thread *th = begin(address);
     if (!th) return memory_get(address, size);
+    if (weak) {
+        if (order == MODEL_SEQ_CST) look_consistently(th);
+        struct past *past = past_of(address, size);
+        struct value *v = choose_value(past, th, NULL);
+        trace(current, v == newest(past) ? "load" : "load old", address, v->value);
+        take_in(th, &v->release, order);
+        return v->value;
+    }
     for (int i = th->buffered - 1; i >= 0; i--) {
         if (th->buffer[i].address != address) continue;
         trace(current, "load own", address, th->buffer[i].value);
@@ -385,7 +502,7 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
     }
     uint64_t value = memory_get(address, size);
     trace(current, "load", address, value);
-    take_in(th, place_of(address), order);
+    take_in(th, &place_of(address)->release, order);
     return value;
 }
 
@@ -399,16 +516,46 @@ void model_store(volatile void *address, unsigned size, uint64_t value, enum mod
     if (size < 8) value &= ((uint64_t)1 << 8 * size) - 1;
     trace(current, order == MODEL_SEQ_CST ? "store sc" : "store", address, value);
     if (memory_get(address, size) != value) version++; /* writing the same again wakes no spinner */
+    if (weak) {
+        struct past *past = past_of(address, size);
+        memory_put(address, size, value);
+        append_value(past, value, releases(order) ? &th->clock : &th->fence);
+        if (order == MODEL_SEQ_CST) show_consistently(th);
+        return;
+    }
     if (th->buffered == BUFFER) flush_one(current);
     th->buffer[th->buffered++] = (struct buffered){address, value, size, releases(order) ? th->clock : th->fence};
     if (order == MODEL_SEQ_CST) drain(current);
 }
 
+/* The two halves of a read-modify-write. */
+static void take_latest(struct thread *th, const volatile void *address, unsigned size, enum model_order order)
+{
+    if (!weak) {
+        take_in(th, &place_of(address)->release, order);
+        return;
+    }
+    if (order == MODEL_SEQ_CST) look_consistently(th);
+    struct value *v = newest(past_of(address, size));
+    if (!v->first[current]) v->first[current] = th->clock.at[current];
+    take_in(th, &v->release, order);
+}
+
 static void write_back(struct thread *th, volatile void *address, unsigned size, uint64_t value, enum model_order order)
 {
+    const struct clock *released = releases(order) ? &th->clock : &th->fence;
     if (memory_get(address, size) != value) version++;
+    if (!weak) {
+        memory_put(address, size, value);
+        clock_join(&place_of(address)->release, released);
+        return;
+    }
+    struct past *past = past_of(address, size);
+    struct clock release = newest(past)->release; /* the release sequence goes on */
+    clock_join(&release, released);
     memory_put(address, size, value);
-    clock_join(&place_of(address)->release, releases(order) ? &th->clock : &th->fence);
+    append_value(past, value, &release);
+    if (order == MODEL_SEQ_CST) show_consistently(th);
 }
 
 uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, uint64_t operand, enum model_order order)
@@ -430,7 +577,7 @@ uint64_t model_rmw(volatile void *address, unsigned size, enum model_rmw kind, u
         return before;
     }
     trace(current, names[kind], address, after);
-    take_in(th, place_of(address), order);
+    take_latest(th, address, size, order);
     write_back(th, address, size, after, order);
     return before;
 }
@@ -440,12 +587,21 @@ bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t d
 {
     struct thread *th = begin(address);
     if (th) drain(current);
-    uint64_t before = memory_get(address, size);
-    bool same = before == memory_get(expected, size);
+    uint64_t wanted = memory_get(expected, size), before = memory_get(address, size);
+    const struct clock *release = NULL;
+    if (th && weak) {
+        if (success == MODEL_SEQ_CST) look_consistently(th);
+        const struct value *v = choose_value(past_of(address, size), th, &wanted);
+        before = v->value;
+        release = &v->release;
+    } else if (th) {
+        release = &place_of(address)->release;
+    }
+    bool same = before == wanted;
     if (same && !th) memory_put(address, size, desired);
     if (th) {
         trace(current, same ? "swap" : "failed swap", address, same ? desired : before);
-        take_in(th, place_of(address), same ? success : failure);
+        take_in(th, release, same ? success : failure);
         if (same) write_back(th, address, size, desired, success);
     }
     if (!same) memcpy(expected, &before, size);
@@ -459,13 +615,18 @@ void model_fence(void)
     trace(current, "fence", NULL, 0);
     drain(current);
     clock_join(&th->clock, &th->fetched);
+    fence_consistently(th);
     th->fence = th->clock;
 }
 
 /* Nothing happens, so that nobody has to decide anything. */
 void model_fence_light(void)
 {
-    if (current != MAIN) threads[current].marked = threads[current].buffered;
+    if (current == MAIN) return;
+    struct thread *th = &threads[current];
+    th->marked = th->buffered;
+    join(th->clock.seen, th->ordered.seen);
+    th->light = th->clock;
 }
 
 bool model_register_heavy(void)
@@ -480,18 +641,22 @@ bool model_fence_heavy(void)
     model_fence();
     if (current == MAIN) return true;
     for (int t = 0; t < thread_count; t++) {
-        if (t == current || !threads[t].marked) continue;
+        if (t == current || (!weak && !threads[t].marked)) continue;
         begin(NULL);
         trace(current, "heavy fence", NULL, (uint64_t)t);
         while (threads[t].marked) flush_one(t);
+        join(consistent, threads[t].light.seen);
+        join(threads[t].ordered.seen, consistent);
     }
+    look_consistently(&threads[current]);
     return true;
 }
 
 void model_spin(void)
 {
     if (current == MAIN) model_fail("would spin for ever outside of threads");
-    threads[current].seen_version = version;
+    threads[current].seen_version = version - threads[current].was_stale; /* another look is news enough */
+    threads[current].was_stale = false;
     threads[current].status = SPINNING;
     decide();
 }
@@ -510,6 +675,7 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
     struct thread *th = begin(word);
     if (!th) model_fail("a futex sleep outside of threads");
     drain(current);
+    fence_consistently(th);
     if (memory_get(word, sizeof *word) != value) return EAGAIN;
     trace(current, "sleep", word, value);
     th->status = SLEEPING;
@@ -523,8 +689,10 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
 
 void model_futex_wake(_Atomic(uint32_t) *word)
 {
-    if (!begin(word)) return;
+    struct thread *th = begin(word);
+    if (!th) return;
     drain(current);
+    fence_consistently(th);
     trace(current, "wake", word, 0);
     for (int t = 0; t < thread_count; t++) {
         if (threads[t].status == SLEEPING && threads[t].futex == word) {
@@ -539,6 +707,7 @@ void model_epoll_post(uint32_t events)
     struct thread *th = begin(&epoll_ready);
     if (!th) model_fail("an event outside of threads");
     drain(current);
+    fence_consistently(th);
     epoll_ready |= events;
     version++;
     trace(current, "post", &epoll_ready, epoll_ready);
@@ -553,6 +722,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns)
     struct thread *th = begin(&epoll_ready);
     if (!th) model_fail("a sleep outside of threads");
     drain(current);
+    fence_consistently(th);
     if (!epoll_ready && deadline_ns > 0) {
         trace(current, "sleep", &epoll_ready, 0);
         th->status = SLEEPING;
@@ -563,7 +733,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns)
     uint32_t harvest = epoll_ready;
     epoll_ready = 0;
     trace(current, "harvest", &epoll_ready, harvest);
-    take_in(th, place_of(&epoll_ready), MODEL_ACQUIRE);
+    take_in(th, &place_of(&epoll_ready)->release, MODEL_ACQUIRE);
     return harvest;
 }
 
@@ -596,18 +766,19 @@ static void execute(void)
     const struct model_case *c = the_case;
     execution++;
     depth = step_count = freed_count = 0;
-    preemptions_left = c->preemptions;
-    delays_left = c->delays;
+    preemptions_left = bounds.preemptions;
+    delays_left = weak ? 0 : bounds.delays;
+    stale_left = weak ? bounds.delays : 0;
     spurious_left = c->spurious;
     epoll_ready = 0;
+    memset(consistent, 0, sizeof consistent);
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
         th->status = RUNNING;
         th->buffered = th->marked = 0;
-        memset(&th->clock, 0, sizeof th->clock);
-        memset(&th->fetched, 0, sizeof th->fetched);
-        memset(&th->fence, 0, sizeof th->fence);
-        th->clock.at[t] = 1;
+        th->was_stale = false;
+        th->clock = th->fetched = th->fence = th->light = th->ordered = (struct clock){0};
+        th->clock.at[t] = th->clock.seen[t] = 1;
     }
     c->setup();
     switch_to(choose(thread_count));
@@ -621,17 +792,35 @@ static double seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void model_explore(const struct model_case *c)
+/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many. */
+static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();
     uint64_t first = execution;
-    the_case = c;
-    thread_count = 0;
-    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
     recorded = 0;
     do execute();
     while (next_sequence());
-    printf("%-52s %9llu executions, preemptions <= %d, delays <= %d, spurious <= %d, %.2f s\n", c->name,
-           (unsigned long long)(execution - first), c->preemptions, c->delays, c->spurious, seconds() - start);
+    uint64_t executions = execution - first;
+    printf("%-54s %-4s %9llu executions, preemptions <= %d, %s <= %d, spurious <= %d, %.2f s\n", c->name,
+           weak ? "weak" : "tso", (unsigned long long)executions, bounds.preemptions, weak ? "stale reads" : "delays",
+           bounds.delays, c->spurious, seconds() - start);
     fflush(stdout);
+    return executions;
+}
+
+void model_explore(const struct model_case *c)
+{
+    const char *deeper = getenv("MODEL_DEEPER");
+    int more = deeper ? atoi(deeper) : 0;
+    the_case = c;
+    thread_count = 0;
+    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
+    weak = false;
+    bounds.preemptions = c->preemptions + more;
+    bounds.delays = c->delays + more;
+    bool large = explore(c) > LARGE;
+    weak = true;
+    if (large && bounds.preemptions > 0) bounds.preemptions--;
+    if (bounds.delays == 0) bounds.delays = 1;
+    explore(c);
 }

@@ -2,12 +2,18 @@
  *
  * A case is a setup, up to five threads, and a check.  The explorer runs it again and again, from setup to check, each
  * time with another sequence of choices, until all sequences within the bounds are done (depth first, by replay).  The
- * choices are: which thread goes on before each atomic operation; whether an operation sees the plain stores (relaxed
- * or release) that are still in another thread's store buffer; whether a sleep on a futex times out or wakes for
- * nothing.
+ * choices are: which thread goes on before each atomic operation; what the operation sees of the others; whether a
+ * sleep on a futex times out or wakes for nothing.  It does so in two rounds, which differ in what operations see:
  *
- * Bounds: a preemption takes the processor from a thread that could have gone on; a delay lets an
- * operation overlook such a store; a spurious wake ends a futex sleep with EINTR.
+ *   tso   what x86 does: a plain store (relaxed or release) waits in its thread's store buffer, and others see it once it
+ *         has left.
+ *   weak  what C11 allows, as far as an execution that goes forward can show it: a load may read an old value of its
+ *         place, unless a later one happens before the load or was read by something that happens before it (coherence).
+ *
+ * Bounds: a preemption takes the processor from a thread that could have gone on; a delay (tso) lets an operation
+ * overlook a store, a stale read (weak) lets a load read an old value; a spurious wake ends a futex sleep with EINTR.
+ * Stale reads are bounded by the case's delays, and at least one; the round has one preemption less when the first one
+ * was large.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions, delays and stale reads.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,
@@ -18,10 +24,20 @@
  *   - an atomic operation touches memory that model_free has given up.
  *
  * A heavy fence writes the buffer of each other thread, one after the other: what that thread stored before its last
- * light fence for certain; later stores stay, since without a light fence a compiler may delay them.
+ * light fence for certain; later stores stay, since without a light fence a compiler may delay them.  With weak orders
+ * the same, and the thread may not overlook what came before the heavy fence, from its next light fence on.
  *
- * What it does not see: loads that are satisfied out of order, as processors weaker than x86 allow; it judges the code
- * by total store order, plus happens-before.  A release sequence is continued by read-modify-writes only. */
+ * What C11 allows and weak does not show; it is a subset, so that no failure is false:
+ *   - The order in which the stores to a place are executed is its modification order, and a load never reads what is
+ *     stored later (the "load buffering" that no compiler and few processors do).
+ *   - Sequentially consistent fences, loads and stores take place in the order in which they are executed.  Such a store
+ *     shows what its thread has done and seen; such a load, and what comes after it in its thread, overlooks nothing that
+ *     was shown; a fence does both, and so does a system call that sleeps or wakes.  That is more than the standard
+ *     promises of an operation, and what it promises of a fence; a plain load behind a consistent store, or behind a
+ *     read-modify-write of whatever order, may still be stale.
+ *   - A compare-and-swap that fails may have read an old value; other read-modify-writes read the last, as they must.
+ *   - A release sequence is continued by read-modify-writes only, as since C++20.  (C17 knows longer ones.)
+ *   - A place remembers its last 16 values. */
 #ifndef EXPLORER_H
 #define EXPLORER_H
 

@@ -87,8 +87,9 @@ void pgs_idle_wake_one(pgs_sched *s)
         if (wake_some(s)) return;
         sub_seq_cst(&s->searching, 1);
         /* While this stood as a searcher, a worker may have parked, and a submitter or whoever added a source relied on
-         * this: look again.  Partners: set_idle in pgs_idle_park, and the push before the look at `searching` in
-         * pgs_ready. */
+         * this: look again, and behind a fence, for what is looked at is mostly read relaxed.  Partners: the fences in
+         * pgs_idle_park, pgs_ready and pgs_source_add. */
+        fence_after_rmw();
     } while (anyone_idle(s) && (pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller)));
 }
 

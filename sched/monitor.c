@@ -39,9 +39,15 @@
 enum {
     PGS_LOOK_EVERY_NS = 2000000,
     PGS_HANDOVER_NS = 10000000,
-    PGS_IDLE_LOOKS = 5, /* at a runtime in which everyone sleeps, before the monitor does */
-    PGS_GIVE_EVERY = 8  /* looks between two at which idle workers are given something of the others' inboxes */
+    PGS_GIVE_EVERY = 8 /* looks between two at which idle workers are given something of the others' inboxes */
 };
+
+/* Looks at a runtime in which everyone sleeps, before the monitor does. */
+#if defined(PGS_MODEL)
+enum { PGS_IDLE_LOOKS = 0 };
+#else
+enum { PGS_IDLE_LOOKS = 5 };
+#endif
 
 static bool sleeps(pgs_sched *s, pgs_worker *w)
 {

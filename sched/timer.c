@@ -36,17 +36,23 @@
  * core takes 0.04 ms and more, and nearby deadlines would cost a wake-up each. */
 #include "timer.h"
 
+enum { FREE, HELD, CONTENDED };
+
+#if defined(PGS_MODEL)
+
+enum { SPINS = 1, BATCH = 2 }; /* fewer steps; several batches */
+
+#define futex_wait(word, value) ((void)model_futex_wait((word), (value), PGS_NEVER))
+#define futex_wake(word) model_futex_wake(word)
+
+#else
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { FREE, HELD, CONTENDED };
-
-enum {
-    SPINS = 100,
-    BATCH = 64,
-};
+enum { SPINS = 100, BATCH = 64 };
 
 static PGS_COLD void futex(_Atomic uint32_t *word, int operation, uint32_t value)
 {
@@ -54,6 +60,11 @@ static PGS_COLD void futex(_Atomic uint32_t *word, int operation, uint32_t value
     syscall(SYS_futex, word, operation, value, NULL, NULL, 0);
     errno = saved;
 }
+
+#define futex_wait(word, value) futex((word), FUTEX_WAIT_PRIVATE, (value))
+#define futex_wake(word) futex((word), FUTEX_WAKE_PRIVATE, 1)
+
+#endif
 
 static PGS_COLD void lock_slowly(pgs_wheel *w)
 {
@@ -65,7 +76,7 @@ static PGS_COLD void lock_slowly(pgs_wheel *w)
     }
     /* Having slept, the new holder cannot know whether others still do, so it takes the lock as contended.
      * partner: unlock */
-    while (xchg_acquire(&w->lock, CONTENDED) != FREE) futex(&w->lock, FUTEX_WAIT_PRIVATE, CONTENDED);
+    while (xchg_acquire(&w->lock, CONTENDED) != FREE) futex_wait(&w->lock, CONTENDED);
 }
 
 static inline void lock(pgs_wheel *w)
@@ -78,7 +89,7 @@ static inline void lock(pgs_wheel *w)
 static inline void unlock(pgs_wheel *w)
 {
     /* partners: lock, lock_slowly */
-    if (unlikely(xchg_release(&w->lock, FREE) == CONTENDED)) futex(&w->lock, FUTEX_WAKE_PRIVATE, 1);
+    if (unlikely(xchg_release(&w->lock, FREE) == CONTENDED)) futex_wake(&w->lock);
 }
 
 /* The first tick that begins at or after a time. */

@@ -30,15 +30,6 @@
 
 _Thread_local pgs_worker *pgs_worker_current;
 
-/* A blocked task's timer, in its frame. */
-typedef struct sleeper {
-    pgs_timer timer;
-    pgs_sched *sched;
-    pgs_task *task;
-    const pgs_wait *wait;
-    bool timed_out;
-} sleeper;
-
 __attribute__((noinline)) pgs_worker *pgs_worker_self(void)
 {
     __asm__ volatile(""); /* keeps the compiler from merging two calls */
@@ -331,24 +322,9 @@ static pgs_fiber *take_fiber(pgs_worker *w)
     return pgs_fiber_create(&w->face.sched->stacks, runner, NULL);
 }
 
-static void fire(pgs_timer *timer)
-{
-    sleeper *s = container_of(timer, sleeper, timer);
-    if (!s->wait->claim(s->task)) return;
-    s->timed_out = true;
-    pgs_ready(s->sched, s->task);
-}
-
-static bool commit_now(void *arg)
-{
-    sleeper *s = arg;
-    return s->wait->commit(s->task);
-}
-
 static void commit(pgs_worker *w, const pgs_after *after)
 {
     pgs_task *task = after->task;
-    bool waits;
     if (!after->wait) {
         if (after->inbox)
             pgs_idle_hand_over(after->inbox, task);
@@ -356,12 +332,7 @@ static void commit(pgs_worker *w, const pgs_after *after)
             pgs_requeue(w, task);
         return;
     }
-    if (after->timer) {
-        sleeper *s = container_of(after->timer, sleeper, timer);
-        waits = pgs_wheel_add_with(&w->wheel, after->timer, after->wait->deadline, commit_now, s);
-    } else {
-        waits = after->wait->commit(task);
-    }
+    bool waits = after->alarm ? pgs_alarm_set(after->alarm, &w->wheel) : after->wait->commit(task);
     if (!waits) push_local(w, task);
 }
 
@@ -430,7 +401,7 @@ static void runner(void *unused)
 
 /* Leaves the stack to `task`, and takes it up again when the task is continued.  `inbox`: see pgs_after.  False: no
  * stack for the worker. */
-static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer *timer, pgs_worker *inbox)
+static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_alarm *alarm, pgs_worker *inbox)
 {
     pgs_task *next = take_own(w);
     pgs_fiber *to = next && next->fiber ? NULL : take_fiber(w);
@@ -440,7 +411,7 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_timer
         return false;
     }
     task->fiber = w->fiber;
-    w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .timer = timer, .inbox = inbox};
+    w->after = (pgs_after){.what = PGS_AFTER_COMMIT, .task = task, .wait = wait, .alarm = alarm, .inbox = inbox};
     if (to) {
         store_relaxed(&w->face.running, NULL); /* see pgs_worker_still */
         w->handoff = next;
@@ -465,11 +436,10 @@ __attribute__((noinline)) int pgs_block(pgs_sched *sched, pgs_task *task, const 
     if (unlikely(task->parker)) return block_thread(task, wait);
     if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL, NULL) ? 0 : -ENOMEM;
 
-    sleeper s = {.sched = sched, .task = task, .wait = wait};
-    pgs_timer_init(&s.timer, fire);
-    if (!leave(w, task, wait, &s.timer, NULL)) return -ENOMEM;
-    pgs_timer_cancel(&s.timer);
-    return s.timed_out ? -ETIME : 0;
+    pgs_alarm alarm;
+    pgs_alarm_init(&alarm, sched, task, wait);
+    if (!leave(w, task, wait, &alarm, NULL)) return -ENOMEM;
+    return pgs_alarm_cancel(&alarm) ? -ETIME : 0;
 }
 
 void pgs_yield(pgs_task *task)

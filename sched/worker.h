@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "alarm.h"
 #include "atomic.h"
 #include "clock.h"
 #include "deque.h"
@@ -48,7 +49,7 @@ typedef struct pgs_after {
     pgs_fiber *fiber; /* KEEP, REMAKE */
     pgs_task *task;   /* COMMIT */
     const pgs_wait *wait;
-    pgs_timer *timer;
+    pgs_alarm *alarm;  /* COMMIT with a deadline */
     pgs_worker *inbox; /* where there is no wait: whose inbox it goes to; NULL: it stays in this worker's FIFO */
 } pgs_after;
 

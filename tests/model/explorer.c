@@ -13,6 +13,7 @@
  * Rejected: partial-order reduction (the cases are small enough without, and its mistakes would be silent). */
 #undef _FORTIFY_SOURCE /* its longjmp takes a switch of stacks for an error */
 #include "explorer.h"
+#include "history.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -26,31 +27,17 @@
 enum {
     MAX_TRACE = 200,
     MAIN = MODEL_MAX_THREADS,
-    MAX_STEPS = 2000,
+    MAX_STEPS = 3000,
     BUFFER = 32,
-    PLACES = 256,
-    MAX_FREED = 16,
-    HISTORY = 16, /* values of a place that may still be read; what is older is forgotten, so nobody reads it */
-    LARGE = 100000, /* executions with store buffers, beyond which there is a preemption less with weak orders */
+    PLACES = 512,
+    MAX_FREED = 64,
+    TIMEOUTS = 2,    /* so many come whenever they like; later ones when nobody else can go on */
+    LARGE = 2500000, /* operations in the round with store buffers, beyond which weak orders have a preemption less */
     STACK = 64 * 1024
 };
 
 enum status { RUNNING, SPINNING, SLEEPING, DONE };
 enum wake { WOKEN, TIMED_OUT, INTERRUPTED };
-
-/* Up to which operation of each thread something is: before, by happens-before; and not to be overlooked, which is more,
- * since what is sequentially consistent adds to it. */
-struct clock {
-    uint32_t at[MODEL_MAX_THREADS];
-    uint32_t seen[MODEL_MAX_THREADS];
-};
-
-struct buffered {
-    volatile void *address;
-    uint64_t value;
-    unsigned size;
-    struct clock release;
-};
 
 struct thread {
     enum status status;
@@ -58,36 +45,16 @@ struct thread {
     uint64_t seen_version; /* SPINNING: goes on when memory has changed since */
     const void *futex;     /* SLEEPING: on this word */
     bool has_deadline;     /* SLEEPING: may time out */
-    struct clock clock;    /* all that happened before its next operation */
-    struct clock fetched;  /* what its relaxed loads saw released: counts after a fence */
-    struct clock fence;    /* its clock at its last fence: what its relaxed stores release */
-    struct clock light;    /* weak: its clock at its last light fence */
-    struct clock ordered;  /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
-    bool was_stale;        /* weak: it has read an old value, and need not wait for a change to see the new one */
+    int64_t deadline;
+    struct clock clock;   /* all that happened before its next operation */
+    struct clock fetched; /* what its relaxed loads saw released: counts after a fence */
+    struct clock fence;   /* its clock at its last fence: what its relaxed stores release */
+    struct clock light;   /* weak: its clock at its last light fence */
+    struct clock ordered; /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
+    bool was_stale;       /* weak: it has read an old value, and need not wait for a change to see the new one */
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
-};
-
-struct place {
-    const volatile void *address;
-    uint64_t execution;   /* the entry is of this execution */
-    struct clock release; /* atomic: what an acquire load gets */
-    struct clock reads;   /* plain: the last read of each thread */
-    int writer;           /* plain: the last writer, or MAIN */
-    uint32_t written;     /* plain: the writer's clock then */
-};
-
-/* Weak: the values of a place, in the order in which they were written. */
-struct value {
-    uint64_t value;
-    struct clock release;                /* what an acquire load of it gets */
-    uint32_t first[MODEL_MAX_THREADS]; /* the operation by which each thread wrote it, or read it first; 0: it has not */
-};
-
-struct past {
-    struct value value[HISTORY];
-    int count;
 };
 
 struct step {
@@ -104,17 +71,18 @@ static jmp_buf contexts[MODEL_MAX_THREADS + 1];
 static ucontext_t birth[MODEL_MAX_THREADS], birth_return;
 static char stacks[MODEL_MAX_THREADS][STACK] __attribute__((aligned(64)));
 static bool born[MODEL_MAX_THREADS];
+static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, and what it is for each thread */
 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
-static int preemptions_left, delays_left, stale_left, spurious_left;
+static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
 static bool weak;
 static struct {
     int preemptions, delays;
-} bounds; /* of the case, in this round */
-static uint64_t execution, version, settled; /* settled: the version that time has passed in */
+} bounds;                                                /* of the case, in this round */
+static uint64_t execution, operations, version, settled; /* settled: the version that time has passed in */
 static struct place places[PLACES];
-static struct past pasts[PLACES]; /* of the place of the same index */
+static struct past pasts[PLACES];              /* of the place of the same index */
 static uint32_t consistent[MODEL_MAX_THREADS]; /* weak: what all that is sequentially consistent has been shown */
 static struct step steps[MAX_STEPS];
 static int step_count;
@@ -123,6 +91,7 @@ static struct {
     int by;
 } freed[MAX_FREED];
 static int freed_count;
+static int64_t clock_ns;     /* the clock: moved by timeouts */
 static uint32_t epoll_ready; /* MODEL_EPOLL_... that nobody has harvested */
 
 /* Failure */
@@ -162,22 +131,9 @@ static void trace(int thread, const char *what, const volatile void *address, ui
 
 /* Clocks and places */
 
-static void join(uint32_t *into, const uint32_t *from)
-{
-    for (int i = 0; i < MODEL_MAX_THREADS; i++) {
-        if (from[i] > into[i]) into[i] = from[i];
-    }
-}
-
-static void clock_join(struct clock *into, const struct clock *from)
-{
-    join(into->at, from->at);
-    join(into->seen, from->seen);
-}
-
 static struct place *place_of(const volatile void *address)
 {
-    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 56;
+    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 55;
     for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
         if (places[i].execution != execution) {
             places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
@@ -244,18 +200,6 @@ static void touch(const volatile void *address, int late_by)
 
 /* Memory */
 
-static uint64_t memory_get(const volatile void *address, unsigned size)
-{
-    uint64_t value = 0;
-    memcpy(&value, (const void *)(uintptr_t)address, size);
-    return value;
-}
-
-static void memory_put(volatile void *address, unsigned size, uint64_t value)
-{
-    memcpy((void *)(uintptr_t)address, &value, size);
-}
-
 static void flush_one(int t)
 {
     struct thread *th = &threads[t];
@@ -302,6 +246,10 @@ static void switch_to(int to)
 {
     int from = current;
     current = to;
+    if (local_word) {
+        local[from] = *local_word;
+        *local_word = local[to];
+    }
     if (_setjmp(contexts[from]) == 0) _longjmp(contexts[to], 1);
 }
 
@@ -330,7 +278,7 @@ struct option {
 
 static int list_options(struct option *options, bool self_can_go)
 {
-    int n = 0;
+    int n = 0, late = MAIN;
     if (self_can_go) options[n++] = (struct option){GO, current};
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
@@ -338,9 +286,12 @@ static int list_options(struct option *options, bool self_can_go)
         bool free_of_charge = !self_can_go || preemptions_left > 0;
         bool ready = th->status == RUNNING || (th->status == SPINNING && th->seen_version != version);
         if (ready && free_of_charge) options[n++] = (struct option){GO, t};
-        if (th->status == SLEEPING && th->has_deadline && free_of_charge) options[n++] = (struct option){TIME_OUT, t};
+        bool may_time_out = th->status == SLEEPING && th->has_deadline;
+        if (may_time_out && free_of_charge && timeouts < TIMEOUTS) options[n++] = (struct option){TIME_OUT, t};
         if (th->status == SLEEPING && spurious_left > 0) options[n++] = (struct option){INTERRUPT, t};
+        if (may_time_out && timeouts >= TIMEOUTS) late = t;
     }
+    if (n == 0 && late != MAIN) options[n++] = (struct option){TIME_OUT, late};
     return n;
 }
 
@@ -374,7 +325,11 @@ static void decide(void)
     o = options[choose(n)];
     if (o.thread != current && self_can_go) preemptions_left--;
     if (o.kind == INTERRUPT) spurious_left--;
-    if (o.kind == TIME_OUT) threads[o.thread].wake = TIMED_OUT;
+    if (o.kind == TIME_OUT) {
+        timeouts++;
+        threads[o.thread].wake = TIMED_OUT;
+        if (threads[o.thread].deadline > clock_ns) clock_ns = threads[o.thread].deadline;
+    }
     if (o.kind == INTERRUPT) threads[o.thread].wake = INTERRUPTED;
     threads[o.thread].status = RUNNING;
     if (o.thread != current) switch_to(o.thread);
@@ -404,34 +359,18 @@ static struct past *past_of(const volatile void *address, unsigned size)
     struct past *past = &pasts[place_of(address) - places];
     uint64_t now = memory_get(address, size);
     if (past->count > 0 && past->value[past->count - 1].value == now) return past;
-    past->count = 1; /* as it was made, before it was shared */
-    past->value[0] = (struct value){.value = now};
+    past_begin(past, now); /* as it was made, before it was shared */
     return past;
 }
 
-static struct value *newest(struct past *past)
-{
-    return &past->value[past->count - 1];
-}
-
-/* The oldest value that the thread may still read: coherence. */
-static int oldest_for(const struct past *past, const struct thread *th)
-{
-    for (int i = past->count - 1; i > 0; i--) {
-        for (int t = 0; t < thread_count; t++) {
-            uint32_t first = past->value[i].first[t];
-            if (first && first <= th->clock.seen[t]) return i;
-        }
-    }
-    return 0;
-}
-
-/* What a load reads, or a compare-and-swap that fails: by it the newest, or an older one that is not `expected`. */
-static struct value *choose_value(struct past *past, struct thread *th, const uint64_t *expected)
+/* What a load reads, or a compare-and-swap that fails: the newest, or an older one that is not `expected`. */
+static struct value *choose_value(struct past *past, struct thread *th, enum model_order order,
+                                  const uint64_t *expected)
 {
     int options[HISTORY], n = 0;
     options[n++] = past->count - 1;
-    int oldest = stale_left > 0 ? oldest_for(past, th) : past->count - 1;
+    const uint32_t *shown = order == MODEL_SEQ_CST ? consistent : NULL;
+    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown) : past->count - 1;
     for (int i = past->count - 2; i >= oldest; i--) {
         if (!expected || past->value[i].value != *expected) options[n++] = i;
     }
@@ -445,21 +384,12 @@ static struct value *choose_value(struct past *past, struct thread *th, const ui
     return v;
 }
 
-static void append_value(struct past *past, uint64_t value, const struct clock *release)
-{
-    if (past->count == HISTORY) memmove(past->value, past->value + 1, sizeof past->value[0] * (size_t)--past->count);
-    struct value *v = &past->value[past->count++];
-    *v = (struct value){.value = value, .release = *release};
-    v->first[current] = threads[current].clock.at[current];
-}
-
-/* What is sequentially consistent takes place in the order of the execution: it may not overlook what ... */
+/* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
 static void look_consistently(struct thread *th)
 {
     join(th->clock.seen, consistent);
 }
 
-/* ... and what comes later may not overlook. */
 static void show_consistently(const struct thread *th)
 {
     join(consistent, th->clock.seen);
@@ -476,6 +406,7 @@ static struct thread *begin(const volatile void *address)
 {
     if (current == MAIN) return NULL;
     decide();
+    operations++;
     touch(address, MAIN);
     if (address) write_what_is_seen(address);
     struct thread *th = &threads[current];
@@ -488,10 +419,9 @@ uint64_t model_load(const volatile void *address, unsigned size, enum model_orde
     struct thread *th = begin(address);
     if (!th) return memory_get(address, size);
     if (weak) {
-        if (order == MODEL_SEQ_CST) look_consistently(th);
         struct past *past = past_of(address, size);
-        struct value *v = choose_value(past, th, NULL);
-        trace(current, v == newest(past) ? "load" : "load old", address, v->value);
+        struct value *v = choose_value(past, th, order, NULL);
+        trace(current, v == past_newest(past) ? "load" : "load old", address, v->value);
         take_in(th, &v->release, order);
         return v->value;
     }
@@ -519,7 +449,7 @@ void model_store(volatile void *address, unsigned size, uint64_t value, enum mod
     if (weak) {
         struct past *past = past_of(address, size);
         memory_put(address, size, value);
-        append_value(past, value, releases(order) ? &th->clock : &th->fence);
+        past_append(past, value, releases(order) ? &th->clock : &th->fence, current, th->clock.at[current]);
         if (order == MODEL_SEQ_CST) show_consistently(th);
         return;
     }
@@ -535,8 +465,7 @@ static void take_latest(struct thread *th, const volatile void *address, unsigne
         take_in(th, &place_of(address)->release, order);
         return;
     }
-    if (order == MODEL_SEQ_CST) look_consistently(th);
-    struct value *v = newest(past_of(address, size));
+    struct value *v = past_newest(past_of(address, size));
     if (!v->first[current]) v->first[current] = th->clock.at[current];
     take_in(th, &v->release, order);
 }
@@ -551,10 +480,10 @@ static void write_back(struct thread *th, volatile void *address, unsigned size,
         return;
     }
     struct past *past = past_of(address, size);
-    struct clock release = newest(past)->release; /* the release sequence goes on */
+    struct clock release = past_newest(past)->release; /* the release sequence goes on */
     clock_join(&release, released);
     memory_put(address, size, value);
-    append_value(past, value, &release);
+    past_append(past, value, &release, current, th->clock.at[current]);
     if (order == MODEL_SEQ_CST) show_consistently(th);
 }
 
@@ -590,8 +519,7 @@ bool model_cas(volatile void *address, unsigned size, void *expected, uint64_t d
     uint64_t wanted = memory_get(expected, size), before = memory_get(address, size);
     const struct clock *release = NULL;
     if (th && weak) {
-        if (success == MODEL_SEQ_CST) look_consistently(th);
-        const struct value *v = choose_value(past_of(address, size), th, &wanted);
+        const struct value *v = choose_value(past_of(address, size), th, failure, &wanted);
         before = v->value;
         release = &v->release;
     } else if (th) {
@@ -652,6 +580,34 @@ bool model_fence_heavy(void)
     return true;
 }
 
+void model_thread_local(void **word)
+{
+    local_word = word;
+}
+
+bool model_is_weak(void)
+{
+    return weak;
+}
+
+int64_t model_now(void)
+{
+    return clock_ns;
+}
+
+void model_kill(int t)
+{
+    struct thread *th = begin(NULL);
+    if (!th || t == current) model_fail("only another thread can be killed");
+    trace(current, "kill", NULL, (uint64_t)t);
+    drain(t);
+    clock_join(&th->clock, &threads[t].clock);
+    if (threads[t].status == DONE) return;
+    threads[t].status = DONE;
+    born[t] = false; /* it begins anew with the next execution */
+    version++;
+}
+
 void model_spin(void)
 {
     if (current == MAIN) model_fail("would spin for ever outside of threads");
@@ -681,6 +637,7 @@ int model_futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_n
     th->status = SLEEPING;
     th->futex = word;
     th->has_deadline = deadline_ns != INT64_MAX;
+    th->deadline = deadline_ns;
     th->wake = WOKEN;
     decide();
     trace(current, th->wake == WOKEN ? "woken" : th->wake == TIMED_OUT ? "timed out" : "interrupted", word, 0);
@@ -728,6 +685,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns)
         th->status = SLEEPING;
         th->futex = &epoll_ready;
         th->has_deadline = deadline_ns != INT64_MAX;
+        th->deadline = deadline_ns;
         decide();
     }
     uint32_t harvest = epoll_ready;
@@ -764,6 +722,7 @@ static void fiber_make(int t)
 static void execute(void)
 {
     const struct model_case *c = the_case;
+    for (int t = 0; t < thread_count; t++) fiber_make(t);
     execution++;
     depth = step_count = freed_count = 0;
     preemptions_left = bounds.preemptions;
@@ -771,6 +730,9 @@ static void execute(void)
     stale_left = weak ? bounds.delays : 0;
     spurious_left = c->spurious;
     epoll_ready = 0;
+    clock_ns = 1000000000;
+    timeouts = 0;
+    memset(local, 0, sizeof local);
     memset(consistent, 0, sizeof consistent);
     for (int t = 0; t < thread_count; t++) {
         struct thread *th = &threads[t];
@@ -787,17 +749,19 @@ static void execute(void)
 
 static double seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many. */
+/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations.
+ * */
 static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();
     uint64_t first = execution;
     recorded = 0;
+    operations = 0;
     do execute();
     while (next_sequence());
     uint64_t executions = execution - first;
@@ -805,16 +769,17 @@ static uint64_t explore(const struct model_case *c)
            weak ? "weak" : "tso", (unsigned long long)executions, bounds.preemptions, weak ? "stale reads" : "delays",
            bounds.delays, c->spurious, seconds() - start);
     fflush(stdout);
-    return executions;
+    return operations;
 }
 
 void model_explore(const struct model_case *c)
 {
-    const char *deeper = getenv("MODEL_DEEPER");
+    const char *only = getenv("MODEL_ONLY"), *deeper = getenv("MODEL_DEEPER");
+    if (only && !strstr(c->name, only)) return;
     int more = deeper ? atoi(deeper) : 0;
     the_case = c;
     thread_count = 0;
-    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) fiber_make(thread_count++);
+    while (thread_count < MODEL_MAX_THREADS && c->thread[thread_count]) thread_count++;
     weak = false;
     bounds.preemptions = c->preemptions + more;
     bounds.delays = c->delays + more;

@@ -77,5 +77,6 @@ uint32_t model_epoll_wait(int64_t deadline_ns);
 #define fence_seq_cst() model_fence()
 #define fence_after_rmw() model_fence()
 #define fence_light() model_fence_light()
+#define fence_compiler() ((void)0)
 
 #endif

@@ -1,9 +1,9 @@
 #!/bin/sh
-# mutants.sh - do the models bite?  Breaks one operation of sched/ at a time and runs the model of that file.
+# mutants.sh - do the models bite?  Breaks one operation of sched/ or runtime/ at a time and runs the model of that file.
 #
-# Each line below names the model, the file, a sed expression that breaks it, and what must come of it: "dies", or "lives"
-# with the reason why no execution that the explorer knows can tell (which is then a claim about total store order, not a
-# licence to weaken the code).  Status 1 when any of them does otherwise.
+# Each line below names the model, the file (of sched/, unless it says another folder), a sed expression that breaks it,
+# and what must come of it: "dies", or "lives" with the reason why no execution that the explorer knows can tell (which is
+# then a claim about its bounds, not a licence to weaken the code).  Status 1 when any of them does otherwise.
 #
 # Usage: tests/model/mutants.sh [compiler [model]]    all models, unless one is named
 set -u
@@ -12,26 +12,72 @@ cc=${1:-cc} only=${2:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 wrong=0 killed=0 lived=0
+tests=$root/tests/model
+flags="-std=gnu17 -O1 -w -DPGS_MODEL -iquote $work/sched -iquote $work -iquote $tests -I$root/include"
+
+# The sources that the model is linked with; those that it includes are not among them.
+sources_of() {
+    case $1 in
+    idle) echo "deque injector parker lifo" ;;
+    stop) echo "deque epoch injector parker lifo" ;;
+    process | slots) echo "epoch injector lifo parker ring timer" ;;
+    mpsc) ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# Objects of the whole runtime but its memory, as model/world.c wants it: all of them into a folder.
+compile_runtime() { # folder
+    mkdir -p "$1"
+    for source in "$work"/runtime/*.c; do
+        case $source in */memory.c) ;; *) echo "$source" ;; esac
+    done | xargs -P 2 -I{} sh -c "$cc $flags -c {} -o $1/\$(basename {} .c).o"
+}
+
+# What a mutant of a model that runs the whole runtime is linked with: that one file anew; of a header, all of them.
+runtime_for() { # file
+    case $1 in
+    runtime/*.c)
+        name=$(basename "$1" .c)
+        $cc $flags -c "$work/$1" -o "$work/$name.o" && ls "$work"/base/*.o | grep -v "/$name.o" | tr '\n' ' '
+        echo "$work/$name.o"
+        ;;
+    *.h)
+        compile_runtime "$work/anew" && echo "$work"/anew/*.o
+        ;;
+    *) echo "$work"/base/*.o ;;
+    esac
+}
+
+build() { # model file
+    parts=
+    for part in $(sources_of "$1"); do parts="$parts $work/sched/$part.c"; done
+    case $1 in
+    process | slots)
+        parts="$parts $tests/world.c $(runtime_for "$2") -lurcu-bp -lurcu-cds -lpthread"
+        parts="$parts -Wl,--wrap=pthread_mutex_lock,--wrap=pthread_mutex_unlock,--wrap=nanosleep"
+        ;;
+    esac
+    $cc $flags "$tests/$1_model.c" "$tests/explorer.c" $parts -lm -o "$work/model"
+}
 
 mutant() { # model file expected sed-expression
     [ -z "$only" ] || [ "$1" = "$only" ] || return
-    rm -rf "$work/sched" && cp -r "$root/sched" "$work/sched"
-    sed -i "$4" "$work/sched/$2"
-    if cmp -s "$root/sched/$2" "$work/sched/$2"; then
+    case $2 in */*) file=$2 ;; *) file=sched/$2 ;; esac
+    if [ ! -d "$work/base" ] && [ "$1" = process -o "$1" = slots ]; then
+        cp -r "$root/sched" "$root/runtime" "$work" && compile_runtime "$work/base"
+    fi
+    rm -rf "$work/sched" "$work/runtime" && cp -r "$root/sched" "$root/runtime" "$work"
+    sed -i "$4" "$work/$file"
+    if cmp -s "$root/$file" "$work/$file"; then
         echo "NO CHANGE  $1: $4"; wrong=1; return
     fi
-    source=$work/sched/$1.c
-    [ -f "$source" ] || source=
-    if [ "$1" = idle ]; then # the model includes idle.c and monitor.c, and needs these
-        source="$work/sched/deque.c $work/sched/injector.c $work/sched/parker.c $work/sched/lifo.c"
-    fi
-    if ! $cc -std=gnu17 -O2 -w -DPGS_MODEL -I"$work/sched" -I"$root/tests/model" "$root/tests/model/$1_model.c" \
-        "$root/tests/model/explorer.c" $source -o "$work/model"; then
+    if ! build "$1" "$file"; then
         echo "NOT BUILT  $1: $4"; wrong=1; return
     fi
     if timeout 100 "$work/model" >"$work/out" 2>&1; then result=lives; else result=dies; fi
     if [ $result = dies ]; then killed=$((killed + 1)); else lived=$((lived + 1)); fi
-    note=$(grep -m1 '^model' "$work/out" | sed 's/.*execution/execution/')
+    note=$(grep -m1 '^model' "$work/out" | sed 's/^model "[^"]*", //')
     [ $result = "$3" ] || { wrong=1; result="$result, NOT $3"; }
     echo "$result  $1/$2: $4  $note"
 }
@@ -48,9 +94,9 @@ mutant deque deque.c dies 's/int64_t b = load_acquire(&d->bottom);/int64_t b = l
 mutant deque deque.c dies 's/if (cas_seq_cst(&d->top, &t, t + 1)) return item;/store_seq_cst(\&d->top, t + 1); return item;/'
 mutant deque deque.c dies 's/for (int64_t i = t; i < b; i++)/for (int64_t i = t + 1; i < b; i++)/'
 mutant deque deque.c dies '/pgs_deque_take_oldest/,/^}/s/while (t < b)/while (t <= b)/'
-# A thief's fence orders two loads, and a plain array pointer is read behind the bottom that it needs: x86 does both.
-mutant deque deque.c lives '/pgs_deque_try_steal/,/^}/s/fence_seq_cst();//'
-mutant deque deque.c lives 's/store_release(&d->array, wider)/store_relaxed(\&d->array, wider)/'
+# Only with weak orders: x86 keeps two loads in their order, and reads an array pointer behind the bottom that it needs.
+mutant deque deque.c dies '/pgs_deque_try_steal/,/^}/s/fence_seq_cst();//'
+mutant deque deque.c dies 's/store_release(&d->array, wider)/store_relaxed(\&d->array, wider)/'
 
 # mpsc
 mutant mpsc mpsc.h dies 's/store_release(&last->next, first)/store_relaxed(\&last->next, first)/'
@@ -139,9 +185,10 @@ mutant epoch epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
 mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/{s/uint64_t now =/bool heavy = fence_heavy(); uint64_t now =/;s/!fence_heavy()/!heavy/}'
 mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/!guests_allow(domain, now) || //'
 mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->global/'
-# A guest's counting is a locked instruction and a full fence by itself on x86; the advance's fence orders loads.
-mutant epoch epoch.h lives '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
-mutant epoch epoch.c lives '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
+# Only with weak orders: a guest's counting is a locked instruction and a full fence by itself on x86, and the advance's
+# fence orders loads.
+mutant epoch epoch.h dies '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.c dies '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c lives '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
 
 # ring
@@ -191,6 +238,69 @@ mutant idle idle.c dies '/^static void give_inbox/,/^}/s/pgs_injector_pop_waitin
 mutant idle idle.c dies '/^static void give_inbox/,/^}/s/while (/if (/'
 # Behind a locked instruction; on x86 that is the fence.
 mutant idle idle.c lives '/pgs_idle_park/,/^}/s/fence_seq_cst();//'
+
+# timer
+mutant timer timer.c dies 's/xchg_release(&w->lock, FREE)/xchg_relaxed(\&w->lock, FREE)/'
+mutant timer timer.c dies 's/if (unlikely(!cas_acquire(&w->lock/if (unlikely(!cas_relaxed(\&w->lock/'
+mutant timer timer.c dies 's/while (xchg_acquire(&w->lock, CONTENDED)/while (xchg_relaxed(\&w->lock, CONTENDED)/'
+mutant timer timer.c dies 's/while (xchg_acquire(&w->lock, CONTENDED)/while (xchg_acquire(\&w->lock, HELD)/'
+mutant timer timer.c dies 's/if (pending) remove_pending(w, timer);//'
+mutant timer timer.c dies '/^bool pgs_wheel_add_with/,/^}/{s/    add(w, timer, deadline);//;s/commit(arg);/commit(arg); add(w, timer, deadline);/}'
+mutant timer timer.c dies 's/if (!committed) remove_pending(w, timer);//'
+mutant timer timer.c dies 's/if (w->tick > target) return false;//'
+mutant timer timer.c dies '/^static void remove_pending/,/^}/s/if (take_out(w, timer)) refresh_next(w);/take_out(w, timer);/'
+mutant timer alarm.h dies 's/if (!alarm->wait->claim(alarm->task)) return;/(void)alarm->wait->claim(alarm->task);/'
+mutant timer alarm.h dies 's/    pgs_timer_cancel(&alarm->timer);//'
+mutant timer alarm.h dies 's/alarm->timed_out = true;//'
+# Both in one section of the lock, which who cancels waits for.
+mutant timer alarm.h lives '/^static inline void pgs_alarm_fire/,/^}/{s/    alarm->timed_out = true;//;s/    pgs_ready(alarm->sched, alarm->task);/&alarm->timed_out = true;/}'
+
+# stop
+mutant stop scheduler.c dies 's/pgs_parker_unpark(&pgs_worker_at(s, i)->parker);//'
+mutant stop scheduler.c dies '/^static void stop_threads/,/^}/s/pgs_parker_unpark(&s->monitor_parker);//'
+mutant stop scheduler.c dies '/^static void stop_threads/,/^}/{s/    store_release(&s->stopping, true);.*//;s/    for .* pthread_join(pgs_worker/    store_release(\&s->stopping, true);\n&/}'
+mutant stop scheduler.c dies 's/pthread_join(pgs_worker_at(s, i)->thread, NULL);//'
+mutant stop scheduler.c dies 's/pthread_join(s->monitor, NULL);//'
+mutant stop idle.c dies 's/while (load_acquire(&w->retired) \&\& !load_acquire(&s->stopping))/while (load_acquire(\&w->retired))/'
+mutant stop idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//'
+mutant stop monitor.c dies 's/while (!load_acquire(&s->stopping))/while (true)/'
+mutant stop idle.c dies '/^bool pgs_idle_park/,/^}/s/    return !load_acquire(&s->stopping);.*/    return true;/'
+# Only with weak orders: whoever is woken has to see why.
+mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/'
+mutant stop idle.c dies 's/if (work || load_acquire(&s->stopping))/if (work)/'
+
+# process
+mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/'
+mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN);/return true;/'
+mutant process runtime/wait.c dies 's/told \&\& sched == rt->sched/sched == rt->sched/'
+mutant process runtime/wait.c dies 's/if (!ended) pgi_watcher_remove(p, &watcher);//'
+mutant process runtime/link.c dies 's/if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return;/xchg_acq_rel(\&sleeper->token, PGI_TOLD);/'
+mutant process runtime/receive.c dies '/^static bool claim_receive/,/^}/s/return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);/return true;/'
+mutant process runtime/receive.c dies '/^static bool commit_receive/,/^}/s/return pgs_mpsc_sleep(&p->mailbox, p->scan);/pgs_mpsc_sleep(\&p->mailbox, p->scan); return true;/'
+mutant process runtime/runtime.c dies 's/pgi_sleeper_claim(&p->sleeper.task) || //'
+mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_ready(rt->sched, &p->sleeper.task);//'
+mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//'
+mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/'
+mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/'
+# Only with weak orders: who stops looks for what was spawned before it is seen that it stops.
+mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/'
+
+# slots
+mutant slots runtime/slots.c dies 's/pgs_epoch_now(pgs_sched_epoch(rt->sched))/0/'
+mutant slots runtime/slots.c dies 's/ \&\& pgs_epoch_passed(epoch, cache->resting\[cache->oldest\].stamp)//'
+mutant slots runtime/slots.c dies '/^static pg_process .empty_some/,/^}/s/drop_mail(rt, p);//'
+mutant slots runtime/slots.c dies '/^static PGS_COLD void drop_mail_rarely/,/^}/s/pgi_count_dropped(rt, local, dropped);//'
+mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member);//'
+mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//'
+# Who looks at it looks at the pid as well, which is cleared under the same lock.
+mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//'
+mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/'
+mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/'
+mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/'
+# Only with store buffers, or weak orders: the sender still holds back that it is inside.
+mutant slots epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
+# Only with weak orders: the sender has left, and its message is not seen yet.
+mutant slots epoch.h dies '/pgs_epoch_member_leave/,/^}/s/store_release(&member->inside/store_relaxed(\&member->inside/'
 
 echo "$killed killed, $lived lived"
 exit $wrong

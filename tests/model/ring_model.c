@@ -8,7 +8,9 @@
  *   2. A record's place is not written again before its reader is done with it (happens-before).
  *   3. No wake-up is lost: neither side sleeps for ever while the other has done what it waits for (else: deadlock).
  *   4. A bell is rung at most once for an announcement.
- *   5. An honest peer never breaks the ring. */
+ *   5. An honest peer never breaks the ring.
+ *   6. A peer that is killed at any moment leaves whole records: its reader reads all that were committed, and no more;
+ *      and no side hangs that hears of the death. */
 #include "explorer.h"
 #include "ring.h"
 
@@ -19,6 +21,7 @@ static unsigned char data[2 * CAPACITY] __attribute__((aligned(16)));
 static pgs_ring_writer writer;
 static pgs_ring_reader reader;
 static _Atomic(uint32_t) reader_bell, writer_bell, has_writer;
+static _Atomic(uint32_t) dead;
 static int written, taken, total, wish;
 static int announced[2], rung[2]; /* by the reader and for it, by the writer and for it */
 
@@ -31,6 +34,7 @@ static void start(int records, int room)
     store_relaxed(&reader_bell, 0);
     store_relaxed(&writer_bell, 0);
     store_relaxed(&has_writer, 1);
+    store_relaxed(&dead, 0);
     pgs_ring_writer_init(&writer, &shared, data, CAPACITY);
     pgs_ring_reader_init(&reader, &shared, data, CAPACITY);
     written = taken = 0;
@@ -166,6 +170,59 @@ static void read_awake(void)
     }
 }
 
+/* Asks the system, which knows for certain. */
+static bool peer_is_dead(void)
+{
+    return add_acq_rel(&dead, 0) != 0; /* partner: death_of */
+}
+
+/* What the system does when a peer has died: it tells the other side, which looks once more and gives up. */
+static void death_of(int thread)
+{
+    model_kill(thread);
+    add_acq_rel(&dead, 1); /* partner: peer_is_dead */
+    ring(&reader_bell);
+    ring(&writer_bell);
+}
+
+static void writer_dies(void)
+{
+    death_of(1);
+}
+
+static void reader_dies(void)
+{
+    death_of(0);
+}
+
+static void read_until_death(void)
+{
+    for (;;) {
+        bool last_look = peer_is_dead();
+        if (get(false)) continue;
+        if (last_look) return;
+        announced[0]++;
+        if (pgs_ring_reader_sleep(&reader)) await(&reader_bell);
+    }
+}
+
+static void write_until_death(void)
+{
+    while (written < total && !peer_is_dead()) {
+        unsigned char *room = pgs_ring_reserve(&writer, UNIT);
+        MODEL_CHECK(!writer.broken);
+        if (room) {
+            model_write(room);
+            *room = (unsigned char)++written;
+            pgs_ring_commit(&writer, UNIT);
+        }
+        ring_reader();
+        if (room) continue;
+        announced[1]++;
+        if (pgs_ring_writer_sleep(&writer, UNIT)) await(&writer_bell);
+    }
+}
+
 static void setup_one(void)
 {
     start(1, UNIT);
@@ -184,6 +241,18 @@ static void setup_four(void)
 static void setup_five_for_all(void)
 {
     start(5, CAPACITY);
+}
+
+static void finish_dead(void)
+{
+    MODEL_CHECK(!writer.broken && !reader.broken);
+    MODEL_CHECK((uint64_t)taken * UNIT == load_relaxed(&shared.tail));
+}
+
+static void finish_reader_dead(void)
+{
+    MODEL_CHECK(!writer.broken && !reader.broken);
+    MODEL_CHECK(load_relaxed(&shared.head) <= load_relaxed(&shared.tail));
 }
 
 static void finish(void)
@@ -208,6 +277,20 @@ int main(void)
          finish,
          3,
          2,
+         0},
+        {"ring: the writer is killed",
+         setup_four,
+         {read_until_death, write_until_death, writer_dies},
+         finish_dead,
+         3,
+         1,
+         0},
+        {"ring: the reader is killed",
+         setup_four,
+         {read_until_death, write_until_death, reader_dies},
+         finish_reader_dead,
+         3,
+         1,
          0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);

@@ -74,6 +74,7 @@ class Subject:
 
 
 IDLE = model("idle", "sched/deque.c", "sched/injector.c", "sched/lifo.c", "sched/parker.c")
+STOP = model("stop", "sched/deque.c", "sched/epoch.c", "sched/injector.c", "sched/lifo.c", "sched/parker.c")
 
 SUBJECTS = [
     Subject("deque", ("sched/deque.h", "sched/deque.c"),
@@ -94,10 +95,11 @@ SUBJECTS = [
     Subject("ring", ("sched/ring.h",),
             (model("ring"), test("unit/ring_test", "sched/ring.c"), test("stress/ring_stress", "sched/ring.c"))),
     Subject("idle", ("sched/idle.c", "sched/monitor.c", "sched/poller.h"),
-            (IDLE, test("unit/scheduler_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c"),
+            (STOP, IDLE, test("unit/scheduler_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c"),
              test("unit/poller_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c",
                   "sched/poller.c"))),
-    Subject("timer", ("sched/timer.h", "sched/timer.c"), (test("unit/timer_test", "sched/timer.c"),)),
+    Subject("timer", ("sched/timer.h", "sched/timer.c"),
+            (model("timer", "sched/timer.c"), test("unit/timer_test", "sched/timer.c"))),
 ]
 
 

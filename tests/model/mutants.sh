@@ -21,7 +21,7 @@ sources_of() {
     idle) echo "deque injector parker lifo" ;;
     stop) echo "deque epoch injector parker lifo" ;;
     process | slots) echo "epoch injector lifo parker ring timer" ;;
-    mpsc) ;;
+    injector | mpsc) ;;
     *) echo "$1" ;;
     esac
 }

@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +87,7 @@ SUBJECTS = [
             (model("epoch", "sched/epoch.c"),
              test("unit/epoch_test", "sched/epoch.c"), test("stress/epoch_stress", "sched/epoch.c"))),
     Subject("injector", ("sched/injector.h", "sched/injector.c"),
-            (model("injector", "sched/injector.c"), IDLE, test("unit/injector_test", "sched/injector.c"),
+            (model("injector"), IDLE, test("unit/injector_test", "sched/injector.c"),
              test("stress/injector_stress", "sched/injector.c"))),
     Subject("parker", ("sched/parker.h", "sched/parker.c"),
             (model("parker", "sched/parker.c"),
@@ -298,6 +298,7 @@ def arguments():
     parser.add_argument("--sample", type=int, help="so many of them")
     parser.add_argument("--seed", type=int, help="chooses the sample")
     parser.add_argument("--models-only", action="store_true", help="without the tests")
+    parser.add_argument("--verbose", action="store_true", help="says of each killed mutant, too, what has killed it")
     parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--out", type=Path, default=ROOT / "build/mutate", help="where mutants.tsv goes")
     return parser.parse_args()
@@ -341,11 +342,16 @@ def run_all(pairs, options):
             return Verdict(subject, mutant, *workshops.with_one("judge", mutant, checks_of(subject, options), limits))
         # The slowest first, so that the last ones to run are short.
         slowest_first = sorted(pairs, key=lambda pair: -limits[checks_of(pair[0], options)[0]])
-        for verdict in pool.map(judge, slowest_first):
+        for finished in as_completed([pool.submit(judge, pair) for pair in slowest_first]):
+            verdict = finished.result()
             done += 1
             progress(f"{done} of {len(pairs)}: {verdict}")
-            if verdict.how != "no program":
-                verdicts.append(verdict)
+            if verdict.how == "no program":
+                continue
+            verdicts.append(verdict)
+            if verdict.survives or options.verbose:
+                progress("")
+                print(verdict, flush=True)
     progress("")
     order = {mutant: place for place, (_, mutant) in enumerate(pairs)}
     return sorted(verdicts, key=lambda verdict: order[verdict.mutant])

@@ -189,7 +189,7 @@ mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->g
 # fence orders loads.
 mutant epoch epoch.h dies '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c dies '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
-mutant epoch epoch.c lives '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
 
 # ring
 mutant ring ring.h dies '/^static inline bool pgs_ring_reader_sleeps/,/^}/s/fence_seq_cst();//'

@@ -74,8 +74,8 @@ struct pgs_task *pgs_deque_try_steal(pgs_deque *d, bool *lost)
 {
     *lost = false;
     if (pgs_deque_size_hint(d) == 0) return NULL;
-    int64_t t = load_acquire(&d->top);    /* partner: the swaps of other takers */
-    fence_seq_cst();                      /* partner: the fence in take */
+    int64_t t = load_relaxed(&d->top);
+    fence_seq_cst();                      /* partner: the fence in take; acquires what the top has brought, too */
     int64_t b = load_acquire(&d->bottom); /* partner: the release of bottom in push and take */
     if (t >= b) return NULL;
     struct pgs_deque_array *a = load_acquire(&d->array); /* partner: the release in make_room */

@@ -2,9 +2,9 @@
  *
  * Chase and Lev (SPAA 2005) with the C11 orders of Le, Pop, Cohen and Zappa Nardelli (PPoPP 2013, figure 1), but for
  * four differences:
- *   - push stores the bottom with release instead of a release fence and a relaxed store, and so do take's stores: the
- *     same instructions on x86, no dependence on release sequences of one thread's plain stores, and ThreadSanitizer,
- *     which does not model free-standing fences, can follow.
+ *   - push stores the bottom with release instead of a release fence and a relaxed store, and so does take where there
+ *     may be items below it: the same instructions on x86, no dependence on release sequences of one thread's plain
+ *     stores, and ThreadSanitizer, which does not model free-standing fences, can follow.
  *   - the owner keeps the last top that it has seen.  The top only grows, so `top_seen` is a lower bound: a push reads
  *     the thieves' line only when the array looks full, and a take from an empty deque needs no fence.
  *   - replaced arrays are kept until destroy.  Sizes double, so together they cost at most as much as the live one.
@@ -92,7 +92,8 @@ static inline struct pgs_task *pgs_deque_take(pgs_deque *d)
         if (!cas_seq_cst(&d->top, &t, t + 1)) item = NULL; /* partner: the swap in try_steal */
         d->top_seen = b + 1;
     }
-    store_release(&d->bottom, b + 1); /* partner: as in push */
+    store_relaxed(&d->bottom,
+                  b + 1); /* publishes nothing: the top is there, too, so who reads this gets nothing by it */
     return item;
 }
 

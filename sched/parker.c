@@ -49,10 +49,9 @@ static void write_kick(int kick)
 bool pgs_parker_park(pgs_parker *p, int64_t deadline_ns)
 {
     uint32_t expected = PGS_PARKER_EMPTY;
-    /* Acquire here and below: partner the exchange in unpark. */
-    if (!cas_acquire(&p->state, &expected, PGS_PARKER_PARKED)) {
+    if (!cas_relaxed(&p->state, &expected, PGS_PARKER_PARKED)) {
         pgs_assert(expected == PGS_PARKER_NOTIFIED);
-        return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED;
+        return xchg_acquire(&p->state, PGS_PARKER_EMPTY) == PGS_PARKER_NOTIFIED; /* partner: the exchange in unpark */
     }
     int saved = errno;
     bool token = false;

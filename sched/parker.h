@@ -66,10 +66,9 @@ static inline bool pgs_parker_try_take(pgs_parker *p)
 static inline bool pgs_parker_poll_begin(pgs_parker *p, int kick)
 {
     uint32_t expected = PGS_PARKER_EMPTY;
-    /* Acquire here and below: partner the exchange in unpark. */
-    if (cas_acquire(&p->state, &expected, PGS_PARKER_POLLING + (uint32_t)kick)) return true;
+    if (cas_relaxed(&p->state, &expected, PGS_PARKER_POLLING + (uint32_t)kick)) return true;
     pgs_assert(expected == PGS_PARKER_NOTIFIED);
-    xchg_acquire(&p->state, PGS_PARKER_EMPTY);
+    xchg_acquire(&p->state, PGS_PARKER_EMPTY); /* partner: the exchange in unpark */
     return false;
 }
 

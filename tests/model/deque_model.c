@@ -5,7 +5,8 @@
  *   2. Whoever gets an item sees what its owner wrote before pushing it (happens-before).
  *   3. One thief gets items in the order in which they were pushed; so does an owner that takes the oldest.
  *   4. An owner's take or take_oldest says "empty" only when thieves have the rest.
- *   5. A worker that announces its sleep and then finds the deque empty is seen by the owner that pushes after that. */
+ *   5. A cell is written again only after the thief that has emptied it has read it (happens-before).
+ *   6. A worker that announces its sleep and then finds the deque empty is seen by the owner that pushes after that. */
 #include "deque.h"
 #include "explorer.h"
 
@@ -23,6 +24,7 @@ static struct pgs_task tasks[ITEMS];
 static int pushed;
 static _Atomic(uint32_t) asleep;
 static bool parked, seen_asleep;
+static int cell; /* stands for the only one, for who reads it when, and who writes it again */
 
 static void start(size_t capacity)
 {
@@ -123,6 +125,43 @@ static void owner_wraps(void)
     push();
 }
 
+/* The only item in the only cell: nobody is in this thief's way but an owner that takes it. */
+static void setup_one_cell(void)
+{
+    start(1);
+    push();
+}
+
+static void thief_of_cell(void)
+{
+    model_read(&cell);
+    thief_once();
+}
+
+/* Where the thief has been faster, its cell is used again, unless there is another array. */
+static void push_into_cell(struct pgs_task *taken)
+{
+    if (got(taken) >= 0) return;
+    struct pgs_deque_array *array = load_relaxed(&deque.array);
+    push();
+    if (load_relaxed(&deque.array) == array) model_write(&cell);
+}
+
+static void owner_reuses(void)
+{
+    push_into_cell(NULL);
+}
+
+static void owner_takes_and_reuses(void)
+{
+    push_into_cell(pgs_deque_take(&deque));
+}
+
+static void owner_takes_oldest_and_reuses(void)
+{
+    push_into_cell(pgs_deque_take_oldest(&deque));
+}
+
 static void owner_wakes(void)
 {
     push();
@@ -162,6 +201,27 @@ int main(void)
          finish,
          3,
          1,
+         0},
+        {"deque: a push looks whether the cell is free",
+         setup_one_cell,
+         {owner_reuses, thief_of_cell},
+         finish,
+         5,
+         2,
+         0},
+        {"deque: a take learns that the cell is free",
+         setup_one_cell,
+         {owner_takes_and_reuses, thief_of_cell},
+         finish,
+         5,
+         2,
+         0},
+        {"deque: taking the oldest learns that the cell is free",
+         setup_one_cell,
+         {owner_takes_oldest_and_reuses, thief_of_cell},
+         finish,
+         5,
+         2,
          0},
         {"deque: push against going to sleep", setup_wide, {owner_wakes, worker_sleeps}, finish_wakes, 4, 2, 0},
     };

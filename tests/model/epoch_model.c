@@ -45,6 +45,23 @@ static void setup_stale(void)
     MODEL_CHECK(!pgs_epoch_try_advance(&domain));
 }
 
+/* No member yet, and one that will be, in memory that was something else before. */
+static void setup_unregistered(void)
+{
+    pgs_epoch_init(&domain);
+    store_relaxed(&other.announced, 99);
+}
+
+static void register_other(void)
+{
+    pgs_epoch_register(&domain, &other);
+}
+
+static void advance_past_new(void)
+{
+    MODEL_CHECK(pgs_epoch_try_advance(&domain));
+}
+
 static void follow(void)
 {
     int *found = load_acquire(&link);
@@ -154,6 +171,17 @@ static void advance(void)
     for (int i = 0; i < 2; i++) (void)pgs_epoch_try_advance(&domain);
 }
 
+static void advance_once(void)
+{
+    (void)pgs_epoch_try_advance(&domain);
+}
+
+static void advance_once_and_reuse(void)
+{
+    advance_once();
+    reuse_if_passed();
+}
+
 static void advance_and_reuse(void)
 {
     for (int i = 0; i < 3; i++) (void)pgs_epoch_try_advance(&domain);
@@ -198,6 +226,21 @@ int main(void)
          1,
          0},
         {"epoch: a guest that enters late", setup, {guest, unlink_and_stamp, advance_and_reuse}, finish, 3, 1, 0},
+        {"epoch: a member, advanced by two",
+         setup,
+         {reader_comes_and_goes, unlink_and_stamp, advance_once, advance_once_and_reuse},
+         finish,
+         2,
+         1,
+         0},
+        {"epoch: a guest, forced by two",
+         setup_stale,
+         {guest, unlink_and_stamp, force_once, force_and_reuse},
+         finish_by_force,
+         2,
+         1,
+         0},
+        {"epoch: a member is registered", setup_unregistered, {register_other, advance_past_new}, NULL, 4, 2, 0},
         {"epoch: a member and a guest", setup_online, {reader_quiesces, guest, retire}, finish, 3, 1, 0},
         {"epoch: forced, a member operates", setup_online, {operate_twice, retire_by_force}, finish_by_force, 4, 2, 0},
         {"epoch: forced, a member nests", setup_online, {operate_nested, retire_by_force}, finish_by_force, 4, 2, 0},

@@ -111,6 +111,7 @@ static void explore(void)
     static const struct model_case cases[] = {
         {"lifo: one task, taken or robbed", setup, {owner_takes, monitor_robs}, check, 4, 2, 0},
         {"lifo: one displaces another", setup, {owner_displaces, monitor_robs}, check, 4, 2, 0},
+        {"lifo: one displaces another, and asked again", setup, {owner_displaces, monitor_robs_twice}, check, 4, 2, 0},
         {"lifo: several, and asked again", setup, {owner_puts_again, monitor_robs_twice}, check, 3, 2, 0},
         {"lifo: one that comes back", setup, {owner_repeats, monitor_robs_twice}, check, 4, 2, 0},
     };

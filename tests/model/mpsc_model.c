@@ -10,8 +10,17 @@
  *   5. Nothing is lost: at the end all nodes are consumed, and the queue is idle.
  *   6. A consumer that scans for one message, leaves the others in the queue and goes idle behind them is scheduled by
  *      the next push, and finds each node in its place.
- *   7. What a claimer wrote before its claim is seen by a run after it, or by the one that found its trace. */
+ *   7. What a claimer wrote before its claim is seen by a run after it, or by the one that found its trace; and after a
+ *      claim in vain it is visible to whoever then rests (happens-before).
+ *   8. All that is stored in a link is stored in one order (happens-before): the NULL of who pushes the node before the
+ *      node behind it, and that before what the consumer writes there. */
 #include "explorer.h"
+
+/* The stores of mpsc.h count as writes of plain memory, too: then two that are not ordered are a data race. */
+#undef store_relaxed
+#undef store_release
+#define store_relaxed(p, v) (model_write((const void *)(p)), MODEL_STORE(p, v, MODEL_RELAXED))
+#define store_release(p, v) (model_write((const void *)(p)), MODEL_STORE(p, v, MODEL_RELEASE))
 #include "mpsc.h"
 
 enum { NODES = 6 };
@@ -29,6 +38,9 @@ static bool sleeps; /* the consumer blocks in the middle of each message when it
 static bool in_message;
 static _Atomic(uint32_t) news; /* what a claimer has to say, beside the queue */
 static bool news_handled, claims;
+static bool watches;              /* the consumer looks whether there was a claim in vain */
+static int said;                  /* plain: before the claim */
+static _Atomic(uint32_t) in_vain; /* there was */
 
 static void start(bool with_sleep, bool with_claim, int count)
 {
@@ -39,8 +51,9 @@ static void start(bool with_sleep, bool with_claim, int count)
     expected = count;
     sleeps = with_sleep;
     claims = with_claim;
-    in_message = news_handled = false;
+    in_message = news_handled = watches = false;
     store_relaxed(&news, 0);
+    store_relaxed(&in_vain, 0);
 }
 
 static void released(pgs_mpsc_node *link)
@@ -82,7 +95,9 @@ static bool turn(void)
     running--;
     bool blocks = in_message;
     in_message = false; /* before the hand-over: it is private state; resumed, the message goes on and ends */
+    bool was_claimed = watches && load_relaxed(&in_vain);
     if (blocks ? pgs_mpsc_sleep(&queue, queue.head) : pgs_mpsc_rest(&queue, &last)) {
+        if (was_claimed) model_read(&said);
         released(last);
         return false;
     }
@@ -212,8 +227,13 @@ static void finish_scan(void)
 
 static void claimer(void)
 {
+    model_write(&said);
     store_relaxed(&news, 1);
-    if (pgs_mpsc_claim(&queue)) run_consumer();
+    if (pgs_mpsc_claim(&queue)) {
+        run_consumer();
+    } else if (watches) {
+        store_relaxed(&in_vain, 1);
+    }
 }
 
 static void setup_plain(void)
@@ -239,6 +259,18 @@ static void setup_claim(void)
 static void setup_sleep_claim(void)
 {
     start(true, true, 3);
+}
+
+static void setup_watch(void)
+{
+    start(false, true, 1);
+    watches = true;
+}
+
+static void setup_sleep_watch(void)
+{
+    start(true, true, 1);
+    watches = true;
 }
 
 static void setup_scan(void)
@@ -301,6 +333,8 @@ int main(void)
          4,
          1,
          0},
+        {"mpsc: a claim in vain", setup_watch, {producer_once, claimer}, finish, 5, 2, 0},
+        {"mpsc: a claim in vain, sleep", setup_sleep_watch, {producer_once, claimer}, finish, 5, 2, 0},
         {"mpsc: a scan that leaves nodes behind", setup_scan, {scanned_a, scanned_b}, finish_scan, 5, 2, 0},
         {"mpsc: two producers and the end of life",
          setup_detach,

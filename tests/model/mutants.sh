@@ -24,7 +24,7 @@ sources_of() {
     idle) echo "deque injector parker lifo" ;;
     stop) echo "deque epoch injector parker lifo" ;;
     process | slots) echo "epoch injector lifo parker ring timer" ;;
-    mpsc) ;;
+    injector | mpsc) ;;
     *) echo "$1" ;;
     esac
 }
@@ -128,8 +128,7 @@ mutant mpsc mpsc.h dies 's/return before & PGS_MPSC_IDLE;/return false;/'
 mutant mpsc mpsc.h dies 's/return and_acq_rel(&q->tail, ~PGS_MPSC_IDLE) & PGS_MPSC_IDLE;/return load_acquire(\&q->tail) \& PGS_MPSC_IDLE;/'
 mutant mpsc mpsc.h dies 's/return before == &q->anchor ? NULL : before;/return node;/'
 mutant mpsc mpsc.h dies 's/\*released = last == &q->anchor ? NULL : last;/*released = NULL; if (last != \&q->anchor) q->head = last;/'
-# The release is for the NULL in the pushed node's link, an atomic; a locked exchange writes it back in any case.
-mutant mpsc mpsc.h lives 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/xchg_acquire(\&q->tail, (uintptr_t)node)/'
+mutant mpsc mpsc.h dies 's/xchg_acq_rel(&q->tail, (uintptr_t)node)/xchg_acquire(\&q->tail, (uintptr_t)node)/'
 
 # injector
 mutant injector injector.h dies 's/store_release(&last->next, link)/store_relaxed(\&last->next, link)/'
@@ -158,16 +157,16 @@ mutant lifo lifo.h dies '/^static inline struct pgs_task .pgs_lifo_swap/,/^}/s/f
 mutant lifo lifo.h dies 's/store_release(&slot->task, task)/store_relaxed(\&slot->task, task)/'
 mutant lifo lifo.h dies 's/return likely(load_relaxed(&slot->claim) == 0) ? before : .*/return before;/'
 mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_settle/,/^}/s/fence_seq_cst();//'
-mutant lifo lifo.c dies 's/ \&\& cas_acq_rel(&slot->claim, &claim, rest)) return before/) return before/'
+mutant lifo lifo.c dies 's/ \&\& cas_relaxed(&slot->claim, &claim, rest)) return before/) return before/'
 mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_settle/,/^}/s/if (claim == rest) return before;//g'
 mutant lifo lifo.c dies 's/    if (robbed != before) store_relaxed.*//'
 mutant lifo lifo.c dies 's/    store_release(&slot->claim, rest);.*//'
 mutant lifo lifo.c dies 's/return robbed == before ? NULL : before;/return NULL;/'
 mutant lifo lifo.c dies 's/return robbed == before ? NULL : before;/return before;/'
-mutant lifo lifo.c dies 's/rest || fence_heavy()/true/'
+mutant lifo lifo.c dies 's/fenced = fence_heavy()/fenced = true/'
 mutant lifo lifo.c dies '/^struct pgs_task .pgs_lifo_rob/,/^}/s/fence_seq_cst();//'
 mutant lifo lifo.c dies 's/? load_acquire(&slot->task)/? load_relaxed(\&slot->task)/'
-mutant lifo lifo.c dies 's/return cas_acq_rel(&slot->claim, &claim, (uintptr_t)task | rest)/return (store_relaxed(\&slot->claim, (uintptr_t)task | rest), true)/'
+mutant lifo lifo.c dies 's/return cas_relaxed(&slot->claim, &claim, (uintptr_t)task | rest)/return (store_relaxed(\&slot->claim, (uintptr_t)task | rest), true)/'
 mutant lifo lifo.c dies 's/ || (rest & ~(uintptr_t)PGS_LIFO_FENCED)) return/) return/'
 mutant lifo lifo.c dies 's/(uintptr_t)task | rest)/(uintptr_t)task)/'
 # The explorer's system has heavy fences, whatever the slot is told.
@@ -202,8 +201,7 @@ mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->g
 # fence orders loads.
 mutant epoch epoch.h dies '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c dies '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'
-# The heavy fence is a full one of the caller's as well, and only guests are looked at before it.
-mutant epoch epoch.c lives '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
+mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/fence_seq_cst();//'
 
 # ring
 mutant ring ring.h dies '/^static inline bool pgs_ring_reader_sleeps/,/^}/s/fence_seq_cst();//'

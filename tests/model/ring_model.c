@@ -20,7 +20,7 @@ static pgs_ring_shared shared;
 static unsigned char data[2 * CAPACITY] __attribute__((aligned(16)));
 static pgs_ring_writer writer;
 static pgs_ring_reader reader;
-static _Atomic(uint32_t) reader_bell, writer_bell;
+static _Atomic(uint32_t) reader_bell, writer_bell, has_writer;
 static _Atomic(uint32_t) dead;
 static int written, taken, total, wish;
 static int announced[2], rung[2]; /* by the reader and for it, by the writer and for it */
@@ -33,6 +33,7 @@ static void start(int records, int room)
     store_relaxed(&shared.writer_waits, 0);
     store_relaxed(&reader_bell, 0);
     store_relaxed(&writer_bell, 0);
+    store_relaxed(&has_writer, 1);
     store_relaxed(&dead, 0);
     pgs_ring_writer_init(&writer, &shared, data, CAPACITY);
     pgs_ring_reader_init(&reader, &shared, data, CAPACITY);
@@ -98,6 +99,16 @@ static void write_batches(void)
         if (written % 2 == 0) ring_reader();
     }
     ring_reader();
+}
+
+/* Gives the writer's part up before it looks whether the reader sleeps, as one does whom another may follow. */
+static void write_and_leave(void)
+{
+    put();
+    xchg_release(&has_writer, 0);
+    if (!pgs_ring_reader_slept(&writer)) return;
+    rung[0]++;
+    ring(&reader_bell);
 }
 
 /* Reads what there is; false: nothing. */
@@ -256,6 +267,7 @@ int main(void)
 {
     static const struct model_case cases[] = {
         {"ring: going to sleep against a commit", setup_one, {read_each, write_each}, finish, 6, 3, 1},
+        {"ring: going to sleep against a writer that leaves", setup_one, {read_each, write_and_leave}, finish, 6, 3, 1},
         {"ring: a reader that wakes by itself", setup_two, {read_awake, write_each}, finish, 4, 2, 0},
         {"ring: round twice, each record released", setup_four, {read_each, write_each}, finish, 3, 2, 0},
         {"ring: round twice, in batches", setup_four, {read_at_once, write_batches}, finish, 4, 2, 0},

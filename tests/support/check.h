@@ -20,6 +20,13 @@
 #define SANITIZED 0
 #endif
 
+/* Whether everything takes much longer than usual, by a sanitizer, or since coverage counts it. */
+#if SANITIZED || defined(PGS_COVERAGE)
+#define SLOWED 1
+#else
+#define SLOWED 0
+#endif
+
 #define CHECK_FAIL(...)                                               \
     do {                                                              \
         fflush(stdout);                                               \

@@ -1,12 +1,15 @@
 /* lifo.c - the rare half of lifo.h, which has the rules and why they are enough. */
 #include "lifo.h"
 
+#include "hostile.h"
+
 struct pgs_task *pgs_lifo_settle(pgs_lifo *slot, struct pgs_task *before)
 {
     fence_seq_cst();                              /* where there are no heavy fences; partner: that in pgs_lifo_rob */
     uintptr_t claim = load_acquire(&slot->claim); /* partner: pgs_lifo_rob */
     uintptr_t rest = claim & PGS_LIFO_FENCED;
     if (claim == rest) return before;
+    pgs_delay(PGS_AT_SETTLE);
     /* A failure says that the monitor has been faster, or has given up. */
     if ((claim & PGS_LIFO_ASKED) && cas_acq_rel(&slot->claim, &claim, rest)) return before; /* partner: pgs_lifo_rob */
     if (claim == rest) return before;
@@ -22,6 +25,7 @@ struct pgs_task *pgs_lifo_rob(pgs_lifo *slot)
     if (pgs_lifo_is_empty(slot) || (rest & ~(uintptr_t)PGS_LIFO_FENCED)) return NULL;
     uintptr_t claim = rest | PGS_LIFO_ASKED;
     store_relaxed(&slot->claim, claim);
+    pgs_delay(PGS_AT_ROB);
     fence_seq_cst();                     /* where there are no heavy fences; partner: that in settle */
     bool fenced = rest || fence_heavy(); /* H of lifo.h; partner: the light fence in pgs_lifo_swap */
     struct pgs_task *task = fenced ? load_acquire(&slot->task) : NULL; /* partner: the store in pgs_lifo_swap */

@@ -44,8 +44,8 @@
 enum { FREE, HELD, CONTENDED };
 
 enum {
-    SPINS = 100,
-    BATCH = 64,
+    SPINS = PGS_TUNED(100, 1),
+    BATCH = PGS_TUNED(64, 1),
 };
 
 static PGS_COLD void futex(_Atomic uint32_t *word, int operation, uint32_t value)

@@ -25,6 +25,7 @@ function(paragram_layers suffix backend)
     target_compile_definitions(paragram_internals${suffix} INTERFACE
         $<$<BOOL:${PARAGRAM_MAY_JEMALLOC}>:PGI_JEMALLOC=1>
         $<$<BOOL:${PARAGRAM_HAS_SECCOMP}>:PGI_SECCOMP=1>
+        $<$<BOOL:${PARAGRAM_HOSTILE}>:PGS_HOSTILE=1>
         $<$<BOOL:${PARAGRAM_COVERAGE}>:PGS_COVERAGE=1>
         $<$<STREQUAL:${backend},ucontext>:PGS_FIBER_UCONTEXT=1>)
 

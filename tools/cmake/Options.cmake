@@ -18,6 +18,7 @@ option(PARAGRAM_BENCHMARKS "Build the benchmarks (needs Google Benchmark)." OFF)
 set(PARAGRAM_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread (use clang for thread).")
 option(PARAGRAM_FUZZ "Build the fuzz targets (needs clang)." OFF)
+option(PARAGRAM_HOSTILE "Make the rare paths common: tiny sizes, delays, forced steals; see sched/hostile.h." OFF)
 option(PARAGRAM_COVERAGE "Count which lines and branches of the libraries run (needs clang)." OFF)
 set_property(CACHE PARAGRAM_FIBER PROPERTY STRINGS auto asm ucontext)
 set_property(CACHE PARAGRAM_SECCOMP PROPERTY STRINGS auto ON OFF)

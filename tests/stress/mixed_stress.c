@@ -202,7 +202,7 @@ static void enter_table(record *r, pg_pid pid)
 {
     uint64_t before = atomic_exchange(&r->pid, pid.id);
     CHECK(before == 0 || before == pid.id); /* the process itself may have been faster */
-    atomic_store(&world->table[r->random % TABLE], number_of(r) + 1);
+    atomic_store(&world->table[number_of(r) * 7919 % TABLE], number_of(r) + 1);
 }
 
 static void spawn_one(pg_process *self, record *parent, bool link, uint64_t random)
@@ -484,6 +484,14 @@ static void nothing(pg_process *self)
     (void)self;
 }
 
+/* Those that a process which has crashed meanwhile had just spawned, and nobody else knew before they began. */
+static void end_late_ones(void)
+{
+    for (int i = 0; i < RECORDS; i++) {
+        if (!world->records[i].dead) end_one(&world->records[i]);
+    }
+}
+
 /* What was sent to one that was just ending is counted once its slot has rested, which takes somebody to come by. */
 static void balance(void)
 {
@@ -499,6 +507,7 @@ static void balance(void)
     for (int t = 0; t < 5000; t++) {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && stats.dropped >= lost) break;
+        end_late_ones();
         for (int i = 0; i < 100; i++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, nothing, NULL)), PG_OK);
         pause_us(1000);
     }

@@ -69,6 +69,9 @@ uint64_t check_random(uint64_t *state);
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t check_now_ns(void);
 
+/* On how many workers a test runs what needs several: PG_TEST_WORKERS, else `usual`. */
+unsigned check_workers(unsigned usual);
+
 /* How long a stress test runs, in milliseconds: PG_TEST_MS, else `usual`. */
 int64_t check_duration_ms(int64_t usual);
 

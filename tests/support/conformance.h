@@ -1,7 +1,7 @@
 /* conformance.h - runs the cases of a conformance test against every kind of process.
  *
  * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
- * kind set to PG_GREEN on one worker and on two, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
+ * kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
  * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names
  * of the cases to be run, and one of green, thread and OS.
  *
@@ -134,7 +134,7 @@ static inline int run_cases(const test_case *cases, size_t count, int argc, char
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         for (size_t j = 0; j < sizeof runs / sizeof runs[0]; j++) {
             if (argc > 2 && strcmp(argv[2], kind_names[runs[j].kind]) != 0) continue;
-            run_case(&cases[i], runs[j].kind, runs[j].workers);
+            run_case(&cases[i], runs[j].kind, runs[j].workers > 1 ? check_workers(runs[j].workers) : 1);
         }
     }
     return 0;

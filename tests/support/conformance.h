@@ -1,9 +1,9 @@
 /* conformance.h - runs the cases of a conformance test against every kind of process.
  *
- * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
- * kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
- * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names
- * of the cases to be run, and one of green, thread and OS.
+ * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's
+ * default kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS; afterwards
+ * the runtime is stopped, which has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of
+ * the program: a part of the names of the cases to be run, and one of green, thread and OS.
  *
  * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind,
  * but nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A

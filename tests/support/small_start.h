@@ -1,5 +1,5 @@
-/* small_start.h - included before an example that Valgrind runs: its runtimes reserve less address space than they would,
- * which Valgrind has not got, and start no zygote, whose system calls it does not know. */
+/* small_start.h - included before an example that Valgrind runs: its runtimes reserve less address space than they
+ * would, which Valgrind has not got, and start no zygote, whose system calls it does not know. */
 #ifndef SMALL_START_H
 #define SMALL_START_H
 

@@ -178,6 +178,7 @@ static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_en
     p->last_kind = (uint8_t)end->kind;
     p->dying = true;
     store_release(&p->id, 0); /* partner: the acquire in pgi_slot_holds */
+    pgs_delay(PGS_AT_END);
     if (unlikely(links)) p->links = NULL;
     size_t told = unlikely(p->watchers) ? tell_watchers(p, w, pid, end) : 0;
     pgi_unlock(p);

@@ -181,6 +181,7 @@ size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end 
     for (pgi_link *link = links, *next; link; link = next) {
         next = side_of(link, p)->next;
         pg_process *other = other_end(link, p);
+        pgs_delay(PGS_AT_LINK);
         pgi_lock(other);
         bool listens = !other->dying && !(unlikely(link->gone) && other == link->side[1].process);
         if (listens) take_out(link, other);
@@ -218,6 +219,7 @@ static int link_in(pg_process *self, pg_pid pid, pgi_link *link)
         return tell_at_once(self, pid);
     }
     link->side[1].process = other;
+    pgs_delay(PGS_AT_LINK);
     pgi_lock_two(self, other);
     bool ended = other->dying || load_relaxed(&other->id) != pid.id;
     bool insert = !ended && !pgi_link_find(self, other, (pg_pid){0});

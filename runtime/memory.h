@@ -31,6 +31,7 @@
 
 #include "sched/atomic.h"
 #include "sched/base.h"
+#include "sched/hostile.h"
 
 /* Sanitizers look at every allocation: there the caches hold nothing.  PGI_CACHE_ALWAYS builds them in all the same. */
 #if defined(__has_feature)
@@ -71,7 +72,7 @@ void pgi_memory_fail(long nth);
 /* What is left of the count; private to the functions below. */
 extern __attribute__((visibility("hidden"))) _Atomic long pgi_memory_armed;
 
-enum { PGI_CLASSES = 3, PGI_MAGAZINE = 64, PGI_DEPOT_FULL = 1024 };
+enum { PGI_CLASSES = 3, PGI_MAGAZINE = PGS_TUNED(64, 2), PGI_DEPOT_FULL = PGS_TUNED(1024, 2) };
 enum { PGI_UNIT = 16 }; /* bytes: sizes of blocks are counted in units */
 
 typedef struct pgi_magazine {

@@ -15,9 +15,9 @@
 #include "runtime.h"
 
 enum {
-    PGI_PACE_PROBE = 16,
-    PGI_PACE_ENOUGH = 64,  /* sends in one go that make one who yields a flooder */
-    PGI_PACE_SEND_NS = 250 /* each, at most, by one who does nothing else */
+    PGI_PACE_PROBE = PGS_TUNED(16, 2),
+    PGI_PACE_ENOUGH = PGS_TUNED(64, 10),      /* sends in one go that make one who yields a flooder */
+    PGI_PACE_SEND_NS = PGS_TUNED(250, 100000) /* each, at most, by one who does nothing else */
 };
 
 /* `timed`: the next look will want to know how long that has taken. */

@@ -16,11 +16,12 @@
 
 #include "paragram.h"
 #include "sched/base.h"
+#include "sched/hostile.h"
 #include "sched/scheduler.h"
 
 /* Sends from a worker between two looks at who does all that, and the sends that a spawn counts for.  A worker looks at
  * its oldest tasks every PGS_QUEUES_EVERY turns, and no more must have been spawned meanwhile. */
-enum { PGI_PACE = 128, PGI_PACE_SPAWN = 3 };
+enum { PGI_PACE = PGS_TUNED(128, 20), PGI_PACE_SPAWN = 3 };
 
 /* What a worker remembers of its last look. */
 typedef struct pgi_pace {

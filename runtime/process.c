@@ -13,7 +13,7 @@
 
 /* A slice is some messages, and then as many more as PGI_SLICE_NS allow: who is flooded must be able to handle more in
  * a turn than its senders send in theirs, or its mailbox grows out of every cache. */
-enum { PGI_SLICE = 64, PGI_SLICE_NS = 100000 };
+enum { PGI_SLICE = PGS_TUNED(64, 2), PGI_SLICE_NS = PGS_TUNED(100000, 1000) };
 
 PGS_COLD void pgi_lock_contended(pg_process *p)
 {
@@ -61,6 +61,7 @@ void pgi_release(pg_process *p, pgs_mpsc_node *node)
 static inline bool rest(pg_process *p, pgi_cache *cache)
 {
     pgs_mpsc_node *released;
+    pgs_delay(PGS_AT_REST);
     if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;
     if (released) free_message(pgi_of_node(released), cache);
     return true;

@@ -164,6 +164,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
     int64_t deadline = timeout == PG_FOREVER ? PGS_NEVER : pgs_deadline(timeout);
     pgs_mpsc_node *last = first_to_look_at(p, pattern);
     int status;
+    if (deadline > 0 && pgs_forced(PGS_AT_RECEIVE)) pgs_yield(&p->sleeper.task);
     pgi_drop_received(p);
     p->scan = NULL;
     for (;;) {

@@ -24,13 +24,14 @@
 
 #include "pattern.h"
 #include "sched/atomic.h"
+#include "sched/hostile.h"
 
 enum {
-    PGI_SCANNED = 8,           /* receivers up to which a set has no index */
-    PGI_SHARED_RECEIVERS = 64, /* in a shared set */
-    PGI_SHARED_SETS = 4096,    /* in a store */
-    PGI_ROOTS = 64,            /* sets of one receiver that a store has at hand; a power of two */
-    PGI_TABLE_CHUNKS = 64,     /* tables beyond chunks * 64 are put together anew for each use */
+    PGI_SCANNED = PGS_TUNED(8, 1), /* receivers up to which a set has no index */
+    PGI_SHARED_RECEIVERS = 64,     /* in a shared set */
+    PGI_SHARED_SETS = 4096,        /* in a store */
+    PGI_ROOTS = PGS_TUNED(64, 1),  /* sets of one receiver that a store has at hand; a power of two */
+    PGI_TABLE_CHUNKS = 64,         /* tables beyond chunks * 64 are put together anew for each use */
     PGI_TABLE_CHUNK = 64
 };
 

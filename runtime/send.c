@@ -24,6 +24,7 @@ static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
     if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     int status = PG_OK;
+    pgs_delay(PGS_AT_DELIVER);
     if (!p) {
         status = nobody(pgi_cache_here(NULL), msg, msg);
     } else if (pgs_mpsc_push(&p->mailbox, &msg->node)) {
@@ -55,6 +56,7 @@ static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_loca
     pgs_epoch_member *member = pgs_worker_member(w);
     pgs_epoch_member_enter(member);
     if (unlikely(!pgi_slot_holds(&local->rt->slots, p, pid))) p = NULL;
+    pgs_delay(PGS_AT_DELIVER);
     bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
     if (unlikely(!p)) return find_nobody(w, pid, first, last, sends);

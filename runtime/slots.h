@@ -28,7 +28,12 @@
 
 #include "process.h"
 
-enum { PGI_BAG = 32, PGI_BAGS = 64, PGI_SLOTS_BATCH = 32, PGI_SLOTS_KEEP = 256 };
+enum {
+    PGI_BAG = PGS_TUNED(32, 2),
+    PGI_BAGS = PGS_TUNED(64, 2),
+    PGI_SLOTS_BATCH = PGS_TUNED(32, 1),
+    PGI_SLOTS_KEEP = PGS_TUNED(256, 4)
+};
 
 /* Slots beyond those that may be alive: for what rests, and what workers keep. */
 enum { PGI_RESERVE = 1 << 18 };

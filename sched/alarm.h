@@ -10,6 +10,7 @@
 #ifndef PGS_ALARM_H
 #define PGS_ALARM_H
 
+#include "hostile.h"
 #include "scheduler.h"
 #include "timer.h"
 
@@ -25,6 +26,7 @@ static inline void pgs_alarm_fire(pgs_timer *timer)
 {
     pgs_alarm *alarm = container_of(timer, pgs_alarm, timer);
     if (!alarm->wait->claim(alarm->task)) return;
+    pgs_delay(PGS_AT_FIRE);
     alarm->timed_out = true;
     pgs_ready(alarm->sched, alarm->task);
 }

@@ -80,6 +80,7 @@ struct pgs_task *pgs_deque_try_steal(pgs_deque *d, bool *lost)
     if (t >= b) return NULL;
     struct pgs_deque_array *a = load_acquire(&d->array); /* partner: the release in make_room */
     struct pgs_task *item = load_relaxed(&a->cell[t & a->mask]);
+    pgs_delay(PGS_AT_STEAL);
     /* Sequentially consistent, which includes release: the read of the cell is before the push that reuses it;
      * partners: the acquires of top in take and make_room, and all other swaps of top. */
     if (cas_seq_cst(&d->top, &t, t + 1)) return item;

@@ -33,6 +33,7 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "hostile.h"
 
 struct pgs_task;
 
@@ -81,7 +82,8 @@ static inline struct pgs_task *pgs_deque_take(pgs_deque *d)
     int64_t b = load_relaxed(&d->bottom) - 1;
     if (b < d->top_seen) return NULL;
     struct pgs_deque_array *a = load_relaxed(&d->array);
-    store_release(&d->bottom, b);      /* partner: as in push; a thief may read this bottom instead of push's */
+    store_release(&d->bottom, b); /* partner: as in push; a thief may read this bottom instead of push's */
+    pgs_delay(PGS_AT_TAKE);
     fence_seq_cst();                   /* partner: the fence in try_steal: one of the two sees the other's index */
     int64_t t = load_acquire(&d->top); /* partner: the swap in try_steal, before push reuses a stolen cell */
     d->top_seen = t;

@@ -6,7 +6,7 @@
 #if defined(PGS_MODEL)
 enum { LOOKS = 1 }; /* at a member that is inside */
 #else
-enum { LOOKS = 64 }; /* a microsecond or two; an operation takes some tens of nanoseconds */
+enum { LOOKS = PGS_TUNED(64, 1) }; /* a microsecond or two; an operation takes some tens of nanoseconds */
 #endif
 
 void pgs_epoch_init(pgs_epoch *domain)
@@ -63,6 +63,7 @@ static bool has_moved(pgs_epoch *domain, uint64_t now)
 
 static bool step(pgs_epoch *domain, uint64_t now)
 {
+    pgs_delay(PGS_AT_ADVANCE);
     /* Release: what readers did before they let go is before any passed().  What earlier advances released goes on
      * through this swap, as a release sequence does.  A failure means that another has moved the epoch. */
     (void)cas_release(&domain->global, &now, now + 1);

@@ -74,11 +74,12 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "hostile.h"
 
 #if defined(PGS_MODEL)
 #define PGS_EPOCH_SHARDS 1 /* fewer loads, fewer interleavings */
 #else
-#define PGS_EPOCH_SHARDS 4
+#define PGS_EPOCH_SHARDS PGS_TUNED(4, 1)
 #endif
 
 typedef struct pgs_epoch_member {

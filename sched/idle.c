@@ -84,6 +84,7 @@ void pgs_idle_wake_one(pgs_sched *s)
     do {
         int nobody = 0;
         if (!cas_seq_cst(&s->searching, &nobody, 1)) return; /* partner: stop_searching */
+        pgs_delay(PGS_AT_WAKE);
         if (wake_some(s)) return;
         sub_seq_cst(&s->searching, 1);
         /* While this stood as a searcher, a worker may have parked, and a submitter or whoever added a source relied on
@@ -154,6 +155,7 @@ bool pgs_idle_park(pgs_worker *w)
     store_relaxed(&w->face.running, NULL);
     if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
     set_idle(s, w->number);
+    pgs_delay(PGS_AT_PARK);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
     bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
     if (work || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
@@ -269,6 +271,7 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
     store_relaxed(&w->face.running, NULL);
+    pgs_delay(PGS_AT_RETIRE);
     /* Then the look into the inbox: this, or whoever hands something over, sees the other.  Partners: unretire_one, and
      * the look in pgs_idle_hand_over. */
     store_seq_cst(&w->retired, true);

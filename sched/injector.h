@@ -28,6 +28,7 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "hostile.h"
 #include "mpsc.h"
 
 typedef struct pgs_injector {
@@ -49,6 +50,7 @@ static inline bool pgs_injector_push(pgs_injector *inj, pgs_link *link)
      * sleep protocol above; partner: is_empty_final. */
     pgs_link *last = xchg_seq_cst(&inj->tail, link);
     bool was_empty = last == &inj->anchor;
+    pgs_delay(PGS_AT_PUSH);
     store_release(&last->next, link); /* partner: the acquire loads in pop; publishes the task */
     return was_empty;
 }

@@ -1,6 +1,8 @@
 /* lifo.c - the rare half of lifo.h, which has the rules and why they are enough. */
 #include "lifo.h"
 
+#include "hostile.h"
+
 /* The owner reads nothing by `claim` but names, so that its own looks at it need no order. */
 struct pgs_task *pgs_lifo_settle(pgs_lifo *slot, struct pgs_task *before)
 {
@@ -8,6 +10,7 @@ struct pgs_task *pgs_lifo_settle(pgs_lifo *slot, struct pgs_task *before)
     uintptr_t claim = load_relaxed(&slot->claim);
     uintptr_t rest = claim & PGS_LIFO_FENCED;
     if (claim == rest) return before;
+    pgs_delay(PGS_AT_SETTLE);
     /* A failure says that the monitor has been faster, or has given up.  Behind the fence, and so behind the swap. */
     if ((claim & PGS_LIFO_ASKED) && cas_relaxed(&slot->claim, &claim, rest)) return before;
     if (claim == rest) return before;
@@ -24,6 +27,7 @@ struct pgs_task *pgs_lifo_rob(pgs_lifo *slot)
     uintptr_t claim = rest | PGS_LIFO_ASKED;
     bool fenced = true;
     store_relaxed(&slot->claim, claim);
+    pgs_delay(PGS_AT_ROB);
     if (rest) {
         fence_seq_cst(); /* where there are no heavy fences; partner: that in settle */
     } else {

@@ -37,16 +37,16 @@
 #include "worker.h"
 
 enum {
-    PGS_LOOK_EVERY_NS = 2000000,
-    PGS_HANDOVER_NS = 10000000,
-    PGS_GIVE_EVERY = 8 /* looks between two at which idle workers are given something of the others' inboxes */
+    PGS_LOOK_EVERY_NS = PGS_TUNED(2000000, 200000),
+    PGS_HANDOVER_NS = PGS_TUNED(10000000, 1000000),
+    PGS_GIVE_EVERY = PGS_TUNED(8, 1) /* looks, at one of which idle workers get something of the others' inboxes */
 };
 
 /* Looks at a runtime in which everyone sleeps, before the monitor does. */
 #if defined(PGS_MODEL)
 enum { PGS_IDLE_LOOKS = 0 };
 #else
-enum { PGS_IDLE_LOOKS = 5 };
+enum { PGS_IDLE_LOOKS = PGS_TUNED(5, 1) };
 #endif
 
 static bool sleeps(pgs_sched *s, pgs_worker *w)

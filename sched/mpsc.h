@@ -47,6 +47,7 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "hostile.h"
 
 typedef struct pgs_link {
     _Atomic(struct pgs_link *) next;
@@ -83,6 +84,7 @@ static inline bool pgs_mpsc_push_chain(pgs_mpsc *q, pgs_mpsc_node *first, pgs_mp
      * caller schedules. */
     uintptr_t before = xchg_acq_rel(&q->tail, (uintptr_t)node);
     pgs_mpsc_node *last = (pgs_mpsc_node *)(before & ~PGS_MPSC_IDLE);
+    pgs_delay(PGS_AT_PUSH);
     store_release(&last->next, first); /* partner: the acquire in pgs_mpsc_next; publishes the messages themselves */
     return before & PGS_MPSC_IDLE;
 }

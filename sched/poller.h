@@ -40,12 +40,13 @@
 #include "atomic.h"
 #include "base.h"
 #include "clock.h"
+#include "hostile.h"
 
 enum {
-    PGS_POLL_BATCH = 64,        /* events harvested at once */
-    PGS_POLL_ROUNDS = 16,       /* full batches fired in a row, before the worker looks after its tasks */
-    PGS_POLL_EVERY_NS = 100000, /* a busy worker looks at the sources when nobody has for so long */
-    PGS_WATCH_FREE = 0,         /* nobody has the watch; else the number of a worker plus one, or: */
+    PGS_POLL_BATCH = PGS_TUNED(64, 2),  /* events harvested at once */
+    PGS_POLL_ROUNDS = PGS_TUNED(16, 1), /* full batches fired in a row, before the worker looks after its tasks */
+    PGS_POLL_EVERY_NS = 100000,         /* a busy worker looks at the sources when nobody has for so long */
+    PGS_WATCH_FREE = 0,                 /* nobody has the watch; else the number of a worker plus one, or: */
     PGS_WATCH_MONITOR = 0x7fffffff
 };
 

@@ -46,12 +46,13 @@
 
 #include "atomic.h"
 #include "base.h"
+#include "hostile.h"
 
 /* Records begin at multiples of it, and so do lengths. */
 #define PGS_RING_UNIT ((size_t)16)
 
 /* What a ring holds unless somebody asks for something else. */
-#define PGS_RING_CAPACITY ((size_t)256 * 1024)
+#define PGS_RING_CAPACITY ((size_t)PGS_TUNED(256, 16) * 1024)
 
 /* Bytes ahead of the last record whose lines the writer asks for: the reader has them from the last time round, and a
  * writer that meets them one by one, with an atomic operation between two records, waits for each. */
@@ -174,6 +175,7 @@ static inline void pgs_ring_commit(pgs_ring_writer *w, size_t bytes)
  * announcement is gone then, and this caller must ring the reader's doorbell. */
 static inline bool pgs_ring_reader_sleeps(pgs_ring_writer *w)
 {
+    pgs_delay(PGS_AT_BELL);
     fence_seq_cst(); /* partner: the fence in pgs_ring_reader_sleep: it sees the tail, or this the announcement */
     return unlikely(load_relaxed(&w->shared->reader_sleeps)) && xchg_relaxed(&w->shared->reader_sleeps, 0);
 }
@@ -182,6 +184,7 @@ static inline bool pgs_ring_reader_sleeps(pgs_ring_writer *w)
  * being the writer. */
 static inline bool pgs_ring_reader_slept(pgs_ring_writer *w)
 {
+    pgs_delay(PGS_AT_BELL);
     fence_after_rmw(); /* as above */
     return unlikely(load_relaxed(&w->shared->reader_sleeps)) && xchg_relaxed(&w->shared->reader_sleeps, 0);
 }

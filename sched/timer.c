@@ -52,7 +52,7 @@ enum { SPINS = 1, BATCH = 2 }; /* fewer steps; several batches */
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SPINS = 100, BATCH = 64 };
+enum { SPINS = PGS_TUNED(100, 1), BATCH = PGS_TUNED(64, 1) };
 
 static PGS_COLD void futex(_Atomic uint32_t *word, int operation, uint32_t value)
 {

@@ -19,14 +19,15 @@
 #include "atomic.h"
 #include "base.h"
 #include "clock.h"
+#include "hostile.h"
 
 /* A timer fires less than this long after its deadline, plus what the caller of pgs_wheel_expire adds. */
 #define PGS_WHEEL_TICK_SHIFT 17
 #define PGS_WHEEL_TICK_NS ((int64_t)1 << PGS_WHEEL_TICK_SHIFT)
 
-#define PGS_WHEEL_BITS 6
+#define PGS_WHEEL_BITS PGS_TUNED(6, 2)
 #define PGS_WHEEL_SLOTS (1 << PGS_WHEEL_BITS)
-#define PGS_WHEEL_LEVELS 8
+#define PGS_WHEEL_LEVELS PGS_TUNED(8, 24) /* that is 48 bits of ticks */
 
 typedef struct pgs_timer pgs_timer;
 typedef struct pgs_wheel pgs_wheel;

@@ -46,6 +46,10 @@ static __attribute__((noinline)) void push_shared(pgs_worker *w, pgs_task *task)
 
 static inline void push_local(pgs_worker *w, pgs_task *task)
 {
+    if (pgs_forced(PGS_AT_READY)) {
+        push_shared(w, task);
+        return;
+    }
     pgs_task *displaced = pgs_lifo_swap(&w->face.lifo, task);
     if (displaced) push_shared(w, displaced);
 }
@@ -224,6 +228,8 @@ static inline void lend_turns(pgs_worker *w)
     w->lent = w->face.turns = cap < w->turns_left ? cap : w->turns_left;
 }
 
+static pgs_task *steal(pgs_worker *w);
+
 /* The next task of this worker's own, if it has one. */
 static inline pgs_task *take_own(pgs_worker *w)
 {
@@ -232,6 +238,10 @@ static inline pgs_task *take_own(pgs_worker *w)
     if (unlikely(w->turns_left-- == 0)) {
         w->turns_left = PGS_QUEUES_EVERY - 1;
         pgs_task *task = take_oldest(w);
+        if (task) return task;
+    }
+    if (pgs_forced(PGS_AT_NEXT)) {
+        pgs_task *task = steal(w);
         if (task) return task;
     }
     return take_newest(w);
@@ -325,6 +335,7 @@ static pgs_fiber *take_fiber(pgs_worker *w)
 static void commit(pgs_worker *w, const pgs_after *after)
 {
     pgs_task *task = after->task;
+    pgs_delay(PGS_AT_COMMIT);
     if (!after->wait) {
         if (after->inbox)
             pgs_idle_hand_over(after->inbox, task);

@@ -23,20 +23,21 @@
 #include "atomic.h"
 #include "clock.h"
 #include "deque.h"
+#include "hostile.h"
 #include "injector.h"
 #include "poller.h"
 #include "scheduler.h"
 #include "timer.h"
 
 enum {
-    PGS_LIFO_CAP = 32,       /* turns that the LIFO slot may take in a row while others wait */
-    PGS_QUEUES_EVERY = 61,   /* turns between looks at the FIFO, the injector and the clock */
-    PGS_OLDEST_EVERY = 3904, /* turns between takes from the old end of the deque, unless time brings one */
-    PGS_INJECTED_BATCH = 16, /* tasks taken from the injector at once */
-    PGS_SPARE_FIBERS = 32,   /* kept by a worker in front of the stack pool */
-    PGS_SEARCH_ROUNDS = 200, /* fruitless rounds over all queues before a worker parks: some 20 to 50 us */
-    PGS_SOURCES_EVERY = 20,  /* of these rounds between looks at the sources */
-    PGS_DEQUE_INITIAL = 256,
+    PGS_LIFO_CAP = PGS_TUNED(32, 2),        /* turns that the LIFO slot may take in a row while others wait */
+    PGS_QUEUES_EVERY = PGS_TUNED(61, 3),    /* turns between looks at the FIFO, the injector and the clock */
+    PGS_OLDEST_EVERY = PGS_TUNED(3904, 12), /* turns between takes from the deque's old end, unless time brings one */
+    PGS_INJECTED_BATCH = PGS_TUNED(16, 2),  /* tasks taken from the injector at once */
+    PGS_SPARE_FIBERS = PGS_TUNED(32, 2),    /* kept by a worker in front of the stack pool */
+    PGS_SEARCH_ROUNDS = PGS_TUNED(200, 2),  /* fruitless rounds over all queues before a worker parks: 20 to 50 us */
+    PGS_SOURCES_EVERY = PGS_TUNED(20, 1),   /* of these rounds between looks at the sources */
+    PGS_DEQUE_INITIAL = PGS_TUNED(256, 1),
     PGS_IDLE_WORDS = PGS_WORKERS_MAX / 64
 };
 

@@ -353,12 +353,17 @@ static void blocks(pg_process *self)
     pg_send(first_arg(self), "ready");
     if (how == 0) pg_recv(self, &msg, PG_FOREVER);
     if (how == 1) pg_recv_match(self, &msg, PATIENCE, "never comes", PG_ANY);
+    if (how == 2) { /* a pattern that is too large for the stack, and has to be freed */
+        char text[2000];
+        memset(text, 'x', sizeof text);
+        pg_recv_match(self, &msg, PATIENCE, pg_strn(text, sizeof text), PG_ANY);
+    }
     CHECK_FAIL("came back from a receive");
 }
 
 static void a_terminate_ends_a_receive(pg_process *self)
 {
-    for (int how = 0; how < 2; how++) {
+    for (int how = 0; how < 3; how++) {
         pg_pid proc = good(pg_spawn(self, blocks, .args = pg_tuple(self, how)));
         EXPECT(self, "(\"ready\")");
         pg_sleep(self, PG_MS(2));
@@ -383,7 +388,7 @@ static void blocks_linked(pg_process *self)
 
 static void an_exit_ends_a_receive(pg_process *self)
 {
-    for (int how = 0; how < 2; how++) {
+    for (int how = 0; how < 3; how++) {
         pg_pid proc = good(pg_spawn(self, blocks_linked, .args = pg_tuple(self, how)));
         EXPECT(self, "(\"ready\")");
         EXPECT(self, "(\"cleaned\")");

@@ -433,6 +433,44 @@ static void two_runtimes_talk(pg_process *self)
     CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
 }
 
+/* Two operating-system processes of different runtimes cannot be linked: an exit says so. */
+static void links_abroad(pg_process *self)
+{
+    const pg_message *msg;
+    pg_exit_info why;
+    pg_pid there = pg_get_pid(self, pg_args(self), 1);
+    CHECK_EQ(pg_link(self, there), PG_OK);
+    CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, PG_EXIT, PG_PID), PG_OK);
+    pg_get_exit(self, msg, 0, &why);
+    CHECK(pg_same(why.pid, there));
+    pg_send(first_arg(self), (int)why.kind, why.text);
+}
+
+static void nobody_is_linked_abroad(pg_process *self)
+{
+    pg_runtime *other = start_runtime();
+    pg_pid there = good(pg_spawn_in(other, answers, &(pg_spawn_options){.kind = PG_OS}));
+    good(pg_spawn(self, links_abroad, .kind = PG_OS, .args = pg_tuple(self, there)));
+    const pg_message *msg = next_of(self);
+    CHECK_EQ(pg_get_int(NULL, msg, 0), PG_EXIT_UNKNOWN);
+    CHECK_STR(pg_get_str(NULL, msg, 1), "it is of another runtime, and cannot be linked");
+    CHECK(pg_is_alive(there));
+    CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+}
+
+/* Without a zygote there are no operating-system processes, and the log says why. */
+static void no_zygote_no_process(pg_process *self)
+{
+    (void)self;
+    pg_runtime *other = pg_start(&(pg_options){.workers = 1, .no_os = true, .log = log_line, .log_context = &the_log});
+    CHECK(other);
+    pg_pid pid = pg_spawn_in(other, do_nothing, &(pg_spawn_options){.kind = PG_OS});
+    CHECK_EQ(pg_pid_status(pid), PG_EUNSUPPORTED);
+    CHECK(log_has("is refused: the runtime was started with .no_os"));
+    log_clear();
+    CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+}
+
 /* --------------------------------------------------------------------------------------------- graph and figures */
 
 static void spawns_two(pg_process *self)
@@ -521,6 +559,8 @@ int main(int argc, char **argv)
         CASE(a_process_may_not_stop_its_own),
         CASE(a_hundred_times),
         CASE(two_runtimes_talk),
+        CASE(nobody_is_linked_abroad),
+        CASE(no_zygote_no_process),
         CASE(a_graph_is_drawn),
         CASE(figures_add_up),
     };

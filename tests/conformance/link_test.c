@@ -383,6 +383,31 @@ static void forwarded_exits_are_news(pg_process *self)
     CHECK(pg_is_alive(watcher));
 }
 
+/* Fails with an error of so many levels, or, where that is too deep for an error, for that reason. */
+static void fails_deep(pg_process *self)
+{
+    pg_value levels[PG_DEPTH_MAX + 1];
+    int64_t depth = pg_get_int(self, pg_args(self), 0);
+    levels[0] = pg_v_int(1);
+    for (int64_t i = 1; i < depth; i++) levels[i] = pg_tuple_of(1, &levels[i - 1]);
+    pg_fail_value(self, levels[depth - 1]);
+}
+
+/* An exit is a level itself: where its error does not fit below, the text still tells it. */
+static void deep_errors_arrive(pg_process *self)
+{
+    for (int depth = PG_DEPTH_MAX - 3; depth <= PG_DEPTH_MAX + 1; depth++) {
+        pg_pid child = good(pg_spawn_link(self, fails_deep, .args = pg_tuple(depth)));
+        const pg_message *msg;
+        pg_exit_info why;
+        CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, PG_EXIT, PG_PID), PG_OK);
+        pg_get_exit(NULL, msg, 0, &why);
+        CHECK(pg_same(why.pid, child));
+        CHECK_EQ(why.kind, PG_EXIT_FAILED);
+        CHECK(strlen(why.text) > 0);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
@@ -399,6 +424,7 @@ int main(int argc, char **argv)
         CASE(ten_thousand_children),
         CASE(many_exits_to_one),
         CASE(forwarded_exits_are_news),
+        CASE(deep_errors_arrive),
     };
     return RUN_CASES(cases);
 }

@@ -31,3 +31,9 @@ int64_t check_duration_ms(int64_t usual)
     const char *given = getenv("PG_TEST_MS");
     return given ? strtoll(given, NULL, 0) : usual;
 }
+
+unsigned check_workers(unsigned usual)
+{
+    const char *given = getenv("PG_TEST_WORKERS");
+    return given ? (unsigned)strtoul(given, NULL, 0) : usual;
+}

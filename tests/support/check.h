@@ -20,6 +20,20 @@
 #define SANITIZED 0
 #endif
 
+/* Whether this is the build of sched/hostile.h, which takes ways at random that others take for a reason. */
+#if defined(PGS_HOSTILE)
+#define HOSTILE_BUILD 1
+#else
+#define HOSTILE_BUILD 0
+#endif
+
+/* Whether everything takes much longer than usual, for any of these reasons or since coverage counts it. */
+#if SANITIZED || HOSTILE_BUILD || defined(PGS_COVERAGE)
+#define SLOWED 1
+#else
+#define SLOWED 0
+#endif
+
 #define CHECK_FAIL(...)                                               \
     do {                                                              \
         fflush(stdout);                                               \
@@ -54,6 +68,9 @@ uint64_t check_random(uint64_t *state);
 
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t check_now_ns(void);
+
+/* On how many workers a test runs what needs several: PG_TEST_WORKERS, else `usual`. */
+unsigned check_workers(unsigned usual);
 
 /* How long a stress test runs, in milliseconds: PG_TEST_MS, else `usual`. */
 int64_t check_duration_ms(int64_t usual);

@@ -1,9 +1,9 @@
 /* conformance.h - runs the cases of a conformance test against every kind of process.
  *
- * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's default
- * kind set to PG_GREEN on one worker and on two, to PG_THREAD, and to PG_OS; afterwards the runtime is stopped, which
- * has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of the program: a part of the names
- * of the cases to be run, and one of green, thread and OS.
+ * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's
+ * default kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS; afterwards
+ * the runtime is stopped, which has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of
+ * the program: a part of the names of the cases to be run, and one of green, thread and OS.
  *
  * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind,
  * but nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A
@@ -23,31 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "away.h"
 
 #define PATIENCE PG_SECONDS(30)
-
-/* ------------------------------------------------------------------------------------------ failing conditions */
-
-static pid_t the_program;        /* 0: no case is run */
-static atomic_uint *failed_away; /* in memory shared with all operating-system processes */
-
-static inline _Noreturn void end_failed(void)
-{
-    if (the_program == 0 || the_program == getpid()) exit(1);
-    atomic_fetch_add(failed_away, 1);
-    _exit(1);
-}
-
-#undef CHECK_FAIL
-#define CHECK_FAIL(...)                                               \
-    do {                                                              \
-        fflush(stdout);                                               \
-        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__); \
-        fprintf(stderr, __VA_ARGS__);                                 \
-        fputc('\n', stderr);                                          \
-        end_failed();                                                 \
-    } while (0)
 
 /* ----------------------------------------------------------------------------------------------------- the log */
 
@@ -141,7 +119,7 @@ static inline void run_case(const test_case *which, pg_kind kind, unsigned worke
     which->run(self);
     pg_detach(self);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
-    CHECK_EQ(atomic_load(failed_away), 0);
+    CHECK_EQ(away_failed(), 0);
     if (log_has("operating-system process ")) CHECK_FAIL("one has crashed:\n%s", the_log.text);
 }
 
@@ -151,14 +129,12 @@ static inline int run_cases(const test_case *cases, size_t count, int argc, char
         pg_kind kind;
         unsigned workers;
     } runs[] = {{PG_GREEN, 1}, {PG_GREEN, 2}, {PG_THREAD, 1}, {PG_OS, 1}};
-    failed_away = mmap(NULL, sizeof *failed_away, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(failed_away != MAP_FAILED);
-    the_program = getpid();
+    away_begin();
     for (size_t i = 0; i < count; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         for (size_t j = 0; j < sizeof runs / sizeof runs[0]; j++) {
             if (argc > 2 && strcmp(argv[2], kind_names[runs[j].kind]) != 0) continue;
-            run_case(&cases[i], runs[j].kind, runs[j].workers);
+            run_case(&cases[i], runs[j].kind, runs[j].workers > 1 ? check_workers(runs[j].workers) : 1);
         }
     }
     return 0;

@@ -102,7 +102,7 @@ static void test_exchange(void)
             pgi_block_free(taker, blocks[i], units);
         }
     }
-    CHECK(PGI_CACHE_OFF || depot.shelves[0].full_count > 5);
+    CHECK(PGI_CACHE_OFF || HOSTILE_BUILD || depot.shelves[0].full_count > 5);
     for (int i = 0; i < 3; i++) pgi_cache_drain(&caches[i]);
     pgi_depot_destroy(&depot);
 }

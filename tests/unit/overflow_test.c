@@ -307,6 +307,15 @@ static void test_taken_and_given(void)
     signal(SIGSEGV, SIG_DFL);
 }
 
+/* Sent by somebody to a host that ignores it, the signal is still ignored. */
+static void be_sent_what_is_ignored(void)
+{
+    signal(SIGSEGV, SIG_IGN);
+    pg_runtime *rt = start(true);
+    CHECK_EQ(raise(SIGSEGV), 0);
+    CHECK_EQ(pg_stop(rt, PG_SECONDS(20)), PG_OK);
+}
+
 /* A sanitizer brings a handler of its own, and AddressSanitizer alternate stacks too. */
 #if defined(PGS_FIBER_ASAN) || defined(PGS_FIBER_TSAN)
 static const bool sanitized = true;
@@ -320,6 +329,7 @@ int main(void)
         test_deaths();
         test_chains();
         test_taken_and_given();
+        proc_run(be_sent_what_is_ignored);
     }
     many_times(NULL);
     return 0;

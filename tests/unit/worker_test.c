@@ -63,7 +63,7 @@ static void push_pair_and_other(job *self)
 /* One worker: how long the LIFO slot makes what is beside it wait. */
 static void test_lifo_turns(void)
 {
-    if (workers > 1) return;
+    if (workers > 1 || HOSTILE_BUILD) return;
     start();
     store_relaxed(&enough, false);
     job *jobs = make(3, ping), first;
@@ -81,8 +81,8 @@ static void test_lifo_turns(void)
 }
 
 static _Atomic(int) order;
-enum { MANY = 3 * PGS_OLDEST_EVERY };
-static int place[MANY];
+enum { MANY = 3 * PGS_OLDEST_EVERY, SLOW_ONES = 200 };
+static int place[MANY > SLOW_ONES ? MANY : SLOW_ONES];
 
 static void note_place(job *self)
 {
@@ -130,7 +130,7 @@ static void test_oldest_of_the_slow(void)
     if (workers > 1) return;
     start();
     store_relaxed(&order, 0);
-    int n = 200;
+    int n = SLOW_ONES;
     job *jobs = make(n, note_place_slowly), pusher;
     init(&pusher, push_some);
     pusher.peer = jobs;
@@ -341,7 +341,7 @@ static void check_inbox_beside(job *beside, int count)
     store_relaxed(&enough, true);
     until(&done, 4);
     int inside = kept[0].value + kept[1].value, outside = beside[0].value + beside[1].value;
-    CHECK(inside > outside / (2 * PGS_LIFO_CAP)); /* the most turns that the LIFO slot has in a row */
+    CHECK(HOSTILE_BUILD || inside > outside / (2 * PGS_LIFO_CAP)); /* the most turns that the LIFO slot has in a row */
     CHECK(inside > 100);
     free(kept);
 }

@@ -25,12 +25,17 @@ function(paragram_layers suffix backend)
     target_compile_definitions(paragram_internals${suffix} INTERFACE
         $<$<BOOL:${PARAGRAM_MAY_JEMALLOC}>:PGI_JEMALLOC=1>
         $<$<BOOL:${PARAGRAM_HAS_SECCOMP}>:PGI_SECCOMP=1>
+        $<$<BOOL:${PARAGRAM_HOSTILE}>:PGS_HOSTILE=1>
+        $<$<BOOL:${PARAGRAM_COVERAGE}>:PGS_COVERAGE=1>
         $<$<STREQUAL:${backend},ucontext>:PGS_FIBER_UCONTEXT=1>)
 
     foreach(layer paragram_sched${suffix} paragram_runtime${suffix})
         # What the libraries call is looked up when the program is loaded, and not once more in each process of kind
         # PG_OS. Programs are compiled as they come, those that measure what an operation costs without a runtime too.
         target_compile_options(${layer} PRIVATE $<$<COMPILE_LANGUAGE:C>:-fno-plt>)
+        if(PARAGRAM_COVERAGE)
+            target_compile_options(${layer} PRIVATE $<$<COMPILE_LANGUAGE:C>:${PARAGRAM_COVERAGE_FLAGS}>)
+        endif()
         target_link_libraries(${layer} PRIVATE paragram_flags ${PARAGRAM_PACKAGES} Threads::Threads)
         target_compile_definitions(${layer} PRIVATE
             $<TARGET_PROPERTY:paragram_internals${suffix},INTERFACE_COMPILE_DEFINITIONS>)
@@ -53,5 +58,8 @@ function(paragram_library name kind suffix)
         target_link_options(${name} PUBLIC $<BUILD_INTERFACE:-fsanitize=${PARAGRAM_SANITIZE}>)
     elseif(kind STREQUAL "SHARED")
         target_link_options(${name} PRIVATE -Wl,-z,defs)
+    endif()
+    if(PARAGRAM_COVERAGE)
+        target_link_options(${name} PUBLIC $<BUILD_INTERFACE:-fprofile-instr-generate>)
     endif()
 endfunction()

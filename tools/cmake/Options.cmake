@@ -18,6 +18,8 @@ option(PARAGRAM_BENCHMARKS "Build the benchmarks (needs Google Benchmark)." OFF)
 set(PARAGRAM_SANITIZE "" CACHE STRING
     "Sanitizers to build with, as -fsanitize takes them: address,undefined or thread (use clang for thread).")
 option(PARAGRAM_FUZZ "Build the fuzz targets (needs clang)." OFF)
+option(PARAGRAM_HOSTILE "Make the rare paths common: tiny sizes, delays, forced steals; see sched/hostile.h." OFF)
+option(PARAGRAM_COVERAGE "Count which lines and branches of the libraries run (needs clang)." OFF)
 set_property(CACHE PARAGRAM_FIBER PROPERTY STRINGS auto asm ucontext)
 set_property(CACHE PARAGRAM_SECCOMP PROPERTY STRINGS auto ON OFF)
 set_property(CACHE PARAGRAM_ALLOCATOR PROPERTY STRINGS auto jemalloc malloc)
@@ -111,4 +113,16 @@ if(PARAGRAM_FUZZ)
         message(FATAL_ERROR "PARAGRAM_FUZZ needs clang, not ${CMAKE_C_COMPILER_ID}")
     endif()
     target_compile_options(paragram_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-fsanitize=fuzzer-no-link>)
+endif()
+
+# What coverage counts by: counters in the layers only, in a file for each program that is started (%p), mapped and shared
+# (%c). So a process that is forked, has no descriptor left, is in a sandbox or is killed by a signal counts like any
+# other. Rejected: gcov, which writes its counters at an orderly exit, for which none of these has a file to write to; one
+# file for all runs of a program (%m), of which those that run at once spoil each other's.
+if(PARAGRAM_COVERAGE)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+        message(FATAL_ERROR "PARAGRAM_COVERAGE needs clang, not ${CMAKE_C_COMPILER_ID}")
+    endif()
+    set(PARAGRAM_COVERAGE_FLAGS -fprofile-instr-generate=${PROJECT_BINARY_DIR}/profile/%p%c.profraw -fcoverage-mapping
+        -fprofile-update=atomic "SHELL:-mllvm -runtime-counter-relocation=1")
 endif()

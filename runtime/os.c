@@ -26,12 +26,15 @@
 
 enum { CHILD_PROCESSES_MAX = 1 << 18 };
 
-void pgi_os_start(pg_runtime *rt)
+int pgi_os_start(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
+    int status = rt->options.no_os ? PG_OK : pgi_zygote_acquire(false);
+    if (status == PG_ENOMEM) return status;
     pthread_mutex_init(&os->lock, NULL);
     os->client = os->spare = -1;
-    os->zygote = !rt->options.no_os && pgi_zygote_acquire(false) == PG_OK;
+    os->zygote = !rt->options.no_os && status == PG_OK;
+    return PG_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- deaths */

@@ -32,8 +32,9 @@ typedef struct pgi_child_config {
 
 _Static_assert(sizeof(pgi_child_config) <= sizeof(((pgi_birth *)0)->isolation), "it travels with the birth");
 
-/* First and last in a runtime's life, before its first thread and after its last. */
-void pgi_os_start(pg_runtime *rt);
+/* First and last in a runtime's life, before its first thread and after its last.  PG_OK, also where the program cannot
+ * have a zygote: processes of kind PG_OS are refused then; PG_ENOMEM. */
+int pgi_os_start(pg_runtime *rt);
 void pgi_os_stop(pg_runtime *rt);
 
 /* Starts a process of kind PG_OS, linked with `self` from before its start unless that is NULL; `args` is consumed.

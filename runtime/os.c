@@ -52,6 +52,15 @@ static bool is_in_use(pgi_bridge *b)
     return state == PGI_BRIDGE_OPEN || state == PGI_BRIDGE_BROKEN;
 }
 
+/* The zygote has ended, or closed the connection, with which all children go. */
+static void bury_all(pgi_os *os)
+{
+    const pgi_death death = {.code = CLD_KILLED, .status = SIGKILL};
+    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
+        if (is_in_use(b)) pgi_bridge_bury(b, &death);
+    }
+}
+
 /* Reports of the zygote.  Called where sources fire, so it only marks what has died. */
 static void hear(pgs_source *source, uint32_t events)
 {
@@ -65,10 +74,8 @@ static void hear(pgs_source *source, uint32_t events)
         }
     }
     if (status != PG_ESTOPPED) return;
-    death = (pgi_death){.code = CLD_KILLED, .status = SIGKILL}; /* they have all gone with it */
-    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
-        if (is_in_use(b)) pgi_bridge_bury(b, &death);
-    }
+    bury_all(os);
+    store_release(&os->lost, true); /* partner: connect_once */
 }
 
 /* ------------------------------------------------------------------------------------------- what is remembered */
@@ -271,15 +278,27 @@ void pgi_os_stop(pg_runtime *rt)
 
 /* ----------------------------------------------------------------------------------------------------------- births */
 
-/* The connection with the zygote, made when it is first needed.  Under the lock. */
+/* The connection with the zygote, made when it is first needed, and again when it was lost: a zygote that lacks a
+ * descriptor for it closes it.  Under the lock. */
 static int connect_once(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
+    if (os->listening && load_acquire(&os->lost)) { /* partner: hear */
+        pgs_source_remove(rt->sched, &os->source);
+        os->listening = false;
+        bury_all(os); /* where it was not hear() that found it lost */
+    }
     if (os->listening) return PG_OK;
-    if (os->client < 0) {
+    if (os->client < 0 || load_relaxed(&os->lost)) {
         int client = pgi_zygote_connect();
         if (client < 0) return client;
-        os->client = client;
+        if (os->client < 0) {
+            os->client = client;
+        } else { /* under its number: somebody may be about to ask for a kill */
+            dup3(client, os->client, O_CLOEXEC);
+            close(client);
+        }
+        store_relaxed(&os->lost, false);
     }
     os->source = (pgs_source){.fd = os->client, .fire = hear};
     if (pgs_source_add(rt->sched, &os->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
@@ -393,7 +412,9 @@ static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi
     pgi_birth birth = {.main = pgi_child_main, .node = b->node};
     memcpy(birth.isolation, &config, sizeof config);
     snprintf(birth.name, sizeof birth.name, "%.15s", name[0] ? name : "pg-process");
-    return pgi_zygote_spawn(rt->os.client, &birth, fds);
+    int status = pgi_zygote_spawn(rt->os.client, &birth, fds);
+    if (status == PG_ESTOPPED) store_relaxed(&rt->os.lost, true); /* the next one connects anew */
+    return status;
 }
 
 /* Who is to be linked with a child from before its start, so that nothing of its end is lost, however short its life:

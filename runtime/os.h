@@ -11,6 +11,7 @@ typedef struct pgi_os {
     pthread_mutex_t lock;          /* for births */
     int client;                    /* connection with the zygote; -1: none yet */
     bool listening;                /* to it */
+    _Atomic(bool) lost;            /* it was closed by the zygote, or that has ended */
     pgs_source source;             /* of the client */
     int spare;                     /* memory for the rings of the next child; -1: none.  Under the lock */
     _Atomic(pgi_bridge *) bridges; /* all that there ever were: memory of bridges stays memory of bridges */

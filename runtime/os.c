@@ -418,10 +418,10 @@ static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi
 }
 
 /* Who is to be linked with a child from before its start, so that nothing of its end is lost, however short its life:
- * a process of this runtime, or one of another child; or nobody. */
+ * a process of this runtime, or one of another child; or nobody.  And which question of another child this answers. */
 typedef struct kin {
     pg_process *self;
-    pg_pid far;
+    pg_pid far, asker;
 } kin;
 
 static int link_with_kin(pgi_bridge *b, kin linked)
@@ -465,15 +465,18 @@ static pg_pid give_birth(pg_runtime *rt, kin linked, const pgi_spawn_body *head,
     }
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = link_with_kin(b, linked);
+    /* Before there is a child: nothing of its end may reach another one that has not heard of it. */
+    bool answered = status == PG_OK && linked.asker.id != 0;
+    if (answered) pgi_far_answer(linked.asker, PG_OK, b->root, NULL);
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
     if (status != PG_OK) {
         if (linked.self && held == b) pgi_unlink_far(linked.self, b->root);
-        pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+        pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN, .status = answered ? ECONNREFUSED : 0});
     }
     if (held) pgi_release_bridge(node);
     close(fds[0]); /* it is mapped, and the zygote has its own */
     close(fds[3]);
-    if (status != PG_OK) return pgi_refused(status);
+    if (status != PG_OK) return answered ? b->root : pgi_refused(status);
     make_spare(&rt->os);
     add_relaxed(&rt->os.born, 1);
     return b->root;
@@ -549,7 +552,7 @@ pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg
     return spawn(rt, (kin){.self = self}, &head, options && options->name ? options->name : "", &isolation, args);
 }
 
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body)
+static pg_pid spawn_for(pgi_bridge *bridge, kin linked, const pgi_spawn_body *body)
 {
     pg_runtime *rt = bridge->process.rt;
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
@@ -561,5 +564,11 @@ pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body 
     pg_message *args = NULL;
     const pg_message *sent = pgi_wire_spawn_args(body);
     if (sent && pgi_message_copy(NULL, sent, &args) != PG_OK) return pgi_refused(PG_ENOMEM);
-    return spawn(rt, (kin){.far = linked}, body, pgi_wire_spawn_name(body), &isolation, args);
+    return spawn(rt, linked, body, pgi_wire_spawn_name(body), &isolation, args);
+}
+
+void pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, pg_pid asker, const pgi_spawn_body *body)
+{
+    pg_pid pid = spawn_for(bridge, (kin){.far = linked, .asker = asker}, body);
+    if (pg_pid_status(pid) != PG_OK) pgi_far_answer(asker, pg_pid_status(pid), pid, NULL);
 }

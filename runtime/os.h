@@ -43,8 +43,9 @@ void pgi_os_stop(pg_runtime *rt);
 pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg_spawn_options *options,
                     pg_message *args);
 
-/* The same for a child that asks for it, and for its process `linked`, or none, which links itself there. */
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body);
+/* The same for a child that asks for it, and for its process `linked`, or none, which links itself there.  The question
+ * `asker` is answered. */
+void pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, pg_pid asker, const pgi_spawn_body *body);
 
 /* What a spawn asks for. */
 pgi_isolation pgi_os_isolation_of(const pg_spawn_options *options);

@@ -8,11 +8,11 @@
  * leaks as well.
  *
  * An operating-system process may end by a failure: what cannot be had at its start is its end, and so is what it must
- * be told and cannot be.  Then its exit comes, and another one takes its place.  A message that arrives in one and finds
- * no memory is dropped: who waits for the answer asks again.
+ * be told and cannot be.  Then its exit comes, and another one takes its place.  A message that arrives in one and
+ * finds no memory is dropped: who waits for the answer asks again.
  *
- * PG_TEST_STRIDE=N: every Nth point is taken, 1 for all, the first of them drawn by the seed; left out, what CI has time
- * for: all that need no operating-system process, half of the others, and fewer under sanitizers.
+ * PG_TEST_STRIDE=N: every Nth point is taken, 1 for all, the first of them drawn by the seed; left out, what CI has
+ * time for: all that need no operating-system process, half of the others, and fewer under sanitizers.
  * PG_TEST_CHAPTER: this one alone; PG_TEST_POINT: this point alone; PG_TEST_VERBOSE: each point is shown. */
 #define _GNU_SOURCE
 #include <dlfcn.h>

@@ -289,7 +289,7 @@ static void arrived_down(pgi_bridge *bridge, const pgi_frame *frame, pg_message 
 
 /* -------------------------------------------------------------------------------------------------------- questions */
 
-static void answer(pg_pid asker, int status, pg_pid pid, const pg_exit_info *exit)
+void pgi_far_answer(pg_pid asker, int status, pg_pid pid, const pg_exit_info *exit)
 {
     pg_pid result = status == PG_OK ? pid : pgi_refused(status);
     post_surely(asker, PGI_F_ANSWER, result, exit && status == PG_OK ? exit_message(exit) : NULL);
@@ -320,7 +320,7 @@ static void drop_watcher(far_watcher *w)
 void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info)
 {
     far_watcher *w = container_of(watcher, far_watcher, watcher);
-    answer(w->asker, PG_OK, info->pid, info);
+    pgi_far_answer(w->asker, PG_OK, info->pid, info);
     drop_watcher(w);
 }
 
@@ -332,7 +332,7 @@ static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid
     if (what == PGI_ASK_WAIT) {
         w = pgi_alloc(sizeof *w);
         if (!w) {
-            answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
+            pgi_far_answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
             return;
         }
         *w = (far_watcher){.bridge = bridge, .asker = from};
@@ -340,7 +340,7 @@ static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid
     }
     int status = pgi_look(rt, to, w ? &w->watcher : NULL, &exit);
     if (status == PG_ETIMEDOUT && w) return; /* answered at its end */
-    answer(from, status, to, &exit);
+    pgi_far_answer(from, status, to, &exit);
     if (w) drop_watcher(w);
 }
 
@@ -407,10 +407,10 @@ void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_p
         if (is_here(rt, from)) {
             pgi_ask_answer(from, 0, PG_ENOPROC, (pg_pid){0}, NULL);
         } else if (flags == PGI_ASK_SPAWN) {
-            answer(from, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
+            pgi_far_answer(from, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
         } else {
             int status = pgi_look_back_far(to, &exit);
-            answer(from, status, to, &exit);
+            pgi_far_answer(from, status, to, &exit);
         }
         break;
     default: break;
@@ -597,8 +597,7 @@ static bool act_on_bytes(pgi_bridge *bridge, const pgi_frame *frame, void *body,
         pg_pid to = {frame->to}, linked = {0};
         uint32_t generation = pgi_pid_generation(to);
         if (generation != 0) linked = pgi_pid_make(bridge->node, generation, pgi_pid_index(to));
-        pg_pid pid = pgi_os_spawn_for(bridge, linked, body);
-        answer((pg_pid){frame->from}, pg_pid_status(pid), pid, NULL);
+        pgi_os_spawn_for(bridge, linked, (pg_pid){frame->from}, body);
     }
     return true;
 }
@@ -684,7 +683,7 @@ static bool do_without(pgi_bridge *bridge, const pgi_frame *frame, int why)
             pgi_pid_index((pg_pid){frame->to}),
             why == PG_EFULL ? "its sender has too many" : "descriptors or memory are short");
     if (frame->type == PGI_F_ASK) {
-        answer((pg_pid){frame->from}, PG_ENOMEM, (pg_pid){0}, NULL);
+        pgi_far_answer((pg_pid){frame->from}, PG_ENOMEM, (pg_pid){0}, NULL);
     } else {
         pgi_far_refuse(rt, frame->type, frame->flags, (pg_pid){frame->to}, (pg_pid){frame->from});
     }

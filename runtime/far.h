@@ -22,6 +22,9 @@ int pgi_unlink_far(pg_process *self, pg_pid pid);
 int pgi_linked_far(pg_process *self, pg_pid pid);
 int pgi_wait_far(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 
+/* Answers a question: with `status`, or with PG_OK, a pid and, unless NULL, how that one has ended. */
+void pgi_far_answer(pg_pid asker, int status, pg_pid pid, const pg_exit_info *exit);
+
 /* For pgi_links_tell(): tells the far end of a link that `pid` has ended, whose name is `name`, or NULL. */
 void pgi_tell_far(pg_pid far, pg_pid pid, const char *name, const pgi_end *end);
 

@@ -152,8 +152,6 @@ static void release_host(pgi_host *host)
 }
 
 static pthread_key_t thread_end;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool have_key;
 
 static void detach_all(void *unused)
 {
@@ -181,18 +179,25 @@ static void drop_stopped(void)
 
 /* A thread that calls exit(), as main() does by returning, runs no destructors of keys.  What it holds of stopped
  * runtimes goes at exit, or else leak checkers would report it; runtimes that still run are left alone. */
-static void make_key(void)
+static bool make_key(void)
 {
-    have_key = pthread_key_create(&thread_end, detach_all) == 0;
-    if (have_key) atexit(drop_stopped);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool made;
+    pthread_mutex_lock(&lock);
+    if (!made && pthread_key_create(&thread_end, detach_all) == 0) {
+        made = true;
+        atexit(drop_stopped);
+    }
+    bool have_key = made;
+    pthread_mutex_unlock(&lock);
+    return have_key;
 }
 
 pg_process *pg_attach(pg_runtime *rt, const char *name)
 {
     if (!rt || pgs_worker_self()) return NULL; /* a worker's thread is nobody's to keep */
-    pthread_once(&once, make_key);
     drop_stopped();
-    if (!have_key || pthread_setspecific(thread_end, &once) != 0) return NULL;
+    if (!make_key() || pthread_setspecific(thread_end, rt) != 0) return NULL; /* any value: it is there */
     pgi_host *host = pgi_alloc_zero(sizeof *host);
     if (!host) return NULL;
     add_relaxed(&rt->references, 1);

@@ -153,6 +153,7 @@ static struct zygote_state {
     pid_t pid;
     source master, host;
     client *clients;
+    child *unborn; /* the record of the next one; NULL: none is at hand */
     size_t living;
     struct rlimit files; /* as the program had it */
     pgi_codemap known;
@@ -401,8 +402,8 @@ static int bear(child *k, const pgi_birth *birth, const int *fds)
 /* False: the connection is of no use any more. */
 static bool spawn(client *c, const pgi_birth *birth, const int *fds, unsigned n)
 {
-    child *k = pgi_alloc_zero(sizeof *k);
-    if (!k) return false; /* not even a refusal can be kept until it goes out */
+    child *k = z.unborn;
+    z.unborn = NULL;
     *k = (child){.source = {CHILD, -1}, .client = c, .next = c->children, .back = &c->children};
     if (k->next) k->next->back = &k->next;
     c->children = k;
@@ -427,6 +428,11 @@ static bool serve(client *c)
     pgi_request r;
     int fds[PGI_BIRTH_FDS];
     unsigned n;
+    if (!z.unborn) z.unborn = pgi_alloc_zero(sizeof *z.unborn);
+    if (!z.unborn) { /* not even a refusal could be kept until it goes out: the request stays where it is */
+        nap();
+        return true;
+    }
     ssize_t size = receive_message(c->source.fd, &r, sizeof r, fds, &n);
     if (size < 0) return errno == EAGAIN || errno == EINTR || errno == ENOMEM || errno == ECONNRESET; /* then comes 0 */
     bool good = size == sizeof r && (r.what == PGI_REQUEST_SPAWN || r.what == PGI_REQUEST_KILL);

@@ -26,12 +26,15 @@
 
 enum { CHILD_PROCESSES_MAX = 1 << 18 };
 
-void pgi_os_start(pg_runtime *rt)
+int pgi_os_start(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
+    int status = rt->options.no_os ? PG_OK : pgi_zygote_acquire(false);
+    if (status == PG_ENOMEM) return status;
     pthread_mutex_init(&os->lock, NULL);
     os->client = os->spare = -1;
-    os->zygote = !rt->options.no_os && pgi_zygote_acquire(false) == PG_OK;
+    os->zygote = !rt->options.no_os && status == PG_OK;
+    return PG_OK;
 }
 
 /* ----------------------------------------------------------------------------------------------------------- deaths */
@@ -49,6 +52,15 @@ static bool is_in_use(pgi_bridge *b)
     return state == PGI_BRIDGE_OPEN || state == PGI_BRIDGE_BROKEN;
 }
 
+/* The zygote has ended, or closed the connection, with which all children go. */
+static void bury_all(pgi_os *os)
+{
+    const pgi_death death = {.code = CLD_KILLED, .status = SIGKILL};
+    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
+        if (is_in_use(b)) pgi_bridge_bury(b, &death);
+    }
+}
+
 /* Reports of the zygote.  Called where sources fire, so it only marks what has died. */
 static void hear(pgs_source *source, uint32_t events)
 {
@@ -62,10 +74,8 @@ static void hear(pgs_source *source, uint32_t events)
         }
     }
     if (status != PG_ESTOPPED) return;
-    death = (pgi_death){.code = CLD_KILLED, .status = SIGKILL}; /* they have all gone with it */
-    for (pgi_bridge *b = first_bridge(os); b; b = b->next) {
-        if (is_in_use(b)) pgi_bridge_bury(b, &death);
-    }
+    bury_all(os);
+    store_release(&os->lost, true); /* partner: connect_once */
 }
 
 /* ------------------------------------------------------------------------------------------- what is remembered */
@@ -268,15 +278,27 @@ void pgi_os_stop(pg_runtime *rt)
 
 /* ----------------------------------------------------------------------------------------------------------- births */
 
-/* The connection with the zygote, made when it is first needed.  Under the lock. */
+/* The connection with the zygote, made when it is first needed, and again when it was lost: a zygote that lacks a
+ * descriptor for it closes it.  Under the lock. */
 static int connect_once(pg_runtime *rt)
 {
     pgi_os *os = &rt->os;
+    if (os->listening && load_acquire(&os->lost)) { /* partner: hear */
+        pgs_source_remove(rt->sched, &os->source);
+        os->listening = false;
+        bury_all(os); /* where it was not hear() that found it lost */
+    }
     if (os->listening) return PG_OK;
-    if (os->client < 0) {
+    if (os->client < 0 || load_relaxed(&os->lost)) {
         int client = pgi_zygote_connect();
         if (client < 0) return client;
-        os->client = client;
+        if (os->client < 0) {
+            os->client = client;
+        } else { /* under its number: somebody may be about to ask for a kill */
+            dup3(client, os->client, O_CLOEXEC);
+            close(client);
+        }
+        store_relaxed(&os->lost, false);
     }
     os->source = (pgs_source){.fd = os->client, .fire = hear};
     if (pgs_source_add(rt->sched, &os->source, EPOLLIN | EPOLLET) != 0) return PG_ENOMEM;
@@ -390,14 +412,16 @@ static int ask_zygote(pg_runtime *rt, pgi_bridge *b, const char *name, const pgi
     pgi_birth birth = {.main = pgi_child_main, .node = b->node};
     memcpy(birth.isolation, &config, sizeof config);
     snprintf(birth.name, sizeof birth.name, "%.15s", name[0] ? name : "pg-process");
-    return pgi_zygote_spawn(rt->os.client, &birth, fds);
+    int status = pgi_zygote_spawn(rt->os.client, &birth, fds);
+    if (status == PG_ESTOPPED) store_relaxed(&rt->os.lost, true); /* the next one connects anew */
+    return status;
 }
 
 /* Who is to be linked with a child from before its start, so that nothing of its end is lost, however short its life:
- * a process of this runtime, or one of another child; or nobody. */
+ * a process of this runtime, or one of another child; or nobody.  And which question of another child this answers. */
 typedef struct kin {
     pg_process *self;
-    pg_pid far;
+    pg_pid far, asker;
 } kin;
 
 static int link_with_kin(pgi_bridge *b, kin linked)
@@ -441,15 +465,18 @@ static pg_pid give_birth(pg_runtime *rt, kin linked, const pgi_spawn_body *head,
     }
     if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
     if (status == PG_OK) status = link_with_kin(b, linked);
+    /* Before there is a child: nothing of its end may reach another one that has not heard of it. */
+    bool answered = status == PG_OK && linked.asker.id != 0;
+    if (answered) pgi_far_answer(linked.asker, PG_OK, b->root, NULL);
     if (status == PG_OK) status = ask_zygote(rt, b, name, isolation, fds);
     if (status != PG_OK) {
         if (linked.self && held == b) pgi_unlink_far(linked.self, b->root);
-        pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN});
+        pgi_bridge_bury(b, &(pgi_death){.code = PGI_UNBORN, .status = answered ? ECONNREFUSED : 0});
     }
     if (held) pgi_release_bridge(node);
     close(fds[0]); /* it is mapped, and the zygote has its own */
     close(fds[3]);
-    if (status != PG_OK) return pgi_refused(status);
+    if (status != PG_OK) return answered ? b->root : pgi_refused(status);
     make_spare(&rt->os);
     add_relaxed(&rt->os.born, 1);
     return b->root;
@@ -525,7 +552,7 @@ pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg
     return spawn(rt, (kin){.self = self}, &head, options && options->name ? options->name : "", &isolation, args);
 }
 
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body)
+static pg_pid spawn_for(pgi_bridge *bridge, kin linked, const pgi_spawn_body *body)
 {
     pg_runtime *rt = bridge->process.rt;
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
@@ -537,5 +564,11 @@ pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body 
     pg_message *args = NULL;
     const pg_message *sent = pgi_wire_spawn_args(body);
     if (sent && pgi_message_copy(NULL, sent, &args) != PG_OK) return pgi_refused(PG_ENOMEM);
-    return spawn(rt, (kin){.far = linked}, body, pgi_wire_spawn_name(body), &isolation, args);
+    return spawn(rt, linked, body, pgi_wire_spawn_name(body), &isolation, args);
+}
+
+void pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, pg_pid asker, const pgi_spawn_body *body)
+{
+    pg_pid pid = spawn_for(bridge, (kin){.far = linked, .asker = asker}, body);
+    if (pg_pid_status(pid) != PG_OK) pgi_far_answer(asker, pg_pid_status(pid), pid, NULL);
 }

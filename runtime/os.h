@@ -11,6 +11,7 @@ typedef struct pgi_os {
     pthread_mutex_t lock;          /* for births */
     int client;                    /* connection with the zygote; -1: none yet */
     bool listening;                /* to it */
+    _Atomic(bool) lost;            /* it was closed by the zygote, or that has ended */
     pgs_source source;             /* of the client */
     int spare;                     /* memory for the rings of the next child; -1: none.  Under the lock */
     _Atomic(pgi_bridge *) bridges; /* all that there ever were: memory of bridges stays memory of bridges */
@@ -32,8 +33,9 @@ typedef struct pgi_child_config {
 
 _Static_assert(sizeof(pgi_child_config) <= sizeof(((pgi_birth *)0)->isolation), "it travels with the birth");
 
-/* First and last in a runtime's life, before its first thread and after its last. */
-void pgi_os_start(pg_runtime *rt);
+/* First and last in a runtime's life, before its first thread and after its last.  PG_OK, also where the program cannot
+ * have a zygote: processes of kind PG_OS are refused then; PG_ENOMEM. */
+int pgi_os_start(pg_runtime *rt);
 void pgi_os_stop(pg_runtime *rt);
 
 /* Starts a process of kind PG_OS, linked with `self` from before its start unless that is NULL; `args` is consumed.
@@ -41,8 +43,9 @@ void pgi_os_stop(pg_runtime *rt);
 pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg_spawn_options *options,
                     pg_message *args);
 
-/* The same for a child that asks for it, and for its process `linked`, or none, which links itself there. */
-pg_pid pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, const pgi_spawn_body *body);
+/* The same for a child that asks for it, and for its process `linked`, or none, which links itself there.  The question
+ * `asker` is answered. */
+void pgi_os_spawn_for(pgi_bridge *bridge, pg_pid linked, pg_pid asker, const pgi_spawn_body *body);
 
 /* What a spawn asks for. */
 pgi_isolation pgi_os_isolation_of(const pg_spawn_options *options);

@@ -49,9 +49,15 @@ static void after_fork(void)
     while ((rt = pgi_node_forget_one()) != NULL) store_relaxed(&rt->stopped, true);
 }
 
-static void watch_forks(void)
+static bool watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, after_fork);
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static bool watched;
+    pthread_mutex_lock(&lock);
+    if (!watched) watched = pthread_atfork(NULL, NULL, after_fork) == 0;
+    bool are_watched = watched;
+    pthread_mutex_unlock(&lock);
+    return are_watched;
 }
 
 /* ------------------------------------------------------------------------------------------------------ counters */
@@ -287,12 +293,12 @@ static pg_runtime *start(const pg_options *options, int *status)
     rt->node = pgi_node_reserve(1, &first_generation);
     *status = rt->node == 0 ? PG_ELIMIT : PG_OK;
     if (*status == PG_OK) {
-        pgi_os_start(rt); /* before the first thread */
-        *status = start_parts(rt, first_generation, PGI_GENERATION_MAX);
-        if (*status != PG_OK) {
-            pgi_os_stop(rt);
-            pgi_node_free(rt->node, first_generation);
+        *status = pgi_os_start(rt); /* before the first thread */
+        if (*status == PG_OK) {
+            *status = start_parts(rt, first_generation, PGI_GENERATION_MAX);
+            if (*status != PG_OK) pgi_os_stop(rt);
         }
+        if (*status != PG_OK) pgi_node_free(rt->node, first_generation);
     }
     if (*status != PG_OK) {
         free_structure(rt);
@@ -303,21 +309,17 @@ static pg_runtime *start(const pg_options *options, int *status)
     return rt;
 }
 
-static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
-
 pg_runtime *pg_start(const pg_options *options)
 {
-    int status;
-    pthread_once(&forks_are_watched, watch_forks);
-    pg_runtime *rt = start(options, &status);
+    int status = PG_ENOMEM;
+    pg_runtime *rt = watch_forks() ? start(options, &status) : NULL;
     if (options && options->status) *options->status = status;
     return rt;
 }
 
 int pg_zygote_early(void)
 {
-    pthread_once(&forks_are_watched, watch_forks);
-    return pgi_zygote_acquire(true);
+    return watch_forks() ? pgi_zygote_acquire(true) : PG_ENOMEM;
 }
 
 pg_runtime *pgi_start_child(const pg_options *options, uint32_t node, uint32_t first_generation, pgi_child *child,
@@ -329,7 +331,7 @@ pg_runtime *pgi_start_child(const pg_options *options, uint32_t node, uint32_t f
     rt->node = node;
     rt->child = child;
     store_relaxed(&rt->main, main);
-    pgi_os_start(rt);
+    if (pgi_os_start(rt) != PG_OK) return NULL;
     if (start_parts(rt, first_generation, first_generation + PGI_GENERATION_WINDOW) != PG_OK) return NULL;
     pgi_node_publish(node, rt);
     return rt;

@@ -83,9 +83,17 @@ static void forget(void)
     pthread_mutex_unlock(&lock);
 }
 
-static void watch_forks(void)
+/* Under the lock. */
+static bool watch_forks(void)
 {
-    pthread_atfork(before_fork, after_fork_in_parent, forget);
+    static bool watched;
+    if (!watched) watched = pthread_atfork(before_fork, after_fork_in_parent, forget) == 0;
+    return watched;
+}
+
+static int status_of(int error)
+{
+    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ? PG_ENOMEM : PG_EUNSUPPORTED;
 }
 
 /* A field of a stat file of /proc, counted as proc(5) does, from 3 on. */
@@ -104,7 +112,7 @@ static bool thread_runs(int tasks, const char *id)
     char path[64], text[1024];
     snprintf(path, sizeof path, "%.20s/stat", id);
     int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
+    if (fd < 0) return errno != ENOENT;
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     if (n <= 0) return false;
@@ -113,17 +121,17 @@ static bool thread_runs(int tasks, const char *id)
     return !(field(text, FLAGS) & EXITING);
 }
 
-/* Whether nobody but the caller runs. */
-static bool single_threaded(void)
+/* Whether nobody but the caller runs: PG_OK, PG_EUNSUPPORTED; PG_ENOMEM: it cannot be told. */
+static int check_threads(void)
 {
     DIR *tasks = opendir("/proc/self/task");
-    if (!tasks) return false;
+    if (!tasks) return status_of(errno);
     int n = 0;
     for (struct dirent *entry; (entry = readdir(tasks));) {
         if (entry->d_name[0] != '.') n += thread_runs(dirfd(tasks), entry->d_name);
     }
     closedir(tasks);
-    return n <= 1;
+    return n <= 1 ? PG_OK : PG_EUNSUPPORTED;
 }
 
 #if PGI_TSAN
@@ -171,11 +179,6 @@ static bool hung_up(int64_t timeout)
     return n > 0;
 }
 
-static int status_of(int error)
-{
-    return error == EAGAIN || error == ENOMEM || error == EMFILE || error == ENFILE ? PG_ENOMEM : PG_EUNSUPPORTED;
-}
-
 /* Forks, and waits until the zygote has let go of the program's descriptors. */
 static int fork_zygote(int ends[2])
 {
@@ -209,9 +212,10 @@ static int fork_zygote(int ends[2])
 static int make(void)
 {
     int ends[2];
-    if (!single_threaded()) return PG_EUNSUPPORTED;
+    int status = check_threads();
+    if (status != PG_OK) return status;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return status_of(errno);
-    int status = pgi_codemap_make(&h.known) ? fork_zygote(ends) : PG_ENOMEM;
+    status = pgi_codemap_make(&h.known) ? fork_zygote(ends) : PG_ENOMEM;
     if (status == PG_OK) return PG_OK;
     for (int i = 0; i < 2; i++) {
         if (ends[i] >= 0) close(ends[i]);
@@ -222,12 +226,10 @@ static int make(void)
 
 int pgi_zygote_acquire(bool for_ever)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     int saved = errno;
-    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&lock);
     if (h.pid != 0 && hung_up(0)) wait_for_end();
-    int status = h.pid != 0 ? PG_OK : make();
+    int status = !watch_forks() ? PG_ENOMEM : h.pid != 0 ? PG_OK : make();
     if (status == PG_OK && for_ever) h.for_ever = true;
     if (status == PG_OK && !for_ever) h.users++;
     pthread_mutex_unlock(&lock);

@@ -383,11 +383,6 @@ void pgs_yield_to(pgs_task *task, unsigned worker)
     (void)task, (void)worker;
 }
 
-bool pgs_worker_runs(pgs_sched *s, unsigned worker, const pgs_task *task)
-{
-    return pgs_worker_task(&s->worker[worker]) == task;
-}
-
 pgs_task *pgs_worker_hand(pgs_worker *w, pgs_task *task)
 {
     (void)w, (void)task;

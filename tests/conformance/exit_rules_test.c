@@ -175,7 +175,7 @@ static void lives(pg_process *self)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------- the reference */
+/* -------------------------------------------------------------------------------------------------- the reference */
 
 enum { UNASKED = -2 }; /* a kind, or an error, that may be any */
 
@@ -261,7 +261,7 @@ static void end_together(model *m, const bool chosen[MOST], const order by[MOST]
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------- the comparison */
+/* -------------------------------------------------------------------------------------------------- the comparison */
 
 static uint64_t seed, program, os_failures;
 static pg_pid pids[MOST];
@@ -343,7 +343,7 @@ static void compare(pg_process *self, const model *m)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------ the steps */
+/* ------------------------------------------------------------------------------------------------------- the steps */
 
 static unsigned below(uint64_t *random, unsigned n)
 {

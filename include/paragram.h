@@ -193,7 +193,8 @@ typedef struct pg_options {
 
 /* Starts a runtime.  Several may exist in a program.  `options` may be NULL, and is copied.
  * Returns NULL on failure: PG_ENOMEM (memory, address space, threads), PG_EINVAL (an option out of range),
- * PG_EUNSUPPORTED (a simulation has this thread) in *options->status.  Installs no signal handler (see report_overflow) and blocks all signals in its own threads. */
+ * PG_EUNSUPPORTED (a simulation has this thread) in *options->status.  Installs no signal handler (see report_overflow)
+ * and blocks all signals in its own threads. */
 PG_API pg_runtime *pg_start(const pg_options *options);
 
 /* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are named in

@@ -6,7 +6,7 @@
  *
  * Rejected: a structure of function pointers handed to every caller.  A pointer per task and wheel to reach it, and
  * an indirect call that the compiler cannot see through, would be paid by every slice for the sake of a mode that is
- * rarely on.  pgs_now is an ordinary out-of-line function instead, which asks whether its thread is that of a simulation
+ * rarely on.  pgs_now is an ordinary out-of-line function instead, which asks whether its thread is a simulation's
  * (sim.h), and the random generators are already in the callers' hands: whoever seeds them has made the choices
  * repeatable. */
 #ifndef PGS_CLOCK_H

@@ -63,8 +63,8 @@ typedef struct pgs_ops {
     /* First and last on each thread, the workers' and the monitor's.  Both may be NULL. */
     void (*thread_begin)(void *context);
     void (*thread_end)(void *context);
-    /* Of a simulation; both may be NULL.  A step of `task` begins, or has just ended and the task may be gone; NULL: the
-     * thread's own goes on.  And: nobody can ever run again, while the thread waits for ever. */
+    /* Of a simulation; both may be NULL.  A step of `task` begins, or has just ended, and the task may be gone; NULL:
+     * the thread goes on.  And: nobody can ever run again, while the thread waits for ever. */
     void (*watch)(void *context, pgs_task *task, bool begins);
     void (*deadlock)(void *context);
     void *context;
@@ -151,7 +151,7 @@ void pgs_abandon(void) __attribute__((noreturn));
  * the symbol that they name is lost when a whole program is optimised as one. */
 pgs_worker *pgs_worker_self(void);
 
-/* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
+/* Of what a worker's path reads, the only thread-local: initial-exec, so that reading it is one instruction. */
 extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
 
 /* The same as pgs_worker_self() without a call, for a function that is never inlined itself, in its first statement:

@@ -75,7 +75,24 @@
  *   than their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them,
  *   they are dropped.  What is within one may only send to the attached and green processes of other runtimes of the
  *   program. pg_start() within one is PG_EUNSUPPORTED; fork() and exec() are its own to use, unless its sandbox
- *   forbids. */
+ *   forbids.
+ *
+ * SIMULATION
+ *   A runtime with a .seed in its options shows what can go wrong in a program, and shows it again.  All of it runs on
+ *   the thread that has called pg_start(), while that waits in a call: pg_wait(), pg_recv(), pg_serve(), pg_sleep(),
+ *   pg_yield(), pg_stop().  Who runs next, who is suspended behind a send or a spawn or before his next message, who is
+ *   late by up to 16 ms: all that is drawn from the seed.  One seed is one order, on any machine; another is another.
+ *   Time is the simulation's own.  A step takes a microsecond, and when nobody can run it is the next deadline: an hour
+ *   of pg_sleep() takes none.  pg_now() says what time it is.
+ *   When nobody can run, no time is waited for, and the thread waits for ever, that is a deadlock: the log says who
+ *   receives or waits in the middle of his code, and the call returns as if PG_FOREVER had passed, with PG_ETIMEDOUT.
+ *   What is different: .workers counts as 1; PG_THREAD is run as PG_GREEN; PG_OS is PG_EUNSUPPORTED, and so is another
+ *   pg_start(), by that thread, before pg_stop().  Other threads do not attach to it (NULL) or stop it
+ *   (PG_EUNSUPPORTED), and should not send to it, which no seed decides.  Any send or spawn may suspend, so hold no
+ *   mutex across one; and let a loop that looks for something to change wait in between, by pg_yield() say.  Nothing
+ *   runs while the thread itself does: what is to be tried out in every order belongs into processes.  A program that
+ *   is to be replayed lets no address, no clock and no random number of its own decide what it does.
+ *       for (uint64_t seed = 1; seed <= 10000; seed++) try(pg_start(&(pg_options){.seed = seed})); */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H
 
@@ -168,12 +185,16 @@ typedef struct pg_options {
     void *log_context;
     /* Where pg_start() says why it returned NULL; may be NULL. */
     int *status;
+    /* Not 0: it is simulated, and this decides every choice: see SIMULATION. */
+    uint64_t seed;
+    /* Of a simulation: where a line goes for each step of a process; NULL: nowhere. */
+    FILE *trace;
 } pg_options;
 
 /* Starts a runtime.  Several may exist in a program.  `options` may be NULL, and is copied.
  * Returns NULL on failure: PG_ENOMEM (memory, address space, threads, descriptors, the zygote), PG_EINVAL (an option
- * out of range) in *options->status.  Installs no signal handler (see report_overflow) and blocks all signals in its own
- * threads. */
+ * out of range), PG_EUNSUPPORTED (a simulation has this thread) in *options->status.  Installs no signal handler (see
+ * report_overflow) and blocks all signals in its own threads. */
 PG_API pg_runtime *pg_start(const pg_options *options);
 
 /* Ends a runtime: every process is sent a terminate; those that have not ended after `timeout` nanoseconds are named in
@@ -456,6 +477,9 @@ PG_API int pg_sleep(pg_process *self, int64_t duration);
 
 /* Lets others that are ready run first. */
 PG_API int pg_yield(pg_process *self);
+
+/* The time, in nanoseconds since some moment in the past; in a simulation, its own. */
+PG_API int64_t pg_now(void);
 
 /* --------------------------------------------------------------------------------------------- ends and exits */
 

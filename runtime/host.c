@@ -13,6 +13,8 @@
 #include "crash.h"
 #include "overflow.h"
 #include "runtime.h"
+#include "sched/sim.h"
+#include "seeded.h"
 
 #define INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 
@@ -38,7 +40,7 @@ static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
     for (;;) {
         pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
         if (node) return node;
-        if (deadline <= 0) return NULL;
+        if (deadline <= 0) return pgi_seeded_look_again(p, p->mailbox.head);
         if (!pgi_rest(p, NULL)) {
             cpu_relax(); /* a sender stands between its exchange and its link */
             continue;
@@ -196,6 +198,7 @@ static bool make_key(void)
 pg_process *pg_attach(pg_runtime *rt, const char *name)
 {
     if (!rt || pgs_worker_self()) return NULL; /* a worker's thread is nobody's to keep */
+    if (pgs_sim_is_elsewhere(rt->sched)) return NULL;
     drop_stopped();
     if (!make_key() || pthread_setspecific(thread_end, rt) != 0) return NULL; /* any value: it is there */
     pgi_host *host = pgi_alloc_zero(sizeof *host);

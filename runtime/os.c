@@ -526,7 +526,7 @@ static int check(pg_runtime *rt, pg_target target, const pg_table *table, const 
         pgi_log(
             rt, PG_LOG_WARNING, "a process of kind PG_OS is refused: %s",
             rt->options.no_os
-                ? "the runtime was started with .no_os"
+                ? "the runtime was started with .no_os, or a .seed"
                 : "the program had threads when the runtime was started (call pg_zygote_early() first thing in main)");
         return PG_EUNSUPPORTED;
     }

@@ -13,12 +13,19 @@
 #include <sched.h>
 
 #include "runtime.h"
+#include "sched/sim.h"
+#include "seeded.h"
 
 enum {
     PGI_PACE_PROBE = PGS_TUNED(16, 2),
     PGI_PACE_ENOUGH = PGS_TUNED(64, 10),      /* sends in one go that make one who yields a flooder */
     PGI_PACE_SEND_NS = PGS_TUNED(250, 100000) /* each, at most, by one who does nothing else */
 };
+
+static bool is_simulated(pgs_worker *w)
+{
+    return ((pgi_local *)pgs_worker_local(w))->rt->options.seed != 0;
+}
 
 /* `timed`: the next look will want to know how long that has taken. */
 static void begin(pgs_worker *w, pg_pid to, int32_t sends, bool timed)
@@ -73,8 +80,22 @@ static bool yield(pgs_worker *w, pgs_task *task, pg_pid to, int32_t sent)
     return f.worker >= 0;
 }
 
+/* In a simulation each send and spawn is a look, by which the seed may have others run. */
+static int make_way_by_seed(pgs_worker *w, pg_pid to, int status)
+{
+    pgs_task *task = pgs_worker_task(w);
+    pgi_pace_of(w)->left = 0;
+    pgi_seeded_sent(pgi_of_task(task), to, status);
+    if (may_yield(w, task) && pgs_sim_suspends(pgs_worker_sched(w))) {
+        pgi_seeded_suspended(pgi_of_task(task));
+        pgs_yield(task);
+    }
+    return status;
+}
+
 int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 {
+    if (unlikely(is_simulated(w))) return make_way_by_seed(w, to, status);
     const pgi_pace *pace = pgi_pace_of(w);
     pgs_task *task = pgs_worker_task(w);
     bool probe = pace->given == PGI_PACE_PROBE;
@@ -89,6 +110,10 @@ int pgi_make_way(pgs_worker *w, pg_pid to, int status)
 
 void pgi_pace_yield(pgs_worker *w, pgs_task *task)
 {
+    if (unlikely(is_simulated(w))) {
+        pgs_yield(task);
+        return;
+    }
     const pgi_pace *pace = pgi_pace_of(w);
     int32_t sent = pace->given - pace->left;
     bool floods = pgs_worker_steps(w) == pace->steps && sent >= PGI_PACE_ENOUGH && may_yield(w, task);

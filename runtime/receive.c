@@ -24,6 +24,7 @@
 #include <errno.h>
 
 #include "runtime.h"
+#include "seeded.h"
 
 /* What the selective receive before has found out. */
 struct pgi_scanned {
@@ -61,7 +62,7 @@ static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t dead
         pgs_mpsc_node *node = pgs_mpsc_next(last);
         if (node) return node;
         *status = PG_ETIMEDOUT;
-        if (deadline <= 0) return NULL;
+        if (deadline <= 0) return pgi_seeded_look_again(p, last);
         p->scan = last;
         pgs_wait wait = {commit_receive, claim_receive, deadline};
         int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);

@@ -20,6 +20,8 @@
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
+#include "sched/sim.h"
+#include "seeded.h"
 
 enum { DEFAULT_PROCESSES = 1 << 22 };
 
@@ -47,6 +49,7 @@ static void after_fork(void)
 {
     pg_runtime *rt;
     while ((rt = pgi_node_forget_one()) != NULL) store_relaxed(&rt->stopped, true);
+    pgs_sim_forget();
 }
 
 static bool watch_forks(void)
@@ -206,7 +209,7 @@ static int complete(pg_options *o)
     if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
     if (o->stuck_after < 0) return PG_EINVAL;
     if (!o->log) o->log = log_to_stderr;
-    return PG_OK;
+    return pgi_seeded_complete(o);
 }
 
 static int start_sched(pg_runtime *rt)
@@ -218,12 +221,15 @@ static int start_sched(pg_runtime *rt)
                          .local_idle = local_idle,
                          .thread_begin = thread_begin,
                          .thread_end = thread_end,
+                         .watch = rt->options.trace ? pgi_seeded_watch : NULL,
+                         .deadlock = pgi_seeded_deadlock,
                          .context = rt};
     const pgs_config config = {.workers = rt->options.workers,
                                .stack_size = rt->options.stack_size,
                                .stacks = (size_t)rt->options.max_processes + 2 * (size_t)PGS_WORKERS_MAX,
                                .stuck_after = rt->options.stuck_after,
-                               .lent = rt->child != NULL};
+                               .lent = rt->child != NULL,
+                               .seed = rt->options.seed};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }
@@ -446,11 +452,14 @@ static bool wait_for_all(pg_runtime *rt, int64_t deadline, int64_t patience,
         if (now >= again) {
             each_process(rt, f, n);
             again = pgs_deadline(interval);
-            interval *= 4; /* what is missed now was being spawned: there cannot be much of that */
+            /* What is missed now was being spawned: there cannot be much of that. */
+            interval = interval > PGS_NEVER / 4 ? PGS_NEVER : 4 * interval;
             continue;
         }
         if (now >= deadline) return false;
-        pgs_parker_park(&rt->stopper, again < deadline ? again : deadline);
+        int64_t until = again < deadline ? again : deadline;
+        if (!pgs_parker_park(&rt->stopper, until) && until == PGS_NEVER)
+            return false; /* it has come: see sched/sim.h */
     }
 }
 
@@ -491,6 +500,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     if (!rt) return PG_EINVAL;
     if (load_relaxed(&rt->stopped)) return PG_ESTOPPED; /* the child of a fork */
     if (called_from_inside(rt)) return PG_EINSIDE;
+    if (pgs_sim_is_elsewhere(rt->sched)) return PG_EUNSUPPORTED;
     pthread_mutex_lock(&rt->stop_lock);
     bool ended = end_all(rt, timeout);
     pthread_mutex_unlock(&rt->stop_lock);

@@ -70,6 +70,11 @@ int pg_yield(pg_process *self)
     return PG_OK;
 }
 
+int64_t pg_now(void)
+{
+    return pgs_now();
+}
+
 /* ------------------------------------------------------------------------------------------------------ pg_wait */
 
 static bool was_ever(const pgi_slots *slots, const pg_process *p, pg_pid pid)
@@ -176,7 +181,7 @@ int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit)
                    ((pgi_local *)pgs_worker_local(w))->node == pgi_pid_node(pid);
     if (likely(at_home)) return wait_at_home(pgi_of_task(task), pid, timeout, exit);
     pg_process *self = pg_current();
-    if (pgi_host_is_me(pid) || (self && pg_same(pid, pgi_pid_of(self)))) return PG_EINSIDE;
+    if ((!w && pgi_host_is_me(pid)) || (self && pg_same(pid, pgi_pid_of(self)))) return PG_EINSIDE;
     if (timeout <= 0) return pg_why(pid, exit);
     if (self) pgi_end_if_killed(self);
     uint32_t node = pgi_pid_node(pid);

@@ -2,12 +2,13 @@
  *
  * Nothing else in sched/ or runtime/ reads a clock or draws a random number: a seeded run on one thread replays only
  * what came through here.  Time is CLOCK_MONOTONIC in nanoseconds, so it neither jumps with the wall clock nor counts
- * while the machine sleeps.
+ * while the machine sleeps; or a simulation's own.
  *
  * Rejected: a structure of function pointers handed to every caller.  A pointer per task and wheel to reach it, and
  * an indirect call that the compiler cannot see through, would be paid by every slice for the sake of a mode that is
- * rarely on.  pgs_now is an ordinary out-of-line function instead, so a simulation gives it another body, and the
- * random generators are already in the callers' hands: whoever seeds them has made the choices repeatable. */
+ * rarely on.  pgs_now is an ordinary out-of-line function instead, which asks whether its thread is a simulation's
+ * (sim.h), and the random generators are already in the callers' hands: whoever seeds them has made the choices
+ * repeatable. */
 #ifndef PGS_CLOCK_H
 #define PGS_CLOCK_H
 
@@ -17,7 +18,7 @@
 #define PGS_NEVER INT64_MAX
 
 /* The time now, in nanoseconds since some moment before the program's start; never negative.  Any thread; about 25
- * ns. */
+ * ns.  On the thread of a simulation, its time. */
 int64_t pgs_now(void);
 
 /* The deadline `timeout_ns` from now.  PGS_NEVER stays PGS_NEVER, and so does a sum beyond it; zero or less gives 0,

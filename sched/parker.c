@@ -16,9 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim.h"
+
 /* Sleeps while *word is `value`.  0 when woken, else the error: EAGAIN, EINTR or ETIMEDOUT. */
 static int futex_wait(_Atomic(uint32_t) *word, uint32_t value, int64_t deadline_ns)
 {
+    if (unlikely(pgs_sim_here != NULL)) return pgs_sim_wait(word, value, deadline_ns);
     struct timespec at = {0, 0}, *until = NULL;
     if (deadline_ns != PGS_NEVER) {
         int64_t ns = deadline_ns > 0 ? deadline_ns : 0;

@@ -51,7 +51,8 @@ static inline void pgs_parker_init(pgs_parker *p)
 }
 
 /* Sleeps until there is a token, and consumes it: true; or until CLOCK_MONOTONIC reaches `deadline_ns` (nanoseconds;
- * one in the past does not sleep; PGS_NEVER): false.  Owner only.  Leaves errno alone. */
+ * one in the past does not sleep; PGS_NEVER): false.  Owner only.  Leaves errno alone.  The thread of a simulation runs
+ * that meanwhile (sim.h), in its time; only there may PGS_NEVER come. */
 bool pgs_parker_park(pgs_parker *p, int64_t deadline_ns);
 
 /* Consumes a token if there is one, without sleeping.  Owner only. */

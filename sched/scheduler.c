@@ -60,6 +60,28 @@ static void free_sched(pgs_sched *s)
     free(s);
 }
 
+/* The one worker of a simulation, on the calling thread. */
+static int start_sim(pgs_sched *s)
+{
+    s->epoch.can_force = false; /* wherever: what the system offers is to make no difference */
+    s->sim = pgs_sim_new(s, s->config.seed);
+    pgs_worker *w = s->sim ? pgs_worker_lend(s) : NULL;
+    if (w) {
+        begin(s);
+        pgs_sim_begin(s->sim, w);
+        return 0;
+    }
+    if (s->sim) pgs_sim_end(s->sim);
+    return -ENOMEM;
+}
+
+static void stop_sim(pgs_sched *s)
+{
+    pgs_worker_free(pgs_worker_at(s, 0));
+    pgs_sim_end(s->sim);
+    pgs_thread_end(s);
+}
+
 static void stop_threads(pgs_sched *s, bool with_monitor)
 {
     store_release(&s->stopping, true); /* partners: the loads in idle.c and monitor.c */
@@ -90,7 +112,8 @@ void pgs_sched_work(pgs_sched *s)
 
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops)
 {
-    if (config->workers < 1 || config->workers > (config->lent ? 1 : PGS_WORKERS_TARGET_MAX)) return -EINVAL;
+    bool one = config->lent || config->seed != 0;
+    if (config->workers < 1 || config->workers > (one ? 1 : PGS_WORKERS_TARGET_MAX)) return -EINVAL;
     pgs_sched *s = aligned_alloc(_Alignof(pgs_sched), sizeof(pgs_sched));
     if (!s) return -ENOMEM;
     memset(s, 0, sizeof *s);
@@ -110,6 +133,11 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
         return error;
     }
     *out = s; /* before the first worker, which may call ops that read it */
+    if (config->seed != 0) {
+        error = start_sim(s);
+        if (error) free_sched(s);
+        return error;
+    }
     for (unsigned i = 0; i < config->workers; i++) {
         if (config->lent ? pgs_worker_lend(s) : pgs_worker_new(s)) continue;
         stop_threads(s, false);
@@ -125,7 +153,11 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
 
 void pgs_sched_stop(pgs_sched *s)
 {
-    stop_threads(s, true);
+    if (s->sim) {
+        stop_sim(s);
+    } else {
+        stop_threads(s, true);
+    }
     free_sched(s);
 }
 

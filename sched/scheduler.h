@@ -63,6 +63,10 @@ typedef struct pgs_ops {
     /* First and last on each thread, the workers' and the monitor's.  Both may be NULL. */
     void (*thread_begin)(void *context);
     void (*thread_end)(void *context);
+    /* Of a simulation; both may be NULL.  A step of `task` begins, or has just ended, and the task may be gone; NULL:
+     * the thread goes on.  And: nobody can ever run again, while the thread waits for ever. */
+    void (*watch)(void *context, pgs_task *task, bool begins);
+    void (*deadlock)(void *context);
     void *context;
 } pgs_ops;
 
@@ -72,6 +76,7 @@ typedef struct pgs_config {
     size_t stacks;       /* at most so many fibers at once */
     int64_t stuck_after; /* ns until ops->stuck is called */
     bool lent;           /* the one worker is a thread of the caller's: see pgs_sched_work */
+    uint64_t seed;       /* not 0: the one worker is simulated, on the calling thread: see sim.h */
 } pgs_config;
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
@@ -145,7 +150,7 @@ void pgs_abandon(void) __attribute__((noreturn));
  * the symbol that they name is lost when a whole program is optimised as one. */
 pgs_worker *pgs_worker_self(void);
 
-/* Of all that the library keeps, the only thread-local: initial-exec, so that reading it is one instruction. */
+/* Of what a worker's path reads, the only thread-local: initial-exec, so that reading it is one instruction. */
 extern __attribute__((visibility("hidden"), tls_model("initial-exec"))) _Thread_local pgs_worker *pgs_worker_current;
 
 /* The same as pgs_worker_self() without a call, for a function that is never inlined itself, in its first statement:

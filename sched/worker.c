@@ -202,14 +202,16 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 }
 
 /* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough:
- * timers are due, and every other time the next task is an old one. */
-static PGS_COLD void end_slice(pgs_worker *w)
+ * timers are due, and every other time the next task is an old one.  False: all this is a simulation's to do. */
+static PGS_COLD bool end_slice(pgs_worker *w)
 {
+    if (w->face.sched->sim) return false;
     store_relaxed(&w->face.slice_over, false);
     pgs_wheel_expire(&w->wheel, pgs_now());
-    if (++w->slices % 2 == 0) return;
+    if (++w->slices % 2 == 0) return true;
     w->aged = true;
     w->turns_left = 0;
+    return true;
 }
 
 /* Turns that pgs_worker_next() has given count like those taken here; and those that it may give from now on. */
@@ -234,7 +236,7 @@ static pgs_task *steal(pgs_worker *w);
 static inline pgs_task *take_own(pgs_worker *w)
 {
     settle_turns(w);
-    if (unlikely(load_relaxed(&w->face.slice_over))) end_slice(w);
+    if (unlikely(load_relaxed(&w->face.slice_over)) && !end_slice(w)) return NULL;
     if (unlikely(w->turns_left-- == 0)) {
         w->turns_left = PGS_QUEUES_EVERY - 1;
         pgs_task *task = take_oldest(w);
@@ -289,7 +291,7 @@ static pgs_task *search(pgs_worker *w)
     return NULL;
 }
 
-/* NULL: the scheduler stops. */
+/* NULL: the scheduler stops, or it is the turn of the thread of a simulation. */
 static pgs_task *find_work(pgs_worker *w)
 {
     for (;;) {
@@ -298,6 +300,7 @@ static pgs_task *find_work(pgs_worker *w)
         pgs_task *task = take_own(w);
         if (!task) {
             store_relaxed(&w->face.running, NULL);
+            if (unlikely(w->face.sched->sim != NULL)) return pgs_sim_next(w->face.sched->sim);
             if (pgs_idle_retire_if_surplus(w)) continue;
             if (pgs_wheel_expire(&w->wheel, pgs_now())) continue;
             task = search(w);
@@ -456,11 +459,11 @@ __attribute__((noinline)) int pgs_block(pgs_sched *sched, pgs_task *task, const 
 void pgs_yield(pgs_task *task)
 {
     if (task->parker) {
-        sched_yield();
+        if (!pgs_sim_yield()) sched_yield();
         return;
     }
     pgs_worker *w = pgs_worker_self();
-    bool alone = pgs_worker_alone(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER;
+    bool alone = pgs_worker_alone(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER && !w->face.sched->sim;
     if (alone) {
         begin(w, task); /* it is not stuck, and holds nothing */
     } else {
@@ -486,19 +489,29 @@ void pgs_abandon(void)
 
 /* ----------------------------------------------------------------------------------------------------- workers */
 
-void pgs_worker_work(pgs_worker *w)
+void pgs_worker_begin(pgs_worker *w)
 {
-    pgs_worker_current = w;
     store_relaxed(&w->tid, gettid());
     pgs_fiber_thread_init(&w->fiber_thread);
+    pgs_epoch_register(&w->face.sched->epoch, &w->member);
+}
+
+void pgs_worker_turn(pgs_worker *w)
+{
+    pgs_worker_current = w;
     pgs_fiber_adopt(&w->native);
     w->fiber = &w->native;
-    pgs_epoch_register(&w->face.sched->epoch, &w->member);
     pgs_epoch_member_online(&w->face.sched->epoch, &w->member);
     go(w, w->spare[--w->spares]);
     pgs_epoch_member_offline(&w->face.sched->epoch, &w->member);
-    while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
     pgs_worker_current = NULL;
+}
+
+void pgs_worker_work(pgs_worker *w)
+{
+    pgs_worker_begin(w);
+    pgs_worker_turn(w);
+    while (w->spares > 0) pgs_fiber_destroy(&w->face.sched->stacks, w->spare[--w->spares]);
 }
 
 void *pgs_worker_main(void *arg)

@@ -27,6 +27,7 @@
 #include "injector.h"
 #include "poller.h"
 #include "scheduler.h"
+#include "sim.h"
 #include "timer.h"
 
 enum {
@@ -100,6 +101,7 @@ struct pgs_sched {
     pgs_ops ops;
     pgs_config config;
     pthread_t monitor;
+    pgs_sim *sim; /* NULL: it is real */
 
     /* Rarely written. */
     PGS_ALIGNED _Atomic(pgs_worker *) worker[PGS_WORKERS_MAX]; /* published with release, never removed */
@@ -134,7 +136,9 @@ void pgs_thread_end(pgs_sched *sched);
 void *pgs_worker_main(void *arg);
 pgs_worker *pgs_worker_new(pgs_sched *sched);  /* started and searching, or NULL */
 pgs_worker *pgs_worker_lend(pgs_sched *sched); /* the same, but for its thread: that calls pgs_worker_work */
-void pgs_worker_work(pgs_worker *worker);      /* what its thread does until the scheduler stops */
+void pgs_worker_begin(pgs_worker *worker);     /* by its thread, once */
+void pgs_worker_turn(pgs_worker *worker);      /* its thread is the worker until there is nothing to do */
+void pgs_worker_work(pgs_worker *worker);      /* what its thread does until the scheduler stops: both of these */
 void pgs_worker_free(pgs_worker *worker);
 
 /* idle.c: parking and waking. */

@@ -133,9 +133,9 @@ static void serving(pg_process *self)
     CHECK_EQ(pg_defer(server, note_end, &cleaned), PG_OK);
     CHECK_EQ(pg_serve(server, 0), PG_ETIMEDOUT);
     for (int i = 1; i <= 4; i++) pg_send(pg_self(server), i);
-    int64_t begin = check_now_ns();
+    int64_t begin = pg_now();
     CHECK_EQ(pg_serve(server, PG_MS(10)), PG_ETIMEDOUT);
-    CHECK(check_now_ns() - begin >= PG_MS(10));
+    CHECK(pg_now() - begin >= PG_MS(10));
     CHECK_EQ(sum, 10);
     CHECK_EQ(nested, PG_EINVAL);
     CHECK(pg_current() == NULL);
@@ -303,9 +303,9 @@ static void waiters_for_hosts_come_back(pg_process *self)
     pg_pid pid = pg_self(host);
     CHECK_EQ(pthread_create(&thread, NULL, waits_for_main, &pid), 0);
     usleep(5000);
-    int64_t begin = check_now_ns();
+    int64_t begin = pg_now();
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
-    CHECK(check_now_ns() - begin < PATIENCE / 2);
+    CHECK(pg_now() - begin < PATIENCE / 2);
     pthread_join(thread, NULL);
     pg_detach(host);
 }
@@ -524,10 +524,10 @@ static void figures_add_up(pg_process *self)
     pg_runtime *rt = pg_runtime_of(self);
     for (int i = 0; i < 10; i++) good(pg_spawn(self, answers));
     for (int i = 0; i < 10; i++) end_of(good(pg_spawn(self, do_nothing)));
-    int64_t limit = check_now_ns() + PATIENCE;
+    int64_t limit = pg_now() + PATIENCE;
     do {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK); /* a process is counted out a moment after it is seen to end */
-    } while (stats.alive != 11 && check_now_ns() < limit);
+    } while (stats.alive != 11 && pg_now() < limit);
     CHECK_EQ(stats.alive, 11);
     CHECK_EQ(stats.spawned, 21);
     CHECK_EQ(stats.dropped, 0);
@@ -546,21 +546,21 @@ static void figures_add_up(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(several_threads_attach),
-        CASE(one_thread_attaches_often),
+        CASE_REAL(several_threads_attach, "other threads attach"),
+        CASE_REAL(one_thread_attaches_often, "it starts another runtime"),
         CASE(serving),
         CASE(only_attached_ones_serve),
         CASE(a_host_is_ended_by_links),
-        CASE(a_stop_names_who_does_not_end),
-        CASE(sleepers_are_ended_by_a_stop),
-        CASE(waiters_for_hosts_come_back),
-        CASE(nothing_begins_during_a_stop),
-        CASE(a_self_outlives_its_runtime),
-        CASE(a_process_may_not_stop_its_own),
-        CASE(a_hundred_times),
-        CASE(two_runtimes_talk),
-        CASE(nobody_is_linked_abroad),
-        CASE(no_zygote_no_process),
+        CASE_REAL(a_stop_names_who_does_not_end, "it starts another runtime"),
+        CASE_REAL(sleepers_are_ended_by_a_stop, "it starts another runtime"),
+        CASE_REAL(waiters_for_hosts_come_back, "it starts another runtime"),
+        CASE_REAL(nothing_begins_during_a_stop, "it starts another runtime"),
+        CASE_REAL(a_self_outlives_its_runtime, "it starts another runtime"),
+        CASE_REAL(a_process_may_not_stop_its_own, "it starts another runtime"),
+        CASE_REAL(a_hundred_times, "it starts another runtime"),
+        CASE_REAL(two_runtimes_talk, "it starts another runtime"),
+        CASE_REAL(nobody_is_linked_abroad, "it starts another runtime"),
+        CASE_REAL(no_zygote_no_process, "it starts another runtime"),
         CASE(a_graph_is_drawn),
         CASE(figures_add_up),
     };

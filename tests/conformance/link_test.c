@@ -418,7 +418,7 @@ int main(int argc, char **argv)
         CASE(linking_to_the_dead),
         CASE(linking_twice_is_once),
         CASE(unlinking),
-        CASE(refusals),
+        CASE_REAL(refusals, "it starts another runtime"),
         CASE(chains),
         CASE(ring_of_100),
         CASE(ten_thousand_children),

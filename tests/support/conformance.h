@@ -1,15 +1,15 @@
 /* conformance.h - runs the cases of a conformance test against every kind of process.
  *
  * Each case is a function that gets an attached main process of a fresh runtime.  It is run with the runtime's
- * default kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS; afterwards
- * the runtime is stopped, which has to succeed.  What the runtime logs is kept, and can be searched.  Arguments of
- * the program: a part of the names of the cases to be run, and one of green, thread and OS.
+ * default kind set to PG_GREEN on one worker and on two, or PG_TEST_WORKERS, to PG_THREAD, and to PG_OS, and simulated;
+ * afterwards the runtime is stopped, which has to succeed.  What the runtime logs is kept, and can be searched.
+ * Arguments of the program: a part of the names of the cases to be run, and one of green, thread, OS and simulated.
  *
  * A process of kind PG_OS begins with the program's memory as it was when the runtime was started: it sees the_kind,
  * but nothing that the case has written.  So what processes have to know goes to them in arguments and messages.  A
  * case that needs memory shared between processes, since that is its subject, is excepted from PG_OS with the reason.
  * A condition that does not hold in another operating-system process makes the case fail as it does in this one; so
- * does a crash of one.
+ * does a crash of one.  Likewise a case is excepted from the simulation that needs what there is none of in it.
  *
  * A wait that should end at once is given PATIENCE: it is only ever used up by a failure. */
 #ifndef CONFORMANCE_H
@@ -69,48 +69,66 @@ typedef struct test_case {
     const char *name;
     void (*run)(pg_process *self);
     const char *shared; /* why it needs memory that processes share; NULL: it does not */
+    const char *real;   /* why it cannot be simulated; NULL: it can */
 } test_case;
 
-#define CASE(function)            \
-    {                             \
-#function, function, NULL \
+#define CASE(function)                  \
+    {                                   \
+#function, function, NULL, NULL \
     }
-#define CASE_SHARED(function, reason) \
-    {                                 \
-#function, function, reason   \
+#define CASE_SHARED(function, reason)     \
+    {                                     \
+#function, function, reason, NULL \
+    }
+#define CASE_REAL(function, reason)       \
+    {                                     \
+#function, function, NULL, reason \
     }
 
 /* What the case runs under. */
 static pg_kind the_kind;
 static unsigned the_workers;
+static uint64_t the_seed; /* not 0: it is simulated */
 
-/* As many of something as fits the kind: threads cost more than green processes, and others more than threads. */
+/* As many of something as fits the kind: threads cost more than green processes, and others more than threads; and
+ * simulated delays take more of a patience. */
 static inline int scaled(int green, int threads)
 {
-    return the_kind == PG_GREEN ? green : the_kind == PG_THREAD ? threads : threads / 5;
+    return the_kind == PG_GREEN && the_seed == 0 ? green : the_kind == PG_OS ? threads / 5 : threads;
 }
 
 static inline pg_runtime *start_runtime(void)
 {
     int status = 1;
-    pg_runtime *rt = pg_start(&(pg_options){
-        .workers = the_workers, .kind = the_kind, .log = log_line, .log_context = &the_log, .status = &status});
+    pg_runtime *rt = pg_start(&(pg_options){.workers = the_workers,
+                                            .kind = the_kind,
+                                            .log = log_line,
+                                            .log_context = &the_log,
+                                            .status = &status,
+                                            .seed = the_seed});
     CHECK_EQ(status, PG_OK);
     CHECK(rt != NULL);
     return rt;
 }
 
-static const char *const kind_names[] = {[PG_GREEN] = "green", [PG_THREAD] = "thread", [PG_OS] = "OS"};
+typedef struct test_run {
+    const char *name;
+    pg_kind kind;
+    unsigned workers;
+    uint64_t seed;
+} test_run;
 
-static inline void run_case(const test_case *which, pg_kind kind, unsigned workers)
+static inline void run_case(const test_case *which, const test_run *run)
 {
-    if (kind == PG_OS && which->shared) {
-        printf("%s: OS, excepted: %s\n", which->name, which->shared);
+    const char *excepted = run->kind == PG_OS ? which->shared : run->seed != 0 ? which->real : NULL;
+    if (excepted) {
+        printf("%s: %s, excepted: %s\n", which->name, run->name, excepted);
         return;
     }
-    the_kind = kind;
-    the_workers = workers;
-    printf("%s: %s, %u worker%s\n", which->name, kind_names[kind], workers, workers == 1 ? "" : "s");
+    the_kind = run->kind;
+    the_workers = run->workers;
+    the_seed = run->seed;
+    printf("%s: %s, %u worker%s\n", which->name, run->name, run->workers, run->workers == 1 ? "" : "s");
     fflush(stdout);
     log_clear();
     pg_runtime *rt = start_runtime();
@@ -125,16 +143,17 @@ static inline void run_case(const test_case *which, pg_kind kind, unsigned worke
 
 static inline int run_cases(const test_case *cases, size_t count, int argc, char **argv)
 {
-    static const struct {
-        pg_kind kind;
-        unsigned workers;
-    } runs[] = {{PG_GREEN, 1}, {PG_GREEN, 2}, {PG_THREAD, 1}, {PG_OS, 1}};
+    static const test_run runs[] = {{"green", PG_GREEN, 1, 0},     {"green", PG_GREEN, 2, 0},
+                                    {"thread", PG_THREAD, 1, 0},   {"OS", PG_OS, 1, 0},
+                                    {"simulated", PG_GREEN, 1, 1}, {"simulated", PG_GREEN, 1, 2}};
     away_begin();
     for (size_t i = 0; i < count; i++) {
         if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         for (size_t j = 0; j < sizeof runs / sizeof runs[0]; j++) {
-            if (argc > 2 && strcmp(argv[2], kind_names[runs[j].kind]) != 0) continue;
-            run_case(&cases[i], runs[j].kind, runs[j].workers > 1 ? check_workers(runs[j].workers) : 1);
+            if (argc > 2 && strcmp(argv[2], runs[j].name) != 0) continue;
+            test_run run = runs[j];
+            if (run.workers > 1) run.workers = check_workers(run.workers);
+            run_case(&cases[i], &run);
         }
     }
     return 0;

@@ -84,13 +84,21 @@ static inline void thread_end(void *context)
     sub_relaxed(&begun, 1);
 }
 
+static const pgs_ops job_ops = {.run = run,
+                                .stuck = stuck,
+                                .local_make = local_make,
+                                .local_free = local_free,
+                                .local_idle = local_idle,
+                                .thread_begin = thread_begin,
+                                .thread_end = thread_end,
+                                .context = &dummy_local};
+
 static inline void start_with(size_t stacks, int64_t stuck_after)
 {
-    const pgs_ops ops = {run, stuck, local_make, local_free, local_idle, thread_begin, thread_end, &dummy_local};
     const pgs_config config = {.workers = workers, .stacks = stacks, .stuck_after = stuck_after};
     store_relaxed(&done, 0);
     store_relaxed(&reports, 0);
-    CHECK_EQ(pgs_sched_start(&sched, &config, &ops), 0);
+    CHECK_EQ(pgs_sched_start(&sched, &config, &job_ops), 0);
     CHECK(load_relaxed(&begun) >= (int)workers + 1); /* it has waited for them, and for the monitor */
 }
 

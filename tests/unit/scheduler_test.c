@@ -393,11 +393,10 @@ static void test_start_stop(void)
     CHECK(load_relaxed(&idled) <= before + 2 * (int)workers); /* parked, and not again and again */
     stop();
     pgs_sched *none;
-    const pgs_ops ops = {run, stuck, local_make, local_free, NULL, NULL, NULL, &dummy_local};
-    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = 0, .stacks = 100}, &ops), -EINVAL);
-    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = PGS_WORKERS_TARGET_MAX + 1, .stacks = 9999}, &ops),
+    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = 0, .stacks = 100}, &job_ops), -EINVAL);
+    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = PGS_WORKERS_TARGET_MAX + 1, .stacks = 9999}, &job_ops),
              -EINVAL);
-    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = 4, .stacks = 3}, &ops), -ENOMEM);
+    CHECK_EQ(pgs_sched_start(&none, &(pgs_config){.workers = 4, .stacks = 3}, &job_ops), -ENOMEM);
     CHECK_EQ(load_relaxed(&locals), 0);
 }
 
@@ -423,11 +422,10 @@ static void live_lent(void)
 {
     static job jobs[100];
     pthread_t thread;
-    const pgs_ops ops = {run, stuck, local_make, local_free, local_idle, thread_begin, thread_end, &dummy_local};
     pgs_config config = {.workers = 2, .stacks = 100, .stuck_after = MS(10000), .lent = true};
-    CHECK_EQ(pgs_sched_start(&sched, &config, &ops), -EINVAL);
+    CHECK_EQ(pgs_sched_start(&sched, &config, &job_ops), -EINVAL);
     config.workers = 1;
-    CHECK_EQ(pgs_sched_start(&sched, &config, &ops), 0);
+    CHECK_EQ(pgs_sched_start(&sched, &config, &job_ops), 0);
     CHECK_EQ(load_relaxed(&begun), 0);
     store_relaxed(&done, 0);
     for (int i = 0; i < 100; i++) init(&jobs[i], run_lent);

@@ -60,6 +60,22 @@ pgs_worker *pgs_worker_lend(pgs_sched *s)
     return NULL;
 }
 
+pgs_sim *pgs_sim_new(pgs_sched *s, uint64_t seed)
+{
+    (void)s, (void)seed;
+    return NULL;
+}
+
+void pgs_sim_begin(pgs_sim *sim, pgs_worker *w)
+{
+    (void)sim, (void)w;
+}
+
+void pgs_sim_end(pgs_sim *sim)
+{
+    (void)sim;
+}
+
 void pgs_worker_work(pgs_worker *w)
 {
     (void)w;

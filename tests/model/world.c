@@ -11,6 +11,7 @@
 #include "sched/alarm.h"
 #include "sched/cpus.h"
 #include "sched/injector.h"
+#include "sched/sim.h"
 
 enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };
 
@@ -381,6 +382,26 @@ void pgs_yield(pgs_task *task)
 void pgs_yield_to(pgs_task *task, unsigned worker)
 {
     (void)task, (void)worker;
+}
+
+/* No runtime here is simulated. */
+_Thread_local pgs_sim *pgs_sim_here;
+
+bool pgs_sim_is_elsewhere(pgs_sched *s)
+{
+    (void)s;
+    return false;
+}
+
+bool pgs_sim_suspends(pgs_sched *s)
+{
+    (void)s;
+    NOT_HERE;
+}
+
+void pgs_sim_forget(void)
+{
+    NOT_HERE;
 }
 
 pgs_task *pgs_worker_hand(pgs_worker *w, pgs_task *task)

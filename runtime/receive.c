@@ -55,21 +55,28 @@ static bool claim_receive(pgs_task *task)
     return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);
 }
 
-/* The node behind `last`, for which it waits; NULL with *status set when there is none in time. */
-static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t deadline, int *status)
+/* The path of next_node() where there is none yet. */
+static inline __attribute__((always_inline)) pgs_mpsc_node *wait_for_next(pg_process *p, pgs_mpsc_node *last,
+                                                                          int64_t deadline, int *status)
 {
-    for (;;) {
-        pgs_mpsc_node *node = pgs_mpsc_next(last);
-        if (node) return node;
+    do {
         *status = PG_ETIMEDOUT;
         if (deadline <= 0) return pgi_seeded_look_again(p, last);
         p->scan = last;
         pgs_wait wait = {commit_receive, claim_receive, deadline};
         int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);
         if (error == -ENOMEM) *status = PG_ENOMEM;
-        if (error) return pgs_mpsc_next(last);
+        if (error) break;
         if (unlikely(!pgs_mpsc_next(last))) pgi_end_if_killed(p);
-    }
+    } while (!pgs_mpsc_next(last));
+    return pgs_mpsc_next(last);
+}
+
+/* The node behind `last`, for which it waits; NULL with *status set when there is none in time. */
+static inline pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t deadline, int *status)
+{
+    pgs_mpsc_node *node = pgs_mpsc_next(last);
+    return node ? node : wait_for_next(p, last, deadline, status);
 }
 
 /* `node` is the first behind the head, and becomes the head. */

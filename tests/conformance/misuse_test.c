@@ -647,7 +647,7 @@ static void short_of_memory(pg_process *self)
     } else {
         CHECK_EQ(try_attach(self), PG_ENOMEM); /* it says NULL, that is: this thread is a worker's */
     }
-    if (pg_kind_of(self) != PG_OS) each_allocation(self, "start", try_start);
+    if (pg_kind_of(self) != PG_OS && the_seed == 0) each_allocation(self, "start", try_start);
 }
 
 static void expects_exits(pg_process *self)

@@ -57,6 +57,7 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
+ *   Further:  paragram/call.h: monitors.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -134,8 +135,8 @@ typedef enum pg_kind {
 /* ---------------------------------------------------------------------------------------------------- runtimes */
 
 typedef enum pg_log_level {
-    /* A process ended abnormally, and nobody was linked to it or waited for it; but not for no other reason than the
-     * normal end of one that it was linked to. */
+    /* A process ended abnormally, and nobody was linked to it, monitored it or waited for it; but not for no other
+     * reason than the normal end of one that it was linked to. */
     PG_LOG_FAILED,
     /* A process has kept its worker for longer than .stuck_after; told once for each time. */
     PG_LOG_STUCK,
@@ -516,7 +517,8 @@ PG_API int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 /* Why it ended; PG_ETIMEDOUT while it lives: pg_wait() without waiting, but for an answer as above. */
 PG_API int pg_why(pg_pid pid, pg_exit_info *exit);
 
-/* The exit in a message of the runtime's, and its error value, NULL when normal.  Checked as pg_get() is. */
+/* The exit in a message of the runtime's (its pid stands beside it), and its error value, NULL when normal.  Checked as
+ * pg_get() is. */
 PG_API void pg_get_exit(pg_process *self, const pg_message *msg, size_t index, pg_exit_info *exit);
 PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size_t index);
 
@@ -524,6 +526,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 }
 #endif
 
+#include "paragram/call.h"
 #include "paragram/sugar.h"
 
 #endif

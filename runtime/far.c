@@ -31,7 +31,7 @@ enum { STANDING_MAX = 1 << 18, ANSWER_MAX = 4096 /* bytes of its body: an exit w
 
 /* A far node waits for an end here. */
 typedef struct far_watcher {
-    pgi_watcher watcher; /* its sleeper is NULL */
+    pgi_watcher watcher; /* told by tell_far() */
     pgi_bridge *bridge;  /* by which the question came */
     pg_pid asker;        /* the address of the question */
 } far_watcher;
@@ -317,11 +317,18 @@ static void drop_watcher(far_watcher *w)
     pgi_free(w, sizeof *w);
 }
 
-void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info)
+/* Tells the far side, which waits, of an end, and frees the watcher. */
+static void tell_far(pgi_watcher *watcher, const pg_exit_info *info, const pgi_end *end)
 {
+    (void)end; /* an answer has no room for an error */
     far_watcher *w = container_of(watcher, far_watcher, watcher);
     answer(w->asker, PG_OK, info->pid, info);
     drop_watcher(w);
+}
+
+static bool is_far_watcher(const pgi_watcher *watcher)
+{
+    return !watcher->sleeper && watcher->tell == tell_far;
 }
 
 static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid from)
@@ -335,7 +342,7 @@ static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid
             answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
             return;
         }
-        *w = (far_watcher){.bridge = bridge, .asker = from};
+        *w = (far_watcher){.watcher = {.tell = tell_far}, .bridge = bridge, .asker = from};
         add_relaxed(&bridge->watching, 1); /* before somebody may tell it */
     }
     int status = pgi_look(rt, to, w ? &w->watcher : NULL, &exit);
@@ -353,7 +360,7 @@ static void arrived_cancel(pg_runtime *rt, pg_pid to, pg_pid from)
     pgi_lock(p);
     for (pgi_watcher *w = p->watchers; w && !found; w = w->next) {
         far_watcher *far = container_of(w, far_watcher, watcher);
-        if (!w->sleeper && pg_same(far->asker, from)) found = far;
+        if (is_far_watcher(w) && pg_same(far->asker, from)) found = far;
     }
     if (found) pgi_watcher_remove(p, &found->watcher);
     pgi_unlock(p);
@@ -372,7 +379,7 @@ static void forget_askers(pgi_bridge *bridge, uint32_t node)
         for (pgi_watcher *w = p->watchers, *next; w; w = next) {
             next = w->next;
             far_watcher *far = container_of(w, far_watcher, watcher);
-            if (w->sleeper || pgi_pid_node(far->asker) != node) continue;
+            if (!is_far_watcher(w) || pgi_pid_node(far->asker) != node) continue;
             pgi_watcher_remove(p, w);
             drop_watcher(far);
         }

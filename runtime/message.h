@@ -17,7 +17,8 @@
 enum {
     PGI_USER,      /* sent by pg_send() */
     PGI_TERMINATE, /* (exit): told to end */
-    PGI_DOWN       /* (exit, pid): a linked process has ended */
+    PGI_DOWN,      /* (exit, pid): a linked process has ended */
+    PGI_NEWS       /* ("down", ref, pid, exit): a monitored process has ended (watch.h) */
 };
 
 /* How its block is owned, in `flags`. */
@@ -46,6 +47,12 @@ extern pg_message pgi_no_args;
 static inline const pg_term *pgi_message_terms(const pg_message *message)
 {
     return (const pg_term *)(const void *)(message + 1);
+}
+
+/* Whether a program has sent it: if it is dropped it is counted. */
+static inline bool pgi_message_is_sent(const pg_message *message)
+{
+    return message->kind == PGI_USER;
 }
 
 /* The message that was put behind another by pgs_mpsc_link(), in a chain that ends with `last`: NULL behind that. */
@@ -146,6 +153,12 @@ int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char
  * process that ends tells those linked to it when memory is short. */
 #define PGI_SIGNAL_BYTES ((size_t)96)
 pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, pg_pid pid, uint8_t message_kind);
+
+/* The two of ("down", ref, pid, exit), of kind PGI_NEWS; the block is of PGI_NEWS_BYTES. */
+#define PGI_NEWS_BYTES ((size_t)128)
+int pgi_message_build_news(pgi_cache *cache, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text,
+                           pg_value error, pg_message **out);
+pg_message *pgi_news_build(void *block, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text);
 
 /* A copy of its own block, whatever the original's flags are; PG_ENOMEM. */
 int pgi_message_copy(pgi_cache *cache, const pg_message *message, pg_message **out);

@@ -377,8 +377,9 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 {
     (void)rt;
     const pg_exit_info info = {.kind = PG_EXIT_NORMAL, .pid = pid};
+    const pgi_end end = {.kind = PG_EXIT_NORMAL};
     pgi_lock(p);
-    *n += (unsigned)pgi_watchers_tell(p, &info, NULL);
+    *n += (unsigned)pgi_watchers_tell(p, &info, &end, NULL);
     pgi_unlock(p);
 }
 

@@ -78,5 +78,7 @@ void everything(pg_process *self, const pg_message *msg)
     pg_send(pg_self(self), pg_v(1), pg_v("text"));
 #endif
     pg_use(self, &table);
+    pg_ref ref;
+    if (pg_monitor(self, pg_self(self), &ref) == PG_OK) pg_demonitor(self, ref);
     pg_fail_with(self, "error");
 }

@@ -8,6 +8,7 @@
 #include "process.h"
 
 typedef struct pgi_monitors pgi_monitors;
+typedef struct pgi_call pgi_call;
 
 struct pgi_extra {
     pgi_monitors *monitors; /* watch.c; NULL: none */
@@ -15,7 +16,8 @@ struct pgi_extra {
     /* What the selective receive before has found out (receive.c). */
     uint64_t refs; /* pgi_ref_last() when it had looked */
     size_t room;   /* bytes for its pattern, which follow */
-    uint64_t padding;
+
+    pgi_call *call; /* that it waits in; under the lock; NULL: it does not (call.c) */
 };
 
 _Static_assert(sizeof(pgi_extra) % 16 == 0, "the pattern follows, aligned");

@@ -21,6 +21,7 @@
 #include "far.h"
 
 #include "ask.h"
+#include "call.h"
 #include "child.h"
 #include "os.h"
 #include "parcel.h"
@@ -86,11 +87,11 @@ static pg_message *exit_message(const pg_exit_info *exit)
 
 /* ---------------------------------------------------------------------------------------------------------- sending */
 
-/* Whether a message of that kind may be posted for the process: PG_OK, PG_ENOPROC, PG_EFULL. */
-static inline int may_post(pgi_bridge *bridge, pg_pid pid, uint8_t kind)
+/* Whether a message, sent by a program or not, may be posted for the process: PG_OK, PG_ENOPROC, PG_EFULL. */
+static inline int may_post(pgi_bridge *bridge, pg_pid pid, bool is_sent)
 {
     if (!bridge || load_acquire(&bridge->ended) == pid.id) return PG_ENOPROC; /* partner: the arrival of ENDED */
-    bool room = kind == PGI_USER ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge);
+    bool room = is_sent ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge);
     return likely(room) ? PG_OK : PG_EFULL;
 }
 
@@ -98,10 +99,10 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
 {
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    int status = may_post(bridge, pid, msg->kind);
+    int status = may_post(bridge, pid, pgi_message_is_sent(msg));
     if (status != PG_OK) {
         pgi_message_free(pgi_cache_here(NULL), msg);
-    } else if (msg->kind == PGI_USER) {
+    } else if (pgi_message_is_sent(msg)) {
         status = pgi_post_message(bridge, pid, msg);
     } else {
         uint8_t type = msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
@@ -120,7 +121,7 @@ int pgi_send_far_values(pg_pid pid, size_t count, const pg_value *values)
     }
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    int status = may_post(bridge, pid, PGI_USER);
+    int status = may_post(bridge, pid, true);
     if (likely(status == PG_OK)) status = pgi_post_brief(bridge, pid, count, values);
     if (bridge) pgi_release_bridge(node);
     return status;
@@ -620,7 +621,9 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
 static void arrived_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
     pg_runtime *rt = bridge->process.rt;
-    if (pgi_send(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+    int status =
+        msg->kind == PGI_REPLY && !pgi_node_is_far(pgi_pid_node(to)) ? pgi_reply_arrived(to, msg) : pgi_send(to, msg);
+    if (status == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
 }
 
 void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)

@@ -275,16 +275,18 @@ static inline void start_message(pg_message *message, size_t units, size_t count
 
 /* Any values; `levels` of nesting are allowed. */
 static __attribute__((noinline)) int build_deep(pgi_cache *cache, size_t count, const pg_value *values, unsigned levels,
-                                                pg_message **out)
+                                                const pg_from *from, pg_message **out)
 {
-    tally t = {.units = 1 + count};
+    size_t extra = from != NULL;
+    tally t = {.units = 1 + count + extra};
     int status = measure_values(values, count, levels, &t);
     if (status != PG_OK) return status;
     pg_message *message = pgi_block_alloc(cache, t.units);
     if (unlikely(message == NULL)) return PG_ENOMEM;
     start_message(message, pgi_block_units(t.units), count, PGI_USER, 0);
     pg_term *terms = (pg_term *)(void *)(message + 1);
-    char *cursor = (char *)(terms + count);
+    char *cursor = (char *)(terms + count + extra);
+    if (extra) memcpy(terms + count, from, sizeof *from);
     status = fill(terms, values, count, &cursor);
     if (status == PG_OK && unlikely(t.buffers)) status = pgi_buffers_take(message);
     if (unlikely(status != PG_OK)) {
@@ -300,12 +302,13 @@ static __attribute__((noinline)) int build_deep(pgi_cache *cache, size_t count, 
  * of a value are loaded once.  They are kept in two registers by force: senders have stored them one by one just
  * before, and a load of both at once, which compilers like, would find neither whole in the store buffer and wait for
  * the cache. */
-int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out)
+static inline __attribute__((always_inline)) int build(pgi_cache *cache, size_t count, const pg_value *values,
+                                                       const pg_from *from, pg_message **out)
 {
     *out = NULL;
     if (unlikely(count > PG_VALUES_MAX)) return PG_ETOOMANY;
     if (unlikely(values == NULL) && count != 0) return PG_EINVAL;
-    size_t units = 1 + count;
+    size_t units = 1 + count + (from != NULL);
     pg_message *message = pgi_block_alloc(cache, units);
     if (unlikely(message == NULL)) return PG_ENOMEM;
     start_message(message, pgi_block_units(units), count, PGI_USER, 0);
@@ -315,12 +318,26 @@ int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg
         __asm__("" : "+r"(head), "+r"(body));
         if (unlikely(!pgi_words_are_inline(head, body))) {
             pgi_block_free(cache, message, units);
-            return build_deep(cache, count, values, PG_DEPTH_MAX, out);
+            return build_deep(cache, count, values, PG_DEPTH_MAX, from, out);
         }
         terms[i] = (pg_term){head, body};
     }
+    if (from) memcpy(terms + count, from, sizeof *from);
     *out = message;
     return PG_OK;
+}
+
+int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out)
+{
+    return build(cache, count, values, NULL, out);
+}
+
+int pgi_message_build_call(pgi_cache *cache, uint8_t kind, pg_from from, size_t count, const pg_value *values,
+                           pg_message **out)
+{
+    int status = build(cache, count, values, &from, out);
+    if (likely(status == PG_OK)) (*out)->kind = kind;
+    return status;
 }
 
 int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
@@ -365,7 +382,7 @@ int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char
     const pg_value parts[4] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error, pg_v_str(name)};
     const pg_value values[2] = {pg_tuple_of(name != NULL ? 4 : 3, parts), pg_v_pid(pid)};
     *out = NULL;
-    int status = build_deep(cache, pid.id != 0 ? 2 : 1, values, PG_DEPTH_MAX + 1, out);
+    int status = build_deep(cache, pid.id != 0 ? 2 : 1, values, PG_DEPTH_MAX + 1, NULL, out);
     if (status != PG_OK) return status;
     make_exit(*out, 0);
     (*out)->kind = message_kind;
@@ -398,7 +415,7 @@ int pgi_message_build_news(pgi_cache *cache, pg_ref ref, pg_pid pid, pg_exit_kin
     const pg_value parts[3] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error};
     const pg_value values[4] = {pg_v_str("down"), pg_v_ref(ref), pg_v_pid(pid), pg_tuple_of(3, parts)};
     *out = NULL;
-    int status = build_deep(cache, 4, values, PG_DEPTH_MAX + 1, out);
+    int status = build_deep(cache, 4, values, PG_DEPTH_MAX + 1, NULL, out);
     if (status != PG_OK) return status;
     make_exit(*out, 3);
     (*out)->kind = PGI_NEWS;

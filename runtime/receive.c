@@ -227,7 +227,7 @@ const pg_message *pg_keep(pg_process *self, const pg_message *msg)
     if (!self || !msg || (msg != self->current && msg != self->received && msg != self->args)) return NULL;
     pg_message *copy;
     if (pgi_message_copy(pgi_cache_here(NULL), msg, &copy) != PG_OK) return NULL;
-    copy->kind = PGI_USER;
+    if (copy->kind != PGI_CALL) copy->kind = PGI_USER;
     return copy;
 }
 

@@ -1,4 +1,5 @@
-/* call.h - monitors: being told that a process has ended.  Included by paragram.h. */
+/* call.h - monitors: being told that a process has ended; calls: asking, and waiting for the answer.  Included by
+ * paragram.h. */
 #ifndef PARAGRAM_CALL_H
 #define PARAGRAM_CALL_H
 
@@ -28,6 +29,43 @@ PG_API int pg_monitor(pg_process *self, pg_pid pid, pg_ref *ref);
 /* Takes a monitor back.  Its message does not come any more, and if it is in the mailbox it will not be seen.
  * PG_EINVAL: `self` has none with this ref: its message has been received. */
 PG_API int pg_demonitor(pg_process *self, pg_ref ref);
+
+/* -------------------------------------------------------------------------------------------------------- calls
+ * A call is a message that its sender waits to be answered.  Who gets it sees the values as they were sent, and its
+ * receivers match it as any other: who asks, and for what, goes beside them.  So one handler serves those who ask and
+ * those who only tell:
+ *
+ *     static void get(pg_process *self, const pg_message *msg)       for ("get", PG_STR)
+ *     {
+ *         pg_reply(msg, "value", look_up(pg_get_str(self, msg, 1)));
+ *     }
+ *
+ *     const pg_message *reply;
+ *     if (pg_call(self, pid, &reply, PG_SECONDS(5), "get", "key") == PG_OK) use(self, reply);
+ *
+ * The answer does not come by the mailbox: it is found at once, however full that is, and one that comes too late
+ * is dropped and reaches nobody. */
+
+/* Sends a message and waits for its answer.  *reply lives until the next receive or call of `self`, or until the target
+ * or handler that called this returns; pg_keep() makes it last longer.  It is no receive: messages that arrive
+ * meanwhile, a terminate too, take their turn later.
+ * PG_OK.  PG_ENOPROC: the callee has ended, before or meanwhile, without an answer; how is told by pg_why(pid).
+ * PG_ETIMEDOUT: it may still have done what it was asked for, or do it later.  PG_EINSIDE for oneself; PG_EENDED,
+ * PG_ESTOPPED; and those of pg_send. */
+PG_API int pg_call_values(pg_process *self, pg_pid pid, const pg_message **reply, int64_t timeout, size_t count,
+                          const pg_value *values);
+
+/* Answers a call: from the handler that got it or later, with a copy by pg_keep(); once.  From any thread.
+ * PG_OK: the caller has it, or, in another operating-system process, it is on its way.  PG_ENOPROC: nobody waits for it
+ * any more.  PG_EINVAL: `msg` is no call, and nothing is sent: what a handler for both ignores.  And those of pg_send. */
+PG_API int pg_reply_values(const pg_message *msg, size_t count, const pg_value *values);
+
+/* The same for an answer that is given elsewhere.  Who asks is a pid and a ref, and can be sent as these two values; of
+ * a message that is no call they are null.  pg_forward() hands the whole call on.
+ *     pg_from from = pg_call_from(msg);
+ *     pg_send(worker, "work", from.pid, from.ref, ...);      and the worker:  pg_reply_to(from, "done") */
+PG_API pg_from pg_call_from(const pg_message *msg);
+PG_API int pg_reply_to_values(pg_from from, size_t count, const pg_value *values);
 
 #ifdef __cplusplus
 }

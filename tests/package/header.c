@@ -80,5 +80,12 @@ void everything(pg_process *self, const pg_message *msg)
     pg_use(self, &table);
     pg_ref ref;
     if (pg_monitor(self, pg_self(self), &ref) == PG_OK) pg_demonitor(self, ref);
+    pg_from from = pg_call_from(got);
+    pg_call(self, from.pid, &got, until[0]);
+    pg_call(self, from.pid, &got, until[0], "one", 2);
+    pg_reply(got);
+    pg_reply(got, "one", 2);
+    pg_reply_to(from);
+    pg_reply_to(from, "one", 2);
     pg_fail_with(self, "error");
 }

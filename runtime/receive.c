@@ -27,6 +27,8 @@
 #include "runtime.h"
 #include "watch.h"
 
+enum { TAKEN_BACK = 1 }; /* no status */
+
 static bool commit_receive(pgs_task *task)
 {
     pg_process *p = pgi_of_task(task);
@@ -91,14 +93,12 @@ static int end_here(pg_process *p, const pgi_end *end)
     return PG_EENDED;
 }
 
-/* A terminate, an exit, or another unusual message, met while receiving.  PG_OK: it is not for the runtime to act
- * on it. */
+/* A terminate, or an exit, met while receiving.  PG_OK: it is not for the runtime to act on it. */
 static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node, const pgi_pattern *pattern)
 {
     pg_message *msg = pgi_of_node(node);
     char text[PGI_TEXT_MAX];
     pgi_end end;
-    if (msg->kind != PGI_TERMINATE && msg->kind != PGI_DOWN) return PG_OK;
     if (msg->kind == PGI_DOWN) {
         if (pattern && pgi_pattern_match(pattern, msg)) return PG_OK;
         if (pgi_receivers_find(p->receivers, msg)) return PG_OK;
@@ -114,13 +114,24 @@ static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node
     return end_here(p, &end);
 }
 
-/* News of a monitored process.  True: it has been taken back, and counts as consumed. */
-static bool meet_news(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+/* News of a monitored process: PG_OK, or they have been taken back, and count as consumed. */
+static int meet_news(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
 {
-    bool wanted = !pattern || pgi_pattern_match(pattern, msg);
-    if (wanted ? pgi_news_take(p, msg) : pgi_news_is_wanted(p, msg)) return false;
+    bool is_it = !pattern || pgi_pattern_match(pattern, msg);
+    if (is_it ? pgi_news_take(p, msg) : pgi_news_is_wanted(p, msg)) return PG_OK;
     msg->flags |= PGI_CONSUMED;
-    return true;
+    return TAKEN_BACK;
+}
+
+/* A message that is not PGI_USER, met while receiving.  PG_OK: it is one as any other. */
+static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node, const pgi_pattern *pattern)
+{
+    pg_message *msg = pgi_of_node(node);
+    switch (msg->kind) {
+    case PGI_NEWS: return meet_news(p, msg, pattern);
+    case PGI_CALL: return PG_OK;
+    default: return meet_signal(p, before, node, pattern);
+    }
 }
 
 /* Where to begin: behind what this pattern cannot match. */
@@ -164,9 +175,9 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             }
             continue;
         }
-        if (unlikely(msg->kind != PGI_USER)) {
-            if (msg->kind == PGI_NEWS && meet_news(p, msg, pattern)) continue;
-            if ((status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
+        if (unlikely(msg->kind != PGI_USER) && (status = meet_unusual(p, last, node, pattern)) != PG_OK) {
+            if (status == TAKEN_BACK) continue;
+            return status;
         }
         if (!pattern || pgi_pattern_match(pattern, msg)) {
             last = take(p, last, node);

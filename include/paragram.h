@@ -60,7 +60,7 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
- *   Further:  paragram/call.h: monitors; calls and replies.
+ *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -112,7 +112,8 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12         /* too much is on its way already to a process in another operating-system process */
+    PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
+    PG_ETAKEN = -13        /* the name is another process's */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -530,6 +531,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #endif
 
 #include "paragram/call.h"
+#include "paragram/registry.h"
 #include "paragram/sugar.h"
 
 #endif

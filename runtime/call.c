@@ -59,7 +59,7 @@ static bool take_down(pg_process *self, const pgi_call *call)
 static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_message *request, int64_t timeout)
 {
     pg_exit_info exit;
-    int status = pgi_watch_begin(&call->watch, self, pid, callee_ended, &exit);
+    int status = pgi_watch_begin(&call->watch, self->rt, pid, callee_ended, &exit);
     if (status != PG_OK) {
         pgi_message_free(pgi_cache_here(NULL), request);
         return status == PG_EENDED ? PG_ENOPROC : status;
@@ -71,7 +71,7 @@ static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_messa
         pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
         error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
     }
-    bool ended = !pgi_watch_end(&call->watch, self);
+    bool ended = !pgi_watch_end(&call->watch, self->rt);
     if (take_down(self, call)) return PG_OK;
     if (status != PG_OK) return status;
     return ended ? PG_ENOPROC : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;

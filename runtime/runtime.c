@@ -227,6 +227,7 @@ static void init_locks(pg_runtime *rt)
     pgs_parker_init(&rt->stopper);
     pthread_mutex_init(&rt->stop_lock, NULL);
     pthread_mutex_init(&rt->foreign_lock, NULL);
+    pgi_names_init(&rt->names);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -235,6 +236,7 @@ static void free_structure(pg_runtime *rt)
 {
     pthread_mutex_destroy(&rt->stop_lock);
     pthread_mutex_destroy(&rt->foreign_lock);
+    pgi_names_destroy(&rt->names);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);
@@ -498,6 +500,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     unsigned n = 0;
     each_process(rt, tell_attached, &n);
     unpublish(rt);
+    pgi_names_clear(rt);
     pgi_threads_join(rt, true);
     pgs_sched_stop(rt->sched);
     pgi_os_stop(rt);

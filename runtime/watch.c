@@ -57,41 +57,41 @@ static int begin_far(pgi_watch *watch, pg_pid pid, pg_exit_info *exit)
 }
 
 /* The runtime of the process, if it is one of this program: its own, or one to be left by leave(). */
-static pg_runtime *enter(const pg_process *self, pg_pid pid)
+static pg_runtime *enter(pg_runtime *own, pg_pid pid)
 {
-    return pgi_pid_node(pid) == self->rt->node ? self->rt : pgi_hold_node(pgi_pid_node(pid));
+    return pgi_pid_node(pid) == own->node ? own : pgi_hold_node(pgi_pid_node(pid));
 }
 
-static void leave(const pg_process *self, pg_pid pid)
+static void leave(const pg_runtime *own, pg_pid pid)
 {
-    if (pgi_pid_node(pid) != self->rt->node) pgi_release_node(pgi_pid_node(pid));
+    if (pgi_pid_node(pid) != own->node) pgi_release_node(pgi_pid_node(pid));
 }
 
-int pgi_watch_begin(pgi_watch *watch, pg_process *self, pg_pid pid, pgi_watch_told told, pg_exit_info *exit)
+int pgi_watch_begin(pgi_watch *watch, pg_runtime *own, pg_pid pid, pgi_watch_told told, pg_exit_info *exit)
 {
     if (pgi_pid_node(pid) == 0) return PG_ENOPROC;
     watch->told = told;
     watch->pid = pid;
     watch->is_far = false;
-    pg_runtime *rt = enter(self, pid);
+    pg_runtime *rt = enter(own, pid);
     if (!rt) return begin_far(watch, pid, exit);
     watch->here = (pgi_watcher){.tell = told_here};
     int status = pgi_look(rt, pid, &watch->here, exit);
-    leave(self, pid);
+    leave(own, pid);
     return status == PG_ETIMEDOUT ? PG_OK : status == PG_OK ? PG_EENDED : status;
 }
 
-bool pgi_watch_end(pgi_watch *watch, pg_process *self)
+bool pgi_watch_end(pgi_watch *watch, pg_runtime *own)
 {
     if (watch->is_far) return pgi_ask_no_more(&watch->far);
-    pg_runtime *rt = enter(self, watch->pid);
+    pg_runtime *rt = enter(own, watch->pid);
     if (!rt) return false;                               /* all its processes have ended */
     pg_process *p = pgi_slot_of(&rt->slots, watch->pid); /* whoever lives there now: it is the lock that counts */
     pgi_lock(p);
     bool listed = watch->here.listed;
     if (listed) pgi_watcher_remove(p, &watch->here);
     pgi_unlock(p);
-    leave(self, watch->pid);
+    leave(own, watch->pid);
     return listed;
 }
 
@@ -241,7 +241,7 @@ static void tell_owner(pgi_watch *watch, const pgi_end *end)
 static int monitor(pg_process *self, pg_pid pid, pgi_monitor *m)
 {
     pg_exit_info exit;
-    int status = pgi_watch_begin(&m->watch, self, pid, tell_owner, &exit);
+    int status = pgi_watch_begin(&m->watch, self->rt, pid, tell_owner, &exit);
     if (status == PG_OK) return PG_OK;
     if (status == PG_EENDED) {
         tell_exit(&m->watch, &exit);
@@ -274,7 +274,7 @@ int pg_monitor(pg_process *self, pg_pid pid, pg_ref *ref)
 
 static void end_monitor(pg_process *self, pgi_monitor *m)
 {
-    if (pgi_watch_end(&m->watch, self)) drop(m);
+    if (pgi_watch_end(&m->watch, self->rt)) drop(m);
     drop(m);
 }
 

@@ -81,6 +81,9 @@ void everything(pg_process *self, const pg_message *msg)
     pg_ref ref;
     if (pg_monitor(self, pg_self(self), &ref) == PG_OK) pg_demonitor(self, ref);
     pg_from from = pg_call_from(got);
+    pg_register(pg_runtime_of(self), "name", from.pid);
+    pg_send(pg_whereis(pg_runtime_of(self), "name"), "one");
+    pg_unregister(pg_runtime_of(self), "name");
     pg_call(self, from.pid, &got, until[0]);
     pg_call(self, from.pid, &got, until[0], "one", 2);
     pg_reply(got);

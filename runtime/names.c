@@ -9,7 +9,7 @@
  *      nobody else ends a watch that has not begun.  Who tells of an end has the process's lock, and does not ask for
  *      this one.
  *   3. What is retired is freed an epoch of grace later (sched/epoch.h): whoever walks the table looks, as those do who
- *      look for a slot.
+ *      look for a slot.  The read lock is only what cds_lfht asks for; every way in takes it, once.
  *   4. Who tells of an end takes the entry out and retires it under one hold of `retired_lock`, so that clearing the
  *      table finds it in one place or the other, or waits.
  *
@@ -86,28 +86,20 @@ static pgi_name *find(pgi_names *names, const char *name)
     struct cds_lfht *table = load_acquire(&names->table); /* partner: table_for */
     if (!table) return NULL;
     struct cds_lfht_iter found;
-    urcu_bp_read_lock();
     cds_lfht_lookup(table, hash_of(name), has_name, name, &found);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&found);
-    urcu_bp_read_unlock();
     return node ? entry_of(node) : NULL;
 }
 
 static bool put_in(struct cds_lfht *table, pgi_name *n)
 {
-    urcu_bp_read_lock();
-    struct cds_lfht_node *node = cds_lfht_add_unique(table, hash_of(n->text), has_name, n->text, &n->node);
-    urcu_bp_read_unlock();
-    return node == &n->node;
+    return cds_lfht_add_unique(table, hash_of(n->text), has_name, n->text, &n->node) == &n->node;
 }
 
 /* Whether this caller has taken it out. */
 static bool take_out(pgi_name *n)
 {
-    urcu_bp_read_lock();
-    bool taken = cds_lfht_del(load_relaxed(&n->rt->names.table), &n->node) == 0;
-    urcu_bp_read_unlock();
-    return taken;
+    return cds_lfht_del(load_relaxed(&n->rt->names.table), &n->node) == 0;
 }
 
 /* --------------------------------------------------------------------------------------------------------- retiring */
@@ -154,11 +146,13 @@ static bool enter(pgi_visit *visit, pg_runtime *rt)
     if (!visit->rt) return false;
     pthread_mutex_lock(&rt->names.lock);
     pgi_look_begin(visit);
+    urcu_bp_read_lock();
     return true;
 }
 
 static void leave(const pgi_visit *visit, pg_runtime *rt)
 {
+    urcu_bp_read_unlock();
     pgi_look_end(visit);
     pthread_mutex_unlock(&rt->names.lock);
     pgi_leave(visit);
@@ -171,7 +165,9 @@ static void process_ended(pgi_watch *watch, const pgi_end *end)
     pgi_name *n = container_of(watch, pgi_name, watch);
     pgs_epoch *epoch = pgs_sched_epoch(n->rt->sched);
     pgs_epoch_guest guest = pgs_epoch_enter(epoch);
+    urcu_bp_read_lock();
     retire(n);
+    urcu_bp_read_unlock();
     pgs_epoch_leave(epoch, guest);
 }
 
@@ -246,8 +242,10 @@ pg_pid pg_whereis(pg_runtime *rt, const char *name)
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     pgi_look_begin(&visit);
+    urcu_bp_read_lock();
     const pgi_name *n = visit.rt ? find(&rt->names, name) : NULL;
     if (n) pid = n->pid;
+    urcu_bp_read_unlock();
     pgi_look_end(&visit);
     pgi_leave(&visit);
     return pid;

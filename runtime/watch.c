@@ -38,7 +38,7 @@ static void tell_exit(pgi_watch *watch, const pg_exit_info *exit)
 static void told_far(pgi_question *question, int status, const pg_exit_info *exit)
 {
     pgi_watch *watch = container_of(question, pgi_watch, far);
-    pg_exit_info known;
+    pg_exit_info known = {.kind = PG_EXIT_UNKNOWN};
     if (status == PG_OK && exit) {
         tell_exit(watch, exit);
     } else if (status == PG_ENOPROC && pgi_look_back_far(watch->pid, &known) == PG_OK) {
@@ -240,7 +240,7 @@ static void tell_owner(pgi_watch *watch, const pgi_end *end)
 
 static int monitor(pg_process *self, pg_pid pid, pgi_monitor *m)
 {
-    pg_exit_info exit;
+    pg_exit_info exit = {.kind = PG_EXIT_UNKNOWN};
     int status = pgi_watch_begin(&m->watch, self->rt, pid, tell_owner, &exit);
     if (status == PG_OK) return PG_OK;
     if (status == PG_EENDED) {

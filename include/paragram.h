@@ -166,6 +166,10 @@ typedef struct pg_options {
      * chains to the host's own handler.  For PG_GREEN and PG_THREAD; the stack of an attached host thread is the host's
      * affair.  False: none is installed. */
     bool report_overflow;
+    /* Look at each pg_call() for processes that wait for each other in a circle, which is logged by name, and ends the
+     * call with PG_EINSIDE.  For looking for bugs: it takes time, and also finds those whose answer another one would
+     * give; and it does not see what waits within operating-system processes. */
+    bool debug_calls;
     /* Start no zygote: processes of kind PG_OS are refused, and the start does not fork. */
     bool no_os;
     /* Where lines of the log go, from any thread; NULL: to stderr. */

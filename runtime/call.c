@@ -55,6 +55,46 @@ static bool take_down(pg_process *self, const pgi_call *call)
     return call->reply != NULL;
 }
 
+/* ------------------------------------------------------------------------------------------ who wait for each other */
+
+/* Whom a process waits for in a call, which is written after it; a null pid: nobody, or it is not here. */
+static pg_pid step(pg_pid pid, pgi_print *out)
+{
+    pg_pid next = {0};
+    pgi_visit visit;
+    pgi_visit_pid(&visit, pid);
+    if (visit.rt) {
+        pgi_look_begin(&visit);
+        pg_process *p = pgi_slot_find(&visit.rt->slots, pid);
+        if (p) {
+            pgi_lock(p);
+            if (p->extra && p->extra->call) next = p->extra->call->watch.pid;
+            pgi_unlock(p);
+            pgi_print_text(out, " calls ");
+            pgi_print_process(out, p, pid);
+        }
+        pgi_look_end(&visit);
+    }
+    pgi_leave(&visit);
+    return next;
+}
+
+/* Whether the callee waits for the caller, whose call has been put up: of several that close a circle at once one sees
+ * it at least.  Others may wait in circles that it is not in: a chain is followed for as far as it is worth reading. */
+static PGS_COLD bool waits_for_itself(pg_process *self, pg_pid pid)
+{
+    enum { LONGEST = 100 };
+    char text[1000];
+    pgi_print out;
+    const pg_pid own = pgi_pid_of(self);
+    pgi_print_init(&out, text, sizeof text);
+    pgi_print_process(&out, self, own);
+    for (int i = 0; i < LONGEST && pid.id != 0 && !pg_same(pid, own); i++) pid = step(pid, &out);
+    if (!pg_same(pid, own)) return false;
+    pgi_log(self->rt, PG_LOG_WARNING, "processes wait for each other: %s calls the first", text);
+    return true;
+}
+
 /* Sends the request and waits.  PG_OK: call->reply is the answer. */
 static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_message *request, int64_t timeout)
 {
@@ -65,7 +105,12 @@ static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_messa
         return status == PG_EENDED ? PG_ENOPROC : status;
     }
     put_up(self, call);
-    status = pgi_send(pid, request);
+    if (unlikely(self->rt->options.debug_calls) && waits_for_itself(self, pid)) {
+        pgi_message_free(pgi_cache_here(NULL), request);
+        status = PG_EINSIDE;
+    } else {
+        status = pgi_send(pid, request);
+    }
     int error = 0;
     if (status == PG_OK) {
         pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};

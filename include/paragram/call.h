@@ -50,7 +50,8 @@ PG_API int pg_demonitor(pg_process *self, pg_ref ref);
  * or handler that called this returns; pg_keep() makes it last longer.  It is no receive: messages that arrive
  * meanwhile, a terminate too, take their turn later.
  * PG_OK.  PG_ENOPROC: the callee has ended, before or meanwhile, without an answer; how is told by pg_why(pid).
- * PG_ETIMEDOUT: it may still have done what it was asked for, or do it later.  PG_EINSIDE for oneself; PG_EENDED,
+ * PG_ETIMEDOUT: it may still have done what it was asked for, or do it later.  PG_EINSIDE for oneself, also by way of others if
+ * pg_options.debug_calls finds that; PG_EENDED,
  * PG_ESTOPPED; and those of pg_send. */
 PG_API int pg_call_values(pg_process *self, pg_pid pid, const pg_message **reply, int64_t timeout, size_t count,
                           const pg_value *values);

@@ -302,6 +302,56 @@ static void across_runtimes(pg_process *self)
     CHECK_EQ(pg_call(self, server, &reply, PG_FOREVER, "add", 1), PG_ENOPROC);
 }
 
+/* Has the next of a circle call the next. */
+static void on_round(pg_process *self, const pg_message *msg)
+{
+    const pg_message *reply;
+    pg_pid *next = pg_data(self);
+    int status = pg_call(self, *next, &reply, PATIENCE, "round");
+    pg_reply(msg, status == PG_OK ? (int)pg_get_int(self, reply, 0) : status);
+}
+
+static void on_next(pg_process *self, const pg_message *msg)
+{
+    pg_pid *next = malloc(sizeof *next);
+    CHECK(next != NULL);
+    *next = pg_get_pid(self, msg, 1);
+    pg_defer(self, free, next);
+    pg_set_data(self, next);
+}
+
+static void in_a_circle(pg_process *self)
+{
+    pg_receive(self, on_next, "next", PG_PID);
+    pg_receive(self, on_round, "round");
+    serve(self);
+}
+
+static void circles_are_found(pg_process *self)
+{
+    (void)self;
+    const pg_message *reply;
+    pg_kind kind = the_kind == PG_OS ? PG_GREEN : the_kind;
+    pg_runtime *rt = pg_start(&(pg_options){
+        .workers = the_workers, .kind = kind, .debug_calls = true, .log = log_line, .log_context = &the_log});
+    CHECK(rt != NULL);
+    pg_process *mine = pg_attach(rt, "main");
+    pg_pid a = good(pg_spawn(mine, in_a_circle, .name = "a")), b = good(pg_spawn(mine, in_a_circle, .name = "b"));
+    pg_pid c = good(pg_spawn(mine, in_a_circle, .name = "c"));
+    CHECK_EQ(pg_call(mine, a, &reply, PATIENCE, "ask", b, 1), PG_OK); /* a chain is no circle */
+    EXPECT_REPLY(reply, "(12)");
+    CHECK(!log_has("wait for each other"));
+    pg_send(a, "next", b);
+    pg_send(b, "next", c);
+    pg_send(c, "next", a);
+    CHECK_EQ(pg_call(mine, a, &reply, PATIENCE, "round"), PG_OK);
+    CHECK_EQ(pg_get_int(NULL, reply, 0), PG_EINSIDE);
+    CHECK(log_has("processes wait for each other: <pid ") && log_has("\"c\" calls <pid ") &&
+          log_has("\"b\" calls the first"));
+    pg_detach(mine);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
 /* ------------------------------------------------------------------------------------------------------ many calls */
 
 enum { CALLERS = 4 };
@@ -368,8 +418,10 @@ static void no_stray_reply(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(answers), CASE(answered_elsewhere), CASE(answered_later), CASE(the_dead),  CASE(the_dying), CASE(the_slow),
-        CASE(misuse),  CASE(across_runtimes),    CASE(no_stray_reply), CASE(long_ones),
+        CASE(answers),   CASE(answered_elsewhere), CASE(answered_later),
+        CASE(the_dead),  CASE(the_dying),          CASE(the_slow),
+        CASE(misuse),    CASE(across_runtimes),    CASE(no_stray_reply),
+        CASE(long_ones), CASE(circles_are_found),
     };
     return RUN_CASES(cases);
 }

@@ -6,8 +6,8 @@
  *            references: each receive passes over those that wait for a later one, 50 on average
  *   call/c   by pg_call() and pg_reply(), one at a time: the server has a receiver, the client waits for each answer
  *
- * One operation is a call: a reference, a request of four values, an answer of three; of call/c two and one.  Each answer
- * is checked against its request. */
+ * One operation is a call: a reference, a request of four values, an answer of three; of call/c two and one.  Each
+ * answer is checked against its request. */
 #include "support.h"
 
 namespace

@@ -49,6 +49,7 @@
  *               pg_call(self, pid, &reply, timeout, ...) pg_call_values
  *               pg_reply(msg, ...)                       pg_reply_values
  *               pg_reply_to(from, ...)                   pg_reply_to_values
+ *               pg_broadcast(rt, group, ...)             pg_broadcast_values
  *               pg_fail_with(self, value)                pg_fail_value
  *               pg_terminate_with(pid, value)            pg_terminate_value
  *               pg_matches(term, pattern)                pg_matches_value
@@ -60,7 +61,7 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
- *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names.
+ *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,

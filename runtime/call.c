@@ -1,12 +1,12 @@
 /* call.c - calls and replies: a message with who asks beside it, and a place where the answer is put.
  *
  * The caller waits on its token (wait.c), with what it waits for in its own frame, which hangs on its extra block while
- * it may be answered.  Who answers finds the caller by its pid and compares the ref, under the caller's lock: either the
- * answer is put there and the caller woken, or nobody waits for it and it is dropped.  So it passes by the mailbox, and
- * a late one reaches nobody.  A watch of the callee (watch.h) wakes the caller when nobody will answer.
+ * it may be answered.  Who answers finds the caller by its pid and compares the ref, under the caller's lock: either
+ * the answer is put there and the caller woken, or nobody waits for it and it is dropped.  So it passes by the mailbox,
+ * and a late one reaches nobody.  A watch of the callee (watch.h) wakes the caller when nobody will answer.
  *
- * Three may end the wait: the answer, the callee's end, the time.  The answer sets the token to TOLD as its last act, so
- * whoever finds that owns the frame again; in the other cases the caller takes its frame off under its lock, and may
+ * Three may end the wait: the answer, the callee's end, the time.  The answer sets the token to TOLD as its last act,
+ * so a caller who finds that owns its frame again; in the other cases it takes the frame off under its lock, and may
  * find that the answer has just come.
  *
  * Rejected: the answer as a message with a ref, for which the mailbox is searched, and from which it has to be taken
@@ -187,7 +187,7 @@ static int reply_here(const pgi_visit *visit, pg_from from, pg_message *msg)
     return PG_ENOPROC;
 }
 
-int pgi_reply_arrived(pg_pid to, pg_message *msg)
+static int reply_arrived(pg_pid to, pg_message *msg)
 {
     pgi_visit visit;
     pg_from from = *pgi_message_from(msg);
@@ -202,6 +202,12 @@ int pgi_reply_arrived(pg_pid to, pg_message *msg)
     }
     pgi_leave(&visit);
     return status;
+}
+
+int pgi_send_arrived(pg_pid to, pg_message *msg)
+{
+    bool ends_here = msg->kind == PGI_REPLY && !pgi_node_is_far(pgi_pid_node(to));
+    return ends_here ? reply_arrived(to, msg) : pgi_send(to, msg);
 }
 
 static int reply_far(pg_from from, size_t count, const pg_value *values)

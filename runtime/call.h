@@ -4,8 +4,7 @@
 
 #include "message.h"
 
-/* An answer of kind PGI_REPLY, which is consumed, for a process of this program.  PG_OK, or PG_ENOPROC: it does not wait
- * for that any more. */
-int pgi_reply_arrived(pg_pid to, pg_message *msg);
+/* pgi_send() of a message that has come from another node: an answer is put where it is waited for, if it is still. */
+int pgi_send_arrived(pg_pid to, pg_message *msg);
 
 #endif

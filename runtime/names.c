@@ -1,7 +1,8 @@
 /* names.c - see names.h.
  *
  * A name is an entry in a hash table of liburcu's, which is read without a lock.  Its entry has a watch of its process
- * (watch.h), which takes it out when that ends: the process itself knows nothing of its names, wherever it lives.
+ * (watch.h), which takes it out when that ends: the process itself knows nothing of its names, wherever it lives.  A
+ * member of a group is an entry, too, so a group is the entries of members that have one text.
  *
  * Invariants:
  *   1. Whoever takes an entry out of the table, which only one can, retires it.
@@ -30,6 +31,7 @@ struct pgi_name {
     struct cds_lfht_node node;
     pgi_watch watch;
     pg_pid pid;
+    bool is_member; /* of a group, and not who has the name */
     pg_runtime *rt;
     pgi_name *next; /* when it is retired */
     uint64_t stamp; /* likewise: since when */
@@ -56,10 +58,19 @@ static unsigned long hash_of(const char *name)
     return (unsigned long)(hash ^ hash >> 32);
 }
 
-static int has_name(struct cds_lfht_node *node, const void *name)
+/* What is looked for. */
+typedef struct wanted {
+    const char *text;
+    pg_pid pid; /* null: whoever */
+    bool is_member;
+} wanted;
+
+static int is_wanted(struct cds_lfht_node *node, const void *key)
 {
+    const wanted *w = key;
     pgi_name *n = entry_of(node);
-    return load_acquire(&n->ready) && strcmp(n->text, name) == 0; /* partner: make */
+    if (!load_acquire(&n->ready) || n->is_member != w->is_member) return 0; /* partner: make */
+    return (w->pid.id == 0 || pg_same(w->pid, n->pid)) && strcmp(n->text, w->text) == 0;
 }
 
 /* ------------------------------------------------------------------------------------------------------- the table */
@@ -80,20 +91,21 @@ static struct cds_lfht *table_for(pgi_names *names)
     return table;
 }
 
-/* Within a look, or under the lock. */
-static pgi_name *find(pgi_names *names, const char *name)
+/* In a look. */
+static pgi_name *find(pgi_names *names, wanted w)
 {
     struct cds_lfht *table = load_acquire(&names->table); /* partner: table_for */
     if (!table) return NULL;
     struct cds_lfht_iter found;
-    cds_lfht_lookup(table, hash_of(name), has_name, name, &found);
+    cds_lfht_lookup(table, hash_of(w.text), is_wanted, &w, &found);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&found);
     return node ? entry_of(node) : NULL;
 }
 
 static bool put_in(struct cds_lfht *table, pgi_name *n)
 {
-    return cds_lfht_add_unique(table, hash_of(n->text), has_name, n->text, &n->node) == &n->node;
+    const wanted w = {n->text, n->is_member ? n->pid : (pg_pid){0}, n->is_member};
+    return cds_lfht_add_unique(table, hash_of(n->text), is_wanted, &w, &n->node) == &n->node;
 }
 
 /* Whether this caller has taken it out. */
@@ -171,16 +183,17 @@ static void process_ended(pgi_watch *watch, const pgi_end *end)
     pgs_epoch_leave(epoch, guest);
 }
 
-static pgi_name *make(pg_runtime *rt, const char *name, size_t length, pg_pid pid)
+static pgi_name *make(pg_runtime *rt, const char *name, size_t length, pg_pid pid, bool is_member)
 {
     pgi_name *n = pgi_alloc(sizeof *n + length + 1);
     if (!n) return NULL;
     cds_lfht_node_init(&n->node);
     n->pid = pid;
+    n->is_member = is_member;
     n->rt = rt;
     n->length = length;
     memcpy(n->text, name, length + 1);
-    store_release(&n->ready, true); /* partner: has_name */
+    store_release(&n->ready, true); /* partner: is_wanted */
     return n;
 }
 
@@ -198,12 +211,13 @@ static int put_up(pg_runtime *rt, pgi_name *n)
     return status == PG_EENDED ? PG_ENOPROC : status;
 }
 
-int pg_register(pg_runtime *rt, const char *name, pg_pid pid)
+static int put(pg_runtime *rt, const char *name, pg_pid pid, bool is_member)
 {
     size_t length = name ? strnlen(name, LONGEST + 1) : 0;
     if (!rt || length == 0 || length > LONGEST) return PG_EINVAL;
+    if (pgi_pid_node(pid) == 0) return PG_ENOPROC;
     if (load_relaxed(&rt->stopping)) return PG_ESTOPPED;
-    pgi_name *n = make(rt, name, length, pid);
+    pgi_name *n = make(rt, name, length, pid, is_member);
     if (!n) return PG_ENOMEM;
     pgi_visit visit;
     if (!enter(&visit, rt)) {
@@ -216,6 +230,17 @@ int pg_register(pg_runtime *rt, const char *name, pg_pid pid)
     return status;
 }
 
+int pg_register(pg_runtime *rt, const char *name, pg_pid pid)
+{
+    return put(rt, name, pid, false);
+}
+
+int pg_join(pg_runtime *rt, const char *group, pg_pid pid)
+{
+    int status = put(rt, group, pid, true);
+    return status == PG_ETAKEN ? PG_OK : status; /* it is a member already */
+}
+
 /* Under the lock.  False: its process has ended meanwhile. */
 static bool forget(pgi_name *n)
 {
@@ -224,16 +249,28 @@ static bool forget(pgi_name *n)
     return true;
 }
 
-int pg_unregister(pg_runtime *rt, const char *name)
+static int take(pg_runtime *rt, wanted w)
 {
-    if (!rt || !name) return PG_EINVAL;
+    if (!rt || !w.text) return PG_EINVAL;
     pgi_visit visit;
     if (!enter(&visit, rt)) return PG_ESTOPPED;
-    pgi_name *n = find(&rt->names, name);
+    pgi_name *n = find(&rt->names, w);
     bool forgotten = n && forget(n);
     leave(&visit, rt);
     return forgotten ? PG_OK : PG_ENOPROC;
 }
+
+int pg_unregister(pg_runtime *rt, const char *name)
+{
+    return take(rt, (wanted){.text = name});
+}
+
+int pg_leave(pg_runtime *rt, const char *group, pg_pid pid)
+{
+    return pid.id == 0 ? PG_ENOPROC : take(rt, (wanted){group, pid, true});
+}
+
+/* ------------------------------------------------------------------------------------------------------ looking up */
 
 pg_pid pg_whereis(pg_runtime *rt, const char *name)
 {
@@ -243,12 +280,55 @@ pg_pid pg_whereis(pg_runtime *rt, const char *name)
     pgi_visit_runtime(&visit, rt);
     pgi_look_begin(&visit);
     urcu_bp_read_lock();
-    const pgi_name *n = visit.rt ? find(&rt->names, name) : NULL;
+    const pgi_name *n = visit.rt ? find(&rt->names, (wanted){.text = name}) : NULL;
     if (n) pid = n->pid;
     urcu_bp_read_unlock();
     pgi_look_end(&visit);
     pgi_leave(&visit);
     return pid;
+}
+
+size_t pg_members(pg_runtime *rt, const char *group, size_t max, pg_pid *members)
+{
+    if (!rt || !group || !load_relaxed(&rt->names.table)) return 0;
+    const wanted w = {.text = group, .is_member = true};
+    size_t count = 0;
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, rt);
+    pgi_look_begin(&visit);
+    urcu_bp_read_lock();
+    struct cds_lfht *table = visit.rt ? load_acquire(&rt->names.table) : NULL; /* partner: table_for */
+    struct cds_lfht_iter i = {0};
+    if (table) cds_lfht_lookup(table, hash_of(group), is_wanted, &w, &i);
+    for (struct cds_lfht_node *node; (node = cds_lfht_iter_get_node(&i)) != NULL; count++) {
+        if (count < max) members[count] = entry_of(node)->pid;
+        cds_lfht_next_duplicate(table, is_wanted, &w, &i);
+    }
+    urcu_bp_read_unlock();
+    pgi_look_end(&visit);
+    pgi_leave(&visit);
+    return count;
+}
+
+int pg_broadcast_values(pg_runtime *rt, const char *group, size_t count, const pg_value *values)
+{
+    enum { FEW = 64 };
+    pg_pid few[FEW], *members = few;
+    if (!rt || !group) return PG_EINVAL;
+    size_t room = FEW, found;
+    while ((found = pg_members(rt, group, room, members)) > room) { /* outside of the look: sending looks itself */
+        if (members != few) pgi_free(members, room * sizeof *members);
+        room = found + found / 4;
+        members = pgi_alloc(room * sizeof *members);
+        if (!members) return PG_ENOMEM;
+    }
+    int sent = 0;
+    for (size_t i = 0; i < found && sent >= 0; i++) {
+        int status = pg_send_values(members[i], count, values);
+        sent = status == PG_OK ? sent + 1 : status == PG_ENOPROC || status == PG_EFULL ? sent : status;
+    }
+    if (members != few) pgi_free(members, room * sizeof *members);
+    return sent;
 }
 
 /* -------------------------------------------------------------------------------------------------------------- end */

@@ -24,12 +24,12 @@ struct pgi_watch {
     bool is_far;
 };
 
-/* Begins to watch `pid` on behalf of a runtime, or a process of it.  PG_OK.  PG_EENDED: it has ended before, as *exit says, and nobody will be
- * told.  PG_ENOPROC, PG_ENOMEM. */
+/* Begins to watch `pid` on behalf of a runtime, or a process of it.  PG_OK.  PG_EENDED: it has ended before, as *exit
+ * says, and nobody will be told.  PG_ENOPROC, PG_ENOMEM. */
 int pgi_watch_begin(pgi_watch *watch, pg_runtime *own, pg_pid pid, pgi_watch_told told, pg_exit_info *exit);
 
-/* Ends a watch of that runtime's.  True: it was not told, and will not be.  False: it has been told, and whoever did so has
- * left it; it must still be there, since that is looked for in it. */
+/* Ends a watch of that runtime's.  True: it was not told, and will not be.  False: it has been told, and whoever did so
+ * has left it; it must still be there, since that is looked for in it. */
 bool pgi_watch_end(pgi_watch *watch, pg_runtime *own);
 
 /* News that has come to `p`.  Takes its monitor from those of `p`, and returns true; false: it was taken back. */

@@ -50,15 +50,15 @@ PG_API int pg_demonitor(pg_process *self, pg_ref ref);
  * or handler that called this returns; pg_keep() makes it last longer.  It is no receive: messages that arrive
  * meanwhile, a terminate too, take their turn later.
  * PG_OK.  PG_ENOPROC: the callee has ended, before or meanwhile, without an answer; how is told by pg_why(pid).
- * PG_ETIMEDOUT: it may still have done what it was asked for, or do it later.  PG_EINSIDE for oneself, also by way of others if
- * pg_options.debug_calls finds that; PG_EENDED,
- * PG_ESTOPPED; and those of pg_send. */
+ * PG_ETIMEDOUT: it may still have done what it was asked for, or do it later.  PG_EINSIDE for oneself, also by way of
+ * others if pg_options.debug_calls finds that; PG_EENDED, PG_ESTOPPED; and those of pg_send. */
 PG_API int pg_call_values(pg_process *self, pg_pid pid, const pg_message **reply, int64_t timeout, size_t count,
                           const pg_value *values);
 
 /* Answers a call: from the handler that got it or later, with a copy by pg_keep(); once.  From any thread.
- * PG_OK: the caller has it, or, in another operating-system process, it is on its way.  PG_ENOPROC: nobody waits for it
- * any more.  PG_EINVAL: `msg` is no call, and nothing is sent: what a handler for both ignores.  And those of pg_send. */
+ * PG_OK: the caller has it, or, in another operating-system process, it is on its way.  PG_ENOPROC: nobody waits for
+ * it any more.  PG_EINVAL: `msg` is no call, and nothing is sent: what a handler for both ignores.  And those of
+ * pg_send. */
 PG_API int pg_reply_values(const pg_message *msg, size_t count, const pg_value *values);
 
 /* The same for an answer that is given elsewhere.  Who asks is a pid and a ref, and can be sent as these two values; of

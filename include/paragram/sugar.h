@@ -117,6 +117,10 @@ static inline pg_value pg_v_process(const pg_process *process)
 #define PG_REPLY_TO_0(from) pg_reply_to_values(from, 0, NULL)
 #define PG_REPLY_TO_1(from, ...) pg_reply_to_values(from, PG_VALUES(__VA_ARGS__))
 
+#define pg_broadcast(rt, ...) PG_CAT(PG_BROADCAST_, PG_MORE(__VA_ARGS__))(rt, __VA_ARGS__)
+#define PG_BROADCAST_0(rt, group) pg_broadcast_values(rt, group, 0, NULL)
+#define PG_BROADCAST_1(rt, group, ...) pg_broadcast_values(rt, group, PG_VALUES(__VA_ARGS__))
+
 #define pg_matches(term, value) pg_matches_value(term, PG_V(value))
 #define pg_fail_with(self, value) pg_fail_value(self, PG_V(value))
 #define pg_terminate_with(pid, value) pg_terminate_value(pid, PG_V(value))
@@ -302,6 +306,12 @@ template <class... A> PG_ALWAYS_INLINE inline int pg_reply_to(pg_from from, cons
 {
     const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_reply_to_values(from, sizeof...(A), values);
+}
+
+template <class... A> PG_ALWAYS_INLINE inline int pg_broadcast(pg_runtime *rt, const char *group, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_broadcast_values(rt, group, sizeof...(A), values);
 }
 
 template <class T> PG_ALWAYS_INLINE inline bool pg_matches(const pg_term *term, const T &value)

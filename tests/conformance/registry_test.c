@@ -1,4 +1,4 @@
-/* registry_test.c - names: unique among the living, and gone with their processes. */
+/* registry_test.c - names: unique among the living, and gone with their processes; groups: whom a message reaches. */
 #include "conformance.h"
 
 static void on_end(pg_process *self, const pg_message *msg)
@@ -97,6 +97,48 @@ static void misuse(pg_process *self)
     CHECK_EQ(pg_unregister(rt, NULL), PG_EINVAL);
 }
 
+static void groups_get_messages(pg_process *self)
+{
+    enum { MEMBERS = 100 };
+    pg_runtime *rt = pg_runtime_of(self);
+    pg_pid members[MEMBERS], listed[MEMBERS];
+    size_t count = (size_t)scaled(MEMBERS, 25);
+    CHECK_EQ(pg_broadcast(rt, "group", "who", self), 0);
+    for (size_t i = 0; i < count; i++) {
+        members[i] = spawn_obedient(self);
+        CHECK_EQ(pg_join(rt, "group", members[i]), PG_OK);
+        CHECK_EQ(pg_join(rt, "group", members[i]), PG_OK);
+    }
+    CHECK_EQ(pg_join(rt, "other", members[0]), PG_OK);
+    CHECK_EQ(pg_register(rt, "group", members[1]), PG_OK); /* a name is no member */
+    CHECK_EQ(pg_members(rt, "group", 0, NULL), count);
+    CHECK_EQ(pg_members(rt, "group", MEMBERS, listed), count);
+    CHECK_EQ(pg_broadcast(rt, "group", "who", self), count);
+    for (size_t i = 0; i < count; i++) { /* each answers, in whatever order */
+        pg_pid who = pg_get_pid(NULL, next_of(self), 0);
+        size_t k = 0;
+        while (k < count && !pg_same(listed[k], who)) k++;
+        CHECK(k < count);
+        listed[k] = (pg_pid){0};
+    }
+    CHECK_EQ(pg_leave(rt, "group", members[2]), PG_OK);
+    CHECK_EQ(pg_leave(rt, "group", members[2]), PG_ENOPROC);
+    CHECK_EQ(pg_send(members[3], "end"), PG_OK);
+    end_of(members[3]);
+    CHECK_EQ(pg_unregister(rt, "group"), PG_OK);
+    int64_t deadline = check_now_ns() + PATIENCE;
+    while (pg_members(rt, "group", 0, NULL) != count - 2) CHECK(the_kind == PG_OS && check_now_ns() < deadline);
+    CHECK_EQ(pg_broadcast(rt, "group", "who", self), count - 2);
+    for (size_t i = 0; i < count - 2; i++) next_of(self);
+    CHECK_EQ(pg_broadcast(rt, "other", "who", self), 1);
+    CHECK(pg_same(pg_get_pid(NULL, next_of(self), 0), members[0]));
+    CHECK_EQ(pg_broadcast(rt, "group", PG_ANY), PG_EINVAL);
+    CHECK_EQ(pg_broadcast(NULL, "group", 1), PG_EINVAL);
+    CHECK_EQ(pg_join(rt, "group", (pg_pid){0}), PG_ENOPROC);
+    CHECK_EQ(pg_leave(rt, "group", (pg_pid){0}), PG_ENOPROC);
+    expect_nothing(self);
+}
+
 /* Each runtime has its own; what it names may be of another one, which ends first, or later. */
 static void of_two_runtimes(pg_process *self)
 {
@@ -154,6 +196,7 @@ int main(int argc, char **argv)
         CASE(misuse),
         CASE(of_two_runtimes),
         CASE(contended),
+        CASE(groups_get_messages),
     };
     return RUN_CASES(cases);
 }

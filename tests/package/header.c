@@ -84,6 +84,9 @@ void everything(pg_process *self, const pg_message *msg)
     pg_register(pg_runtime_of(self), "name", from.pid);
     pg_send(pg_whereis(pg_runtime_of(self), "name"), "one");
     pg_unregister(pg_runtime_of(self), "name");
+    pg_join(pg_runtime_of(self), "group", from.pid);
+    pg_broadcast(pg_runtime_of(self), "group");
+    pg_broadcast(pg_runtime_of(self), "group", "one", 2);
     pg_call(self, from.pid, &got, until[0]);
     pg_call(self, from.pid, &got, until[0], "one", 2);
     pg_reply(got);

@@ -302,6 +302,45 @@ static void across_runtimes(pg_process *self)
     CHECK_EQ(pg_call(self, server, &reply, PG_FOREVER, "add", 1), PG_ENOPROC);
 }
 
+/* A host thread answers while it serves. */
+static void call_and_end(pg_process *self)
+{
+    const pg_message *reply;
+    CHECK_EQ(pg_call(self, first_arg(self), &reply, PATIENCE, "add", 1), PG_OK);
+    EXPECT_REPLY(reply, "(2)");
+    pg_send(first_arg(self), "end");
+}
+
+static void a_host_answers(pg_process *self)
+{
+    pg_process *host = pg_attach(pg_runtime_of(self), "host");
+    CHECK(host != NULL);
+    serve(host);
+    pg_pid caller = good(pg_spawn(self, call_and_end, .args = pg_tuple(host)));
+    CHECK_EQ(pg_serve(host, PATIENCE), PG_EENDED);
+    end_of(caller);
+    pg_detach(host);
+}
+
+/* A runtime is stopped whose processes wait for an answer that does not come in time. */
+static void call_slow(pg_process *self)
+{
+    const pg_message *reply;
+    pg_send(pg_get_pid(self, pg_args(self), 1), "calling");
+    pg_call(self, first_arg(self), &reply, PG_FOREVER, "slow", 1000000);
+}
+
+static void stopped_in_a_call(pg_process *self)
+{
+    pg_runtime *rt = start_runtime();
+    pg_pid server = good(pg_spawn_in(rt, serve, &(pg_spawn_options){.name = "slow"}));
+    for (int i = 0; i < 3; i++) good(pg_spawn_in(rt, call_slow, &(pg_spawn_options){.args = pg_tuple(server, self)}));
+    for (int i = 0; i < 3; i++) EXPECT(self, "(\"calling\")");
+    CHECK_EQ(pg_stop(rt, PG_MS(20)), PG_OK);
+    expect_nothing(self);
+    log_clear(); /* operating-system processes that were killed are as it should be */
+}
+
 /* Has the next of a circle call the next. */
 static void on_round(pg_process *self, const pg_message *msg)
 {
@@ -418,10 +457,19 @@ static void no_stray_reply(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(answers),   CASE(answered_elsewhere), CASE(answered_later),
-        CASE(the_dead),  CASE(the_dying),          CASE(the_slow),
-        CASE(misuse),    CASE(across_runtimes),    CASE(no_stray_reply),
-        CASE(long_ones), CASE(circles_are_found),
+        CASE(answers),
+        CASE(answered_elsewhere),
+        CASE(answered_later),
+        CASE(the_dead),
+        CASE(the_dying),
+        CASE(the_slow),
+        CASE(misuse),
+        CASE(across_runtimes),
+        CASE(no_stray_reply),
+        CASE(long_ones),
+        CASE(circles_are_found),
+        CASE(a_host_answers),
+        CASE(stopped_in_a_call),
     };
     return RUN_CASES(cases);
 }

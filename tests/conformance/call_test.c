@@ -257,8 +257,9 @@ static void the_slow(pg_process *self)
 {
     const pg_message *reply;
     pg_pid server = spawn_server(self);
-    CHECK_EQ(pg_call(self, server, &reply, 0, "add", 1), PG_ETIMEDOUT);
-    for (int i = 0; i < 3; i++) CHECK_EQ(pg_call(self, server, &reply, PG_MS(1), "slow", 20), PG_ETIMEDOUT);
+    int at_once = pg_call(self, server, &reply, 0, "add", 1); /* another worker may have been so fast */
+    CHECK(at_once == PG_ETIMEDOUT || at_once == PG_OK);
+    for (int i = 0; i < 3; i++) CHECK_EQ(pg_call(self, server, &reply, PG_MS(1), "slow", 100), PG_ETIMEDOUT);
     CHECK_EQ(pg_call(self, server, &reply, PATIENCE, "add", 41), PG_OK); /* not one of the late ones */
     EXPECT_REPLY(reply, "(42)");
     for (int i = 0; i < 3; i++) EXPECT(self, "(\"told\", 1)");

@@ -4,9 +4,10 @@
  *   call/h   by receivers; the client finds by the reference which request an answer is for
  *   call/b   both receive in their targets; the client receives the answers in the order of its requests, by their
  *            references: each receive passes over those that wait for a later one, 50 on average
+ *   call/c   by pg_call() and pg_reply(), one at a time: the server has a receiver, the client waits for each answer
  *
- * One operation is a call: a reference, a request of four values, an answer of three.  Each answer is checked against
- * its request. */
+ * One operation is a call: a reference, a request of four values, an answer of three; of call/c two and one.  Each
+ * answer is checked against its request. */
 #include "support.h"
 
 namespace
@@ -167,6 +168,30 @@ void blocking_client(pg_process *self)
     }
 }
 
+/* pg_call() and pg_reply(). */
+void reply(pg_process *self, const pg_message *msg)
+{
+    pg_reply(msg, 2 * pg_get_int(self, msg, 1));
+}
+
+void replying_server(pg_process *self)
+{
+    pg_receive(self, reply, "call", PG_INT);
+}
+
+void waiting_client(pg_process *self)
+{
+    const Client *client = bench::shared<Client>(self);
+    const pg_message *msg;
+    while (pg_recv_match(self, &msg, PG_FOREVER, "begin") == PG_OK) {
+        for (int64_t i = 0; i < batch; i++) {
+            if (pg_call(self, client->server, &msg, PG_FOREVER, "call", i) != PG_OK) pg_fail(self, "no answer");
+            if (pg_get_int(self, msg, 0) != 2 * i) pg_fail(self, "an answer is wrong");
+        }
+        pg_send(client->main, batch);
+    }
+}
+
 void run(benchmark::State &state, pg_target client_target, pg_target server_target)
 {
     bench::Runtime runtime(static_cast<unsigned>(state.range(0)));
@@ -191,5 +216,11 @@ void call_b(benchmark::State &state)
     run(state, blocking_client, blocking_server);
 }
 BENCH_WORKERS(call_b, "call/b");
+
+void call_c(benchmark::State &state)
+{
+    run(state, waiting_client, replying_server);
+}
+BENCH_WORKERS(call_c, "call/c");
 
 } // namespace

@@ -46,6 +46,10 @@
  *               pg_receive(self, handler, ...)           pg_receive_values
  *               pg_on(table, handler, ...)               pg_on_values
  *               pg_recv_match(self, &msg, timeout, ...)  pg_recv_match_values
+ *               pg_call(self, pid, &reply, timeout, ...) pg_call_values
+ *               pg_reply(msg, ...)                       pg_reply_values
+ *               pg_reply_to(from, ...)                   pg_reply_to_values
+ *               pg_broadcast(rt, group, ...)             pg_broadcast_values
  *               pg_fail_with(self, value)                pg_fail_value
  *               pg_terminate_with(pid, value)            pg_terminate_value
  *               pg_matches(term, pattern)                pg_matches_value
@@ -57,6 +61,7 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
+ *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -125,7 +130,8 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12         /* too much is on its way already to a process in another operating-system process */
+    PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
+    PG_ETAKEN = -13        /* the name is another process's */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -151,8 +157,8 @@ typedef enum pg_kind {
 /* ---------------------------------------------------------------------------------------------------- runtimes */
 
 typedef enum pg_log_level {
-    /* A process ended abnormally, and nobody was linked to it or waited for it; but not for no other reason than the
-     * normal end of one that it was linked to. */
+    /* A process ended abnormally, and nobody was linked to it, monitored it or waited for it; but not for no other
+     * reason than the normal end of one that it was linked to. */
     PG_LOG_FAILED,
     /* A process has kept its worker for longer than .stuck_after; told once for each time. */
     PG_LOG_STUCK,
@@ -178,6 +184,10 @@ typedef struct pg_options {
      * chains to the host's own handler.  For PG_GREEN and PG_THREAD; the stack of an attached host thread is the host's
      * affair.  False: none is installed. */
     bool report_overflow;
+    /* Look at each pg_call() for processes that wait for each other in a circle, which is logged by name, and ends the
+     * call with PG_EINSIDE.  For looking for bugs: it takes time, and also finds those whose answer another one would
+     * give; and it does not see what waits within operating-system processes. */
+    bool debug_calls;
     /* Start no zygote: processes of kind PG_OS are refused, and the start does not fork. */
     bool no_os;
     /* Where lines of the log go, from any thread; NULL: to stderr. */
@@ -541,7 +551,8 @@ PG_API int pg_wait(pg_pid pid, int64_t timeout, pg_exit_info *exit);
 /* Why it ended; PG_ETIMEDOUT while it lives: pg_wait() without waiting, but for an answer as above. */
 PG_API int pg_why(pg_pid pid, pg_exit_info *exit);
 
-/* The exit in a message of the runtime's, and its error value, NULL when normal.  Checked as pg_get() is. */
+/* The exit in a message of the runtime's (its pid stands beside it), and its error value, NULL when normal.  Checked as
+ * pg_get() is. */
 PG_API void pg_get_exit(pg_process *self, const pg_message *msg, size_t index, pg_exit_info *exit);
 PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size_t index);
 
@@ -549,6 +560,8 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 }
 #endif
 
+#include "paragram/call.h"
+#include "paragram/registry.h"
 #include "paragram/sugar.h"
 
 #endif

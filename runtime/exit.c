@@ -16,6 +16,7 @@
  * base.  Neither unwinds the frames in between; that is what clean-ups are for. */
 #include <stdarg.h>
 
+#include "extra.h"
 #include "link.h"
 #include "runtime.h"
 
@@ -123,7 +124,7 @@ static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache
     if (node != &p->mailbox.anchor) pgi_of_node(node)->flags |= PGI_CONSUMED;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
-        dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED);
+        dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED);
         msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
         pgi_message_free(cache, msg);
     }
@@ -145,10 +146,9 @@ static void free_what_it_held(pg_process *p, pgi_cache *cache)
     p->scan = NULL;
 }
 
-static PGS_COLD void forget_scan(pg_process *p)
+static PGS_COLD void free_extra(pg_process *p)
 {
-    pgi_scanned_free(p->scanned);
-    p->scanned = NULL;
+    pgi_extra_free(p);
     p->scan = NULL;
 }
 
@@ -156,7 +156,7 @@ static __attribute__((noinline)) size_t tell_watchers(pg_process *p, pgs_worker 
 {
     pg_exit_info info;
     describe(&info, pid, end);
-    return pgi_watchers_tell(p, &info, w);
+    return pgi_watchers_tell(p, &info, end, w);
 }
 
 static PGS_COLD void tell_hub(pg_runtime *rt, pg_pid pid, const pgi_end *end)
@@ -190,7 +190,7 @@ static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_en
 /* The rest of step 5: whatever the process was doing, it may have had mail, and receives that looked for some. */
 static inline void free_the_rest(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
 {
-    if (unlikely(p->scanned)) forget_scan(p);
+    if (unlikely(p->extra)) free_extra(p); /* before the mail: no news comes any more */
     if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail(p, rt, local, cache);
 }
 

@@ -21,6 +21,7 @@
 #include "far.h"
 
 #include "ask.h"
+#include "call.h"
 #include "child.h"
 #include "os.h"
 #include "parcel.h"
@@ -31,7 +32,7 @@ enum { STANDING_MAX = 1 << 18, ANSWER_MAX = 4096 /* bytes of its body: an exit w
 
 /* A far node waits for an end here. */
 typedef struct far_watcher {
-    pgi_watcher watcher; /* its sleeper is NULL */
+    pgi_watcher watcher; /* told by tell_far() */
     pgi_bridge *bridge;  /* by which the question came */
     pg_pid asker;        /* the address of the question */
 } far_watcher;
@@ -86,11 +87,11 @@ static pg_message *exit_message(const pg_exit_info *exit)
 
 /* ---------------------------------------------------------------------------------------------------------- sending */
 
-/* Whether a message of that kind may be posted for the process: PG_OK, PG_ENOPROC, PG_EFULL. */
-static inline int may_post(pgi_bridge *bridge, pg_pid pid, uint8_t kind)
+/* Whether a message, sent by a program or not, may be posted for the process: PG_OK, PG_ENOPROC, PG_EFULL. */
+static inline int may_post(pgi_bridge *bridge, pg_pid pid, bool is_sent)
 {
     if (!bridge || load_acquire(&bridge->ended) == pid.id) return PG_ENOPROC; /* partner: the arrival of ENDED */
-    bool room = kind == PGI_USER ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge);
+    bool room = is_sent ? load_relaxed(&bridge->queued) <= PGI_BRIDGE_LIMIT : !is_flooded(bridge);
     return likely(room) ? PG_OK : PG_EFULL;
 }
 
@@ -98,10 +99,10 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
 {
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    int status = may_post(bridge, pid, msg->kind);
+    int status = may_post(bridge, pid, pgi_message_is_sent(msg));
     if (status != PG_OK) {
         pgi_message_free(pgi_cache_here(NULL), msg);
-    } else if (msg->kind == PGI_USER) {
+    } else if (pgi_message_is_sent(msg)) {
         status = pgi_post_message(bridge, pid, msg);
     } else {
         uint8_t type = msg->kind == PGI_TERMINATE ? PGI_F_TERMINATE : PGI_F_DOWN;
@@ -120,7 +121,7 @@ int pgi_send_far_values(pg_pid pid, size_t count, const pg_value *values)
     }
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
-    int status = may_post(bridge, pid, PGI_USER);
+    int status = may_post(bridge, pid, true);
     if (likely(status == PG_OK)) status = pgi_post_brief(bridge, pid, count, values);
     if (bridge) pgi_release_bridge(node);
     return status;
@@ -317,11 +318,18 @@ static void drop_watcher(far_watcher *w)
     pgi_free(w, sizeof *w);
 }
 
-void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info)
+/* Tells the far side, which waits, of an end, and frees the watcher. */
+static void tell_far(pgi_watcher *watcher, const pg_exit_info *info, const pgi_end *end)
 {
+    (void)end; /* an answer has no room for an error */
     far_watcher *w = container_of(watcher, far_watcher, watcher);
     pgi_far_answer(w->asker, PG_OK, info->pid, info);
     drop_watcher(w);
+}
+
+static bool is_far_watcher(const pgi_watcher *watcher)
+{
+    return !watcher->sleeper && watcher->tell == tell_far;
 }
 
 static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid from)
@@ -335,7 +343,7 @@ static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid
             pgi_far_answer(from, PG_ENOMEM, (pg_pid){0}, NULL);
             return;
         }
-        *w = (far_watcher){.bridge = bridge, .asker = from};
+        *w = (far_watcher){.watcher = {.tell = tell_far}, .bridge = bridge, .asker = from};
         add_relaxed(&bridge->watching, 1); /* before somebody may tell it */
     }
     int status = pgi_look(rt, to, w ? &w->watcher : NULL, &exit);
@@ -353,7 +361,7 @@ static void arrived_cancel(pg_runtime *rt, pg_pid to, pg_pid from)
     pgi_lock(p);
     for (pgi_watcher *w = p->watchers; w && !found; w = w->next) {
         far_watcher *far = container_of(w, far_watcher, watcher);
-        if (!w->sleeper && pg_same(far->asker, from)) found = far;
+        if (is_far_watcher(w) && pg_same(far->asker, from)) found = far;
     }
     if (found) pgi_watcher_remove(p, &found->watcher);
     pgi_unlock(p);
@@ -372,7 +380,7 @@ static void forget_askers(pgi_bridge *bridge, uint32_t node)
         for (pgi_watcher *w = p->watchers, *next; w; w = next) {
             next = w->next;
             far_watcher *far = container_of(w, far_watcher, watcher);
-            if (w->sleeper || pgi_pid_node(far->asker) != node) continue;
+            if (!is_far_watcher(w) || pgi_pid_node(far->asker) != node) continue;
             pgi_watcher_remove(p, w);
             drop_watcher(far);
         }
@@ -612,7 +620,7 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
 static void arrived_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
     pg_runtime *rt = bridge->process.rt;
-    if (pgi_send(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+    if (pgi_send_arrived(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
 }
 
 void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)

@@ -28,9 +28,6 @@ void pgi_far_answer(pg_pid asker, int status, pg_pid pid, const pg_exit_info *ex
 /* For pgi_links_tell(): tells the far end of a link that `pid` has ended, whose name is `name`, or NULL. */
 void pgi_tell_far(pg_pid far, pg_pid pid, const char *name, const pgi_end *end);
 
-/* For pgi_watchers_tell(): tells the far side, which waits, of an end, and frees the watcher. */
-void pgi_watcher_tell_far(pgi_watcher *watcher, const pg_exit_info *info);
-
 /* What remains known of a process whose node is gone.  PG_OK, or PG_ENOPROC: there never was one. */
 int pgi_look_back_far(pg_pid pid, pg_exit_info *exit);
 

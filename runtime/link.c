@@ -9,6 +9,7 @@
 
 #include "far.h"
 #include "runtime.h"
+#include "watch.h"
 
 pgi_link *pgi_link_new(pg_process *a, pg_process *b)
 {
@@ -35,10 +36,14 @@ static void drop(pgi_link *link)
     if (sub_acq_rel(&link->references, 1) == 1) pgi_link_free(link);
 }
 
-/* A signal that was sent in the link's own memory has been handled. */
+/* A signal that was sent in the link's own memory has been handled; or news, in a monitor's. */
 void pgi_embedded_free(pg_message *message)
 {
-    drop((pgi_link *)(void *)message);
+    if (message->kind == PGI_NEWS) {
+        pgi_news_free(message);
+    } else {
+        drop((pgi_link *)(void *)message);
+    }
 }
 
 static struct pgi_link_side *side_of(pgi_link *link, const pg_process *p)
@@ -141,7 +146,7 @@ static pg_message *make_signal(pgi_cache *cache, pgi_link *link, pg_pid pid, con
     return msg;
 }
 
-static void push_signal(pg_process *to, pg_message *msg)
+void pgi_push_signal(pg_process *to, pg_message *msg)
 {
     if (pgs_mpsc_push(&to->mailbox, &msg->node)) pgs_ready(to->rt->sched, &to->sleeper.task);
 }
@@ -166,9 +171,9 @@ pgi_link *pgi_links_detach(pg_process *bridge, uint32_t node)
 static void tell_other_end(pgi_link *link, pg_process *other, pg_pid pid, const pgi_end *end)
 {
     if (likely(link->far.id == 0)) {
-        push_signal(other, make_signal(pgi_cache_here(other->rt), link, pid, end));
+        pgi_push_signal(other, make_signal(pgi_cache_here(other->rt), link, pid, end));
     } else if (other == link->side[0].process) {
-        push_signal(other, make_signal(pgi_cache_here(other->rt), link, link->far, end));
+        pgi_push_signal(other, make_signal(pgi_cache_here(other->rt), link, link->far, end));
     } else {
         pgi_tell_far(link->far, pid, other_end(link, other)->name, end);
         drop(link);
@@ -207,7 +212,7 @@ static int tell_at_once(pg_process *self, pg_pid pid)
     if (status != PG_OK) return status == PG_ETIMEDOUT ? PG_ENOPROC : status;
     pg_message *msg;
     status = pgi_message_build_exit(pgi_cache_here(self->rt), info.kind, info.text, pg_v_nil(), pid, PGI_DOWN, &msg);
-    if (status == PG_OK) push_signal(self, msg);
+    if (status == PG_OK) pgi_push_signal(self, msg);
     return status;
 }
 
@@ -335,16 +340,16 @@ static void wake_watcher(pgi_watcher *w, pgs_worker *worker)
     }
 }
 
-size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, pgs_worker *worker)
+size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, const pgi_end *end, pgs_worker *worker)
 {
     size_t told = 0;
     for (pgi_watcher *w = p->watchers, *next; w; w = next, told++) {
         next = w->next;
+        w->listed = false;
         if (unlikely(!w->sleeper)) {
-            pgi_watcher_tell_far(w, info);
+            w->tell(w, info, end);
             continue;
         }
-        w->listed = false;
         w->info->kind = info->kind;
         w->info->pid = info->pid;
         w->info->text[0] = '\0';

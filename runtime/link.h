@@ -46,19 +46,29 @@ void pgi_link_take_out(pgi_link *link);
 void pgi_lock_two(pg_process *a, pg_process *b);
 void pgi_unlock_two(pg_process *a, pg_process *b);
 
+/* Puts a message of the runtime's own into a mailbox, which is there: the caller looks, or knows that. */
+void pgi_push_signal(pg_process *to, pg_message *msg);
+
 /* Takes the links with processes of a node out of the list of a bridge, for pgi_links_tell(). */
 pgi_link *pgi_links_detach(pg_process *bridge, uint32_t node);
 
 /* Tells the other ends of a detached list that `p` has ended.  Returns how many were told.  The caller visits. */
 size_t pgi_links_tell(pg_process *p, pg_pid pid, pgi_link *links, const pgi_end *end);
 
-/* Somebody who waits for an end; in the list of the process waited for, under its lock, and in a frame of the
- * waiter. */
+/* Tells a watcher that does not sleep, and is in no list any more; under the lock of the process that has ended. `info`
+ * is what fits of `end`. */
+typedef void (*pgi_tell)(pgi_watcher *watcher, const pg_exit_info *info, const pgi_end *end);
+
+/* Somebody who is told of an end; in the list of the process concerned, under its lock, and mostly in a frame of who
+ * waits for it. */
 struct pgi_watcher {
     pgi_watcher *next, *prev;
-    pgi_sleeper *sleeper; /* NULL: he waits on another node (far.c) */
-    pgs_sched *sched;     /* of the sleeper */
-    pg_exit_info *info;   /* to be filled in; never NULL */
+    pgi_sleeper *sleeper; /* NULL: he is told otherwise */
+    union {
+        pgs_sched *sched; /* of the sleeper */
+        pgi_tell tell;
+    };
+    pg_exit_info *info; /* of the sleeper, to be filled in */
     bool listed;
 };
 
@@ -70,6 +80,6 @@ void pgi_watcher_insert(pg_process *p, pgi_watcher *watcher);
 void pgi_watcher_remove(pg_process *p, pgi_watcher *watcher);
 
 /* Tells and wakes all; under the lock of `p`.  By code of a task on that worker, or NULL.  Returns how many. */
-size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, pgs_worker *worker);
+size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, const pgi_end *end, pgs_worker *worker);
 
 #endif

@@ -19,6 +19,7 @@
 pg_message pgi_no_args = {.units = 1, .kind = PGI_USER, .flags = PGI_STATIC};
 
 _Static_assert(PGI_SIGNAL_BYTES == sizeof(pg_message) + 5 * sizeof(pg_term), "header, exit, pid, three parts");
+_Static_assert(PGI_NEWS_BYTES == sizeof(pg_message) + 7 * sizeof(pg_term), "header, four values, three parts");
 
 /* --------------------------------------------------------------------------------------------------- measuring */
 
@@ -274,16 +275,18 @@ static inline void start_message(pg_message *message, size_t units, size_t count
 
 /* Any values; `levels` of nesting are allowed. */
 static __attribute__((noinline)) int build_deep(pgi_cache *cache, size_t count, const pg_value *values, unsigned levels,
-                                                pg_message **out)
+                                                const pg_from *from, pg_message **out)
 {
-    tally t = {.units = 1 + count};
+    size_t extra = from != NULL;
+    tally t = {.units = 1 + count + extra};
     int status = measure_values(values, count, levels, &t);
     if (status != PG_OK) return status;
     pg_message *message = pgi_block_alloc(cache, t.units);
     if (unlikely(message == NULL)) return PG_ENOMEM;
     start_message(message, pgi_block_units(t.units), count, PGI_USER, 0);
     pg_term *terms = (pg_term *)(void *)(message + 1);
-    char *cursor = (char *)(terms + count);
+    char *cursor = (char *)(terms + count + extra);
+    if (extra) memcpy(terms + count, from, sizeof *from);
     status = fill(terms, values, count, &cursor);
     if (status == PG_OK && unlikely(t.buffers)) status = pgi_buffers_take(message);
     if (unlikely(status != PG_OK)) {
@@ -299,12 +302,13 @@ static __attribute__((noinline)) int build_deep(pgi_cache *cache, size_t count, 
  * of a value are loaded once.  They are kept in two registers by force: senders have stored them one by one just
  * before, and a load of both at once, which compilers like, would find neither whole in the store buffer and wait for
  * the cache. */
-int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out)
+static inline __attribute__((always_inline)) int build(pgi_cache *cache, size_t count, const pg_value *values,
+                                                       const pg_from *from, pg_message **out)
 {
     *out = NULL;
     if (unlikely(count > PG_VALUES_MAX)) return PG_ETOOMANY;
     if (unlikely(values == NULL) && count != 0) return PG_EINVAL;
-    size_t units = 1 + count;
+    size_t units = 1 + count + (from != NULL);
     pg_message *message = pgi_block_alloc(cache, units);
     if (unlikely(message == NULL)) return PG_ENOMEM;
     start_message(message, pgi_block_units(units), count, PGI_USER, 0);
@@ -314,12 +318,26 @@ int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg
         __asm__("" : "+r"(head), "+r"(body));
         if (unlikely(!pgi_words_are_inline(head, body))) {
             pgi_block_free(cache, message, units);
-            return build_deep(cache, count, values, PG_DEPTH_MAX, out);
+            return build_deep(cache, count, values, PG_DEPTH_MAX, from, out);
         }
         terms[i] = (pg_term){head, body};
     }
+    if (from) memcpy(terms + count, from, sizeof *from);
     *out = message;
     return PG_OK;
+}
+
+int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out)
+{
+    return build(cache, count, values, NULL, out);
+}
+
+int pgi_message_build_call(pgi_cache *cache, uint8_t kind, pg_from from, size_t count, const pg_value *values,
+                           pg_message **out)
+{
+    int status = build(cache, count, values, &from, out);
+    if (likely(status == PG_OK)) (*out)->kind = kind;
+    return status;
 }
 
 int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
@@ -345,6 +363,13 @@ int pgi_message_build_args(pgi_cache *cache, pg_value args, pg_message **out)
     return pgi_message_build(cache, count, copies, out);
 }
 
+/* Makes an exit of the tuple at `index`. */
+static void make_exit(pg_message *message, size_t index)
+{
+    pg_term *exit = (pg_term *)(void *)(message + 1) + index;
+    exit->head = (exit->head & ~UINT64_C(0xff)) | PG_T_EXIT;
+}
+
 int pgi_message_build_exit(pgi_cache *cache, pg_exit_kind kind, const char *text, pg_value error, pg_pid pid,
                            uint8_t message_kind, pg_message **out)
 {
@@ -357,12 +382,21 @@ int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char
     const pg_value parts[4] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error, pg_v_str(name)};
     const pg_value values[2] = {pg_tuple_of(name != NULL ? 4 : 3, parts), pg_v_pid(pid)};
     *out = NULL;
-    int status = build_deep(cache, pid.id != 0 ? 2 : 1, values, PG_DEPTH_MAX + 1, out);
+    int status = build_deep(cache, pid.id != 0 ? 2 : 1, values, PG_DEPTH_MAX + 1, NULL, out);
     if (status != PG_OK) return status;
-    pg_term *exit = (pg_term *)(void *)(*out + 1);
-    exit->head = (exit->head & ~UINT64_C(0xff)) | PG_T_EXIT;
+    make_exit(*out, 0);
     (*out)->kind = message_kind;
     return PG_OK;
+}
+
+static pg_message *build_embedded(void *block, size_t bytes, size_t count, const pg_value *values, uint8_t kind)
+{
+    pg_message *message = block;
+    pg_term *terms = (pg_term *)(void *)(message + 1);
+    char *cursor = (char *)(terms + count);
+    start_message(message, bytes / PGI_UNIT, count, kind, PGI_EMBEDDED);
+    (void)fill(terms, values, count, &cursor);
+    return message;
 }
 
 pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, pg_pid pid, uint8_t message_kind)
@@ -370,13 +404,31 @@ pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, p
     size_t length = text != NULL ? strnlen(text, PG_INLINE_MAX) : 0;
     const pg_value parts[3] = {pg_v_int((int64_t)kind), pg_strn(text, length), pg_v_nil()};
     const pg_value values[2] = {pg_tuple_of(3, parts), pg_v_pid(pid)};
-    size_t count = pid.id != 0 ? 2 : 1;
-    pg_message *message = block;
-    pg_term *terms = (pg_term *)(void *)(message + 1);
-    char *cursor = (char *)(terms + count);
-    start_message(message, PGI_SIGNAL_BYTES / PGI_UNIT, count, message_kind, PGI_EMBEDDED);
-    (void)fill(terms, values, count, &cursor);
-    terms[0].head = (terms[0].head & ~UINT64_C(0xff)) | PG_T_EXIT;
+    pg_message *message = build_embedded(block, PGI_SIGNAL_BYTES, pid.id != 0 ? 2 : 1, values, message_kind);
+    make_exit(message, 0);
+    return message;
+}
+
+int pgi_message_build_news(pgi_cache *cache, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text,
+                           pg_value error, pg_message **out)
+{
+    const pg_value parts[3] = {pg_v_int((int64_t)kind), pg_v_str(text != NULL ? text : ""), error};
+    const pg_value values[4] = {pg_v_str("down"), pg_v_ref(ref), pg_v_pid(pid), pg_tuple_of(3, parts)};
+    *out = NULL;
+    int status = build_deep(cache, 4, values, PG_DEPTH_MAX + 1, NULL, out);
+    if (status != PG_OK) return status;
+    make_exit(*out, 3);
+    (*out)->kind = PGI_NEWS;
+    return PG_OK;
+}
+
+pg_message *pgi_news_build(void *block, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text)
+{
+    size_t length = text != NULL ? strnlen(text, PG_INLINE_MAX) : 0;
+    const pg_value parts[3] = {pg_v_int((int64_t)kind), pg_strn(text, length), pg_v_nil()};
+    const pg_value values[4] = {pg_v_str("down"), pg_v_ref(ref), pg_v_pid(pid), pg_tuple_of(3, parts)};
+    pg_message *message = build_embedded(block, PGI_NEWS_BYTES, 4, values, PGI_NEWS);
+    make_exit(message, 3);
     return message;
 }
 

@@ -17,7 +17,11 @@
 enum {
     PGI_USER,      /* sent by pg_send() */
     PGI_TERMINATE, /* (exit): told to end */
-    PGI_DOWN       /* (exit, pid): a linked process has ended */
+    PGI_DOWN,      /* (exit, pid): a linked process has ended */
+    PGI_NEWS,      /* ("down", ref, pid, exit): a monitored process has ended (watch.h) */
+    /* And with one unit more behind its terms, a pg_from: */
+    PGI_CALL, /* sent by pg_call(), and who is to be answered */
+    PGI_REPLY /* on its way from another node, and to what (call.c); never in a mailbox */
 };
 
 /* How its block is owned, in `flags`. */
@@ -36,6 +40,7 @@ struct pg_message {
 };
 
 _Static_assert(sizeof(struct pg_message) == 16, "the terms follow at a multiple of 16");
+_Static_assert(sizeof(pg_from) == 16, "it takes one unit");
 
 /* The largest block, in units: 64 GiB. */
 #define PGI_UNITS_MAX UINT32_MAX
@@ -46,6 +51,24 @@ extern pg_message pgi_no_args;
 static inline const pg_term *pgi_message_terms(const pg_message *message)
 {
     return (const pg_term *)(const void *)(message + 1);
+}
+
+/* Whether a program has sent it: if it is dropped it is counted. */
+static inline bool pgi_message_is_sent(const pg_message *message)
+{
+    return message->kind == PGI_USER || message->kind >= PGI_CALL;
+}
+
+/* The units between its terms and their data. */
+static inline size_t pgi_message_extra(const pg_message *message)
+{
+    return message->kind >= PGI_CALL;
+}
+
+/* Where that of a message is which has it. */
+static inline const pg_from *pgi_message_from(const pg_message *message)
+{
+    return (const pg_from *)(const void *)(pgi_message_terms(message) + message->count);
 }
 
 /* The message that was put behind another by pgs_mpsc_link(), in a chain that ends with `last`: NULL behind that. */
@@ -59,6 +82,10 @@ static inline pg_message *pgi_message_behind(pg_message *message, const pg_messa
  * than PG_DEPTH_MAX; PG_EINVAL: a value is malformed, or only for patterns, or a buffer
  * that is gone; PG_ENOMEM.  *out is NULL unless PG_OK.  Buffers are sealed. */
 int pgi_message_build(pgi_cache *cache, size_t count, const pg_value *values, pg_message **out);
+
+/* The same of kind PGI_CALL or PGI_REPLY. */
+int pgi_message_build_call(pgi_cache *cache, uint8_t kind, pg_from from, size_t count, const pg_value *values,
+                           pg_message **out);
 
 /* Copies a value that is the term's two words.  False, and nothing useful written: it is another one.
  *
@@ -146,6 +173,12 @@ int pgi_message_build_named_exit(pgi_cache *cache, pg_exit_kind kind, const char
  * process that ends tells those linked to it when memory is short. */
 #define PGI_SIGNAL_BYTES ((size_t)96)
 pg_message *pgi_signal_build(void *block, pg_exit_kind kind, const char *text, pg_pid pid, uint8_t message_kind);
+
+/* The two of ("down", ref, pid, exit), of kind PGI_NEWS; the block is of PGI_NEWS_BYTES. */
+#define PGI_NEWS_BYTES ((size_t)128)
+int pgi_message_build_news(pgi_cache *cache, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text,
+                           pg_value error, pg_message **out);
+pg_message *pgi_news_build(void *block, pg_ref ref, pg_pid pid, pg_exit_kind kind, const char *text);
 
 /* A copy of its own block, whatever the original's flags are; PG_ENOMEM. */
 int pgi_message_copy(pgi_cache *cache, const pg_message *message, pg_message **out);

@@ -10,6 +10,7 @@
 #include <sched.h>
 
 #include "runtime.h"
+#include "watch.h"
 
 /* A slice is some messages, and then as many more as PGI_SLICE_NS allow: who is flooded must be able to handle more in
  * a turn than its senders send in theirs, or its mailbox grows out of every cache. */
@@ -163,8 +164,10 @@ static __attribute__((noinline)) bool handle_unexpected(pg_process *p, pg_messag
 /* A message that has flags, a signal, or one without a receiver.  The text is beneath no handler of the first. */
 static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
 {
-    if (msg->flags & PGI_CONSUMED) return false; /* received earlier, out of turn */
-    const pgi_receiver *r = msg->kind == PGI_USER ? pgi_receivers_find(p->receivers, msg) : NULL;
+    if (msg->flags & PGI_CONSUMED) return false;                       /* received earlier, out of turn */
+    if (msg->kind == PGI_NEWS && !pgi_news_take(p, msg)) return false; /* taken back */
+    bool is_signal = msg->kind == PGI_TERMINATE || msg->kind == PGI_DOWN;
+    const pgi_receiver *r = is_signal ? NULL : pgi_receivers_find(p->receivers, msg);
     if (!r) return handle_unexpected(p, msg);
     r->handler(p, msg);
     return false;

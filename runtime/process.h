@@ -34,7 +34,7 @@ _Static_assert(PG_FOREVER == PGS_NEVER, "a timeout that never comes is a deadlin
 typedef struct pgi_link pgi_link;
 typedef struct pgi_watcher pgi_watcher;
 typedef struct pgi_defer pgi_defer;
-typedef struct pgi_scanned pgi_scanned;
+typedef struct pgi_extra pgi_extra;
 typedef struct pgi_host pgi_host;
 
 /* A slice of a service; returns as pgi_run(). */
@@ -92,12 +92,12 @@ struct pg_process {
     };
     pg_message *current;  /* which a handler is handling */
     pg_message *received; /* by pg_recv, until the next */
-    pgs_mpsc_node *scan;  /* the last node that was looked at, as `scanned` says; NULL: none */
+    pgs_mpsc_node *scan;  /* the last node that was looked at, as `extra` says; NULL: none */
     union {
         void *data;
         unsigned list_count; /* of the first slot in a list of the table's */
     };
-    _Atomic(uint8_t) lock;        /* for last_kind, dying, told, links, watchers, name */
+    _Atomic(uint8_t) lock;        /* for last_kind, dying, told, links, watchers, name, extra */
     uint8_t last_kind;            /* pg_exit_kind, once it is dying, and until the next who has the slot is */
     uint8_t phase;                /* pgi_phase */
     uint8_t kind : 4;             /* pg_kind */
@@ -111,9 +111,9 @@ struct pg_process {
     pgi_link *links;
     pgi_watcher *watchers;
     pgi_defer *defers;
-    char *name;           /* kept after the end, until the slot is used again: exits are told by name */
-    pg_message *args;     /* until the target has returned */
-    pgi_scanned *scanned; /* its own; NULL: none */
+    char *name;       /* kept after the end, until the slot is used again: exits are told by name */
+    pg_message *args; /* until the target has returned */
+    pgi_extra *extra; /* what few need (extra.h); changed under the lock; NULL: nothing */
     union {
         pgi_host *host;        /* of a process that is bound to a thread */
         const pgi_end *end;    /* of a green one that is ending */
@@ -201,9 +201,6 @@ void pgi_finish(pg_process *p, const pgi_end *end);
 
 /* The same from any depth of it: does not return. */
 PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
-
-/* ---- receive.c: what a selective receive leaves to the next; NULL: nothing. */
-void pgi_scanned_free(pgi_scanned *scanned);
 
 /* ---- wait.c */
 

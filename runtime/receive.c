@@ -16,33 +16,19 @@
  *
  * Invariants:
  *   1. All nodes from behind the head up to `scan` were looked at, for signals too, and none matches the pattern in
- *      `scanned`, nor has a ref of this program's of a number above `scanned->refs`.
+ *      `extra`, nor has a ref of this program's of a number above `extra->refs`.
  *   2. A message marked PGI_CONSUMED is linked; one marked PGI_LOOSE is not.
  *   3. `scan` is forgotten whenever nodes before it may go: by the handler loop, a plain receive, another pattern; and
  *      when receivers go, which signals were left to.
  *   4. Between two receives `scan` is no consumed node: the next walk begins behind it, and nobody would free it. */
 #include <errno.h>
 
+#include "extra.h"
 #include "runtime.h"
 #include "seeded.h"
+#include "watch.h"
 
-/* What the selective receive before has found out. */
-struct pgi_scanned {
-    uint64_t refs; /* pgi_ref_last() when it had looked */
-    size_t room;   /* bytes for its pattern, which follow */
-};
-
-_Static_assert(sizeof(pgi_scanned) == 16, "the pattern follows, aligned");
-
-static pgi_pattern *pattern_of(pgi_scanned *scanned)
-{
-    return (pgi_pattern *)(void *)(scanned + 1);
-}
-
-void pgi_scanned_free(pgi_scanned *scanned)
-{
-    if (scanned) pgi_free(scanned, sizeof *scanned + scanned->room);
-}
+enum { TAKEN_BACK = 1 }; /* no status */
 
 static bool commit_receive(pgs_task *task)
 {
@@ -136,23 +122,33 @@ static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node
     return end_here(p, &end);
 }
 
+/* News of a monitored process: PG_OK, or they have been taken back, and count as consumed. */
+static int meet_news(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+{
+    bool is_it = !pattern || pgi_pattern_match(pattern, msg);
+    if (is_it ? pgi_news_take(p, msg) : pgi_news_is_wanted(p, msg)) return PG_OK;
+    msg->flags |= PGI_CONSUMED;
+    return TAKEN_BACK;
+}
+
+/* A message that is not PGI_USER, met while receiving.  PG_OK: it is one as any other. */
+static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node, const pgi_pattern *pattern)
+{
+    pg_message *msg = pgi_of_node(node);
+    switch (msg->kind) {
+    case PGI_NEWS: return meet_news(p, msg, pattern);
+    case PGI_CALL: return PG_OK;
+    default: return meet_signal(p, before, node, pattern);
+    }
+}
+
 /* Where to begin: behind what this pattern cannot match. */
 static pgs_mpsc_node *first_to_look_at(const pg_process *p, const pgi_pattern *pattern)
 {
-    if (!p->scan || !p->scanned || !pattern || !pgi_pattern_pure(pattern)) return p->mailbox.head;
-    bool passes_over = pgi_pattern_same(pattern_of(p->scanned), pattern) ||
-                       pgi_pattern_asks_for_ref(pattern, p->scanned->refs, pgi_ref_last());
+    if (!p->scan || !pattern || !pgi_pattern_pure(pattern)) return p->mailbox.head;
+    bool passes_over = pgi_pattern_same(pgi_extra_pattern(p->extra), pattern) ||
+                       pgi_pattern_asks_for_ref(pattern, p->extra->refs, pgi_ref_last());
     return passes_over ? p->scan : p->mailbox.head;
-}
-
-/* Memory for what is remembered of a receive with this pattern: what there is, if it is enough. */
-static pgi_scanned *scanned_for(pg_process *p, const pgi_pattern *pattern)
-{
-    if (p->scanned && p->scanned->room >= pattern->size) return p->scanned;
-    pgi_scanned_free(p->scanned);
-    p->scanned = pgi_alloc(sizeof *p->scanned + pattern->size);
-    if (p->scanned) p->scanned->room = pattern->size;
-    return p->scanned;
 }
 
 /* Remembers that `pattern` matches nothing up to `last`, if that is worth it. */
@@ -160,10 +156,10 @@ static void remember_scan(pg_process *p, pgs_mpsc_node *last, const pgi_pattern 
 {
     p->scan = NULL;
     if (last == p->mailbox.head || !pgi_pattern_pure(pattern)) return;
-    pgi_scanned *scanned = scanned_for(p, pattern);
-    if (!scanned) return;
-    memcpy(pattern_of(scanned), pattern, pattern->size);
-    scanned->refs = pgi_ref_last();
+    pgi_extra *extra = pgi_extra_of(p, pattern->size);
+    if (!extra) return;
+    memcpy(pgi_extra_pattern(extra), pattern, pattern->size);
+    extra->refs = pgi_ref_last();
     p->scan = last;
 }
 
@@ -188,7 +184,10 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             }
             continue;
         }
-        if (unlikely(msg->kind != PGI_USER) && (status = meet_signal(p, last, node, pattern)) != PG_OK) return status;
+        if (unlikely(msg->kind != PGI_USER) && (status = meet_unusual(p, last, node, pattern)) != PG_OK) {
+            if (status == TAKEN_BACK) continue;
+            return status;
+        }
         if (!pattern || pgi_pattern_match(pattern, msg)) {
             last = take(p, last, node);
             *out = p->received;
@@ -248,7 +247,7 @@ const pg_message *pg_keep(pg_process *self, const pg_message *msg)
     if (!self || !msg || (msg != self->current && msg != self->received && msg != self->args)) return NULL;
     pg_message *copy;
     if (pgi_message_copy(pgi_cache_here(NULL), msg, &copy) != PG_OK) return NULL;
-    copy->kind = PGI_USER;
+    if (copy->kind != PGI_CALL) copy->kind = PGI_USER;
     return copy;
 }
 

@@ -239,6 +239,7 @@ static void init_locks(pg_runtime *rt)
     pgs_parker_init(&rt->stopper);
     pthread_mutex_init(&rt->stop_lock, NULL);
     pthread_mutex_init(&rt->foreign_lock, NULL);
+    pgi_names_init(&rt->names);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -247,6 +248,7 @@ static void free_structure(pg_runtime *rt)
 {
     pthread_mutex_destroy(&rt->stop_lock);
     pthread_mutex_destroy(&rt->foreign_lock);
+    pgi_names_destroy(&rt->names);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);
@@ -385,8 +387,9 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 {
     (void)rt;
     const pg_exit_info info = {.kind = PG_EXIT_NORMAL, .pid = pid};
+    const pgi_end end = {.kind = PG_EXIT_NORMAL};
     pgi_lock(p);
-    *n += (unsigned)pgi_watchers_tell(p, &info, NULL);
+    *n += (unsigned)pgi_watchers_tell(p, &info, &end, NULL);
     pgi_unlock(p);
 }
 
@@ -509,6 +512,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     unsigned n = 0;
     each_process(rt, tell_attached, &n);
     unpublish(rt);
+    pgi_names_clear(rt);
     pgi_threads_join(rt, true);
     pgs_sched_stop(rt->sched);
     pgi_os_stop(rt);

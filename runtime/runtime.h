@@ -9,6 +9,7 @@
 
 #include "child.h"
 #include "host.h"
+#include "names.h"
 #include "node.h"
 #include "os.h"
 #include "pace.h"
@@ -55,6 +56,8 @@ struct pg_runtime {
     pgi_threads threads; /* of kind PG_THREAD */
     pgi_os os;           /* of kind PG_OS */
     pgi_child *child;    /* NULL: this is no child of another program's runtime */
+
+    pgi_names names;
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;

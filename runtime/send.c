@@ -130,7 +130,7 @@ int pg_forward(pg_pid pid, const pg_message *msg)
     if (!msg) return PG_EINVAL;
     int status = pgi_message_copy(pgi_cache_here(NULL), msg, &copy);
     if (status != PG_OK) return status;
-    copy->kind = PGI_USER; /* an exit that is passed on is news, and no longer a signal */
+    if (copy->kind != PGI_CALL) copy->kind = PGI_USER; /* an exit that is passed on is news, and no longer a signal */
     return pgi_send(pid, copy);
 }
 

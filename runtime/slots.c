@@ -51,7 +51,7 @@ static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
-        dropped += msg->kind == PGI_USER && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
+        dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
         pgi_free_message(msg);
     }
     pgs_mpsc_init(&p->mailbox, false);

@@ -11,7 +11,7 @@
  * meanwhile is dropped and counted when the bag is emptied.
  *
  * A free slot is clean: what a process leaves behind as the next one needs it is not written again.  `rt` and `args`
- * (none) are set; the mailbox is empty and not idle; `id`, `receivers`, `current`, `received`, `scan`, `scanned`,
+ * (none) are set; the mailbox is empty and not idle; `id`, `receivers`, `current`, `received`, `scan`, `extra`,
  * `links`, `watchers`, `defers` and the task's fiber are 0; the token does not say WAITING.  A new slot is made so, and
  * exit.c leaves it so, but for mail: the mailbox is emptied once the slot has rested.
  *

@@ -19,6 +19,7 @@ const char *pg_strerror(int status)
     case PG_EENDED: return "this process has ended, or is ending";
     case PG_EUNSUPPORTED: return "not supported by this build or system";
     case PG_EFULL: return "too much is on its way to that process already; try again later";
+    case PG_ETAKEN: return "another process has that name";
     default: return "unknown status";
     }
 }

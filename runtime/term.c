@@ -313,7 +313,10 @@ void pg_get_exit(pg_process *self, const pg_message *msg, size_t index, pg_exit_
     if (length > sizeof exit->text - 1) length = sizeof exit->text - 1;
     memcpy(exit->text, text, length);
     exit->kind = (pg_exit_kind)parts[0].body;
-    if (index + 1 < msg->count && pgi_term_type(term + 1) == PG_T_PID) exit->pid.id = term[1].body;
+    const pg_term *all = pgi_message_terms(msg), *pid = NULL; /* behind it, or, as monitors are told, before */
+    if (index > 0 && pgi_term_type(&all[index - 1]) == PG_T_PID) pid = &all[index - 1];
+    if (index + 1 < msg->count && pgi_term_type(&all[index + 1]) == PG_T_PID) pid = &all[index + 1];
+    if (pid) exit->pid.id = pid->body;
 }
 
 const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size_t index)

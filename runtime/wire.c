@@ -216,7 +216,7 @@ static bool check_deep(const pg_term *terms, size_t count, rest *r)
 /* Whether the values are those that the runtime expects in a message of its own. */
 static bool kind_fits(const pg_message *message, const pg_term *terms)
 {
-    if (message->kind == PGI_USER) return true;
+    if (pgi_message_is_sent(message)) return true;
     if (message->count == 0 || pgi_term_type(&terms[0]) != PG_T_EXIT) return false;
     if (message->kind == PGI_TERMINATE) return message->count == 1;
     return message->kind == PGI_DOWN && message->count == 2 && pgi_term_type(&terms[1]) == PG_T_PID;
@@ -226,7 +226,8 @@ static bool kind_fits(const pg_message *message, const pg_term *terms)
 static int check_values(const pg_message *message, size_t bytes, const pg_term *names, unsigned named)
 {
     const pg_term *terms = pgi_message_terms(message);
-    rest r = {(const char *)(terms + message->count), (const char *)message + bytes, names, named};
+    rest r = {(const char *)(terms + message->count + pgi_message_extra(message)), (const char *)message + bytes, names,
+              named};
     return kind_fits(message, terms) && check_deep(terms, message->count, &r) ? PG_OK : PG_EINVAL;
 }
 
@@ -236,8 +237,11 @@ static inline int check_header(const pg_message *message, size_t bytes, uint8_t 
     uint64_t node;
     if (bytes < sizeof *message || bytes != (size_t)message->units * PGI_UNIT) return PG_EINVAL;
     memcpy(&node, &message->node, sizeof node);
-    if (node != 0 || message->kind != kind || message->flags != 0) return PG_EINVAL;
-    return message->count <= PG_VALUES_MAX && message->count < message->units ? PG_OK : PG_EINVAL;
+    bool is_it =
+        message->kind == kind || (kind == PGI_USER && (message->kind == PGI_CALL || message->kind == PGI_REPLY));
+    if (node != 0 || !is_it || message->flags != 0) return PG_EINVAL;
+    return message->count <= PG_VALUES_MAX && message->count + pgi_message_extra(message) < message->units ? PG_OK
+                                                                                                           : PG_EINVAL;
 }
 
 int pgi_wire_check(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named)
@@ -333,7 +337,9 @@ static pg_message *pack(pgi_cache *cache, const pg_message *message, size_t unit
     copy->kind = message->kind;
     copy->flags = 0;
     pg_term *terms = (pg_term *)(void *)(copy + 1);
-    char *cursor = (char *)(terms + copy->count);
+    size_t extra = pgi_message_extra(message);
+    char *cursor = (char *)(terms + copy->count + extra);
+    if (extra) memcpy(terms + copy->count, pgi_message_from(message), sizeof(pg_from));
     pack_terms(terms, pgi_message_terms(message), copy->count, &cursor);
     pgs_assert(cursor == (char *)copy + units * PGI_UNIT);
     if (unlikely(message->flags & PGI_BUFFERS)) pgi_buffers_take(copy); /* the original has them */
@@ -354,7 +360,8 @@ bool pgi_brief_fits_message(const pg_message *message)
 static bool survey_message(const pg_message *message, survey *s)
 {
     const pg_term *terms = pgi_message_terms(message);
-    *s = (survey){.cursor = (const char *)(terms + message->count), .units = 1 + (size_t)message->count, .dense = true};
+    size_t count = message->count + pgi_message_extra(message);
+    *s = (survey){.cursor = (const char *)(terms + count), .units = 1 + count, .dense = true};
     return survey_terms(terms, message->count, s);
 }
 
@@ -362,7 +369,7 @@ static bool survey_message(const pg_message *message, survey *s)
 static PGS_COLD int check_buffers(const pg_message *message)
 {
     pg_buffer *list[PGI_PARCEL_MAX];
-    if (message->kind != PGI_USER) return PG_EINVAL;
+    if (!pgi_message_is_sent(message)) return PG_EINVAL;
     return pgi_buffers_list(message, list, PGI_PARCEL_MAX) <= PGI_PARCEL_MAX ? PG_OK : PG_ETOOMANY;
 }
 
@@ -435,5 +442,7 @@ int pgi_wire_spawn_check(const void *body, size_t bytes, const pg_term *names, u
     for (const char *pad = name + name_length; pad != (const char *)body + args_at; pad++)
         if (*pad != 0) return PG_EINVAL;
     if (head->args_bytes == 0) return PG_OK;
-    return pgi_wire_check((const char *)body + args_at, head->args_bytes, PGI_USER, names, count);
+    if (pgi_wire_check((const char *)body + args_at, head->args_bytes, PGI_USER, names, count) != PG_OK)
+        return PG_EINVAL;
+    return pgi_wire_spawn_args(head)->kind == PGI_USER ? PG_OK : PG_EINVAL;
 }

@@ -42,7 +42,7 @@ _Static_assert(sizeof(pgi_frame) == 32, "the body follows at a multiple of 16");
  * others are zero.  A pid that is named is not null, unless "or none" is said.  (exit, pid) is a message of kind
  * PGI_DOWN. */
 enum {
-    PGI_F_MESSAGE = 1, /* to; body: a message of kind PGI_USER */
+    PGI_F_MESSAGE = 1, /* to; body: a message of kind PGI_USER, PGI_CALL or PGI_REPLY */
     PGI_F_PART,        /* a piece of a body that is longer than a frame may be.  flags: the type of frame that the
                           whole would have been, MESSAGE, TERMINATE, DOWN, SPAWN, or ASK for PGI_ASK_SPAWN; to, from as
                           that has them; word: bytes that are still to come after this piece, 0 in the last; body: a
@@ -121,11 +121,11 @@ static inline bool pgi_brief_check(const pgi_brief *copy, size_t readable)
  * may change them meanwhile.  False: not all of them are in their words, or one is a ptr. */
 bool pgi_brief_read(void *block, size_t count, const void *values);
 
-/* Judges the wire form of a message: `bytes` at `block`, in private memory, aligned to 16.  `kind` is the one
- * that is wanted: PGI_USER, of any values; PGI_TERMINATE, (exit); PGI_DOWN, (exit, pid).  PG_OK, or PG_EINVAL:
- * another kind, not the form told above, or a ptr, which means nothing elsewhere.  Reads no byte behind `bytes`,
- * each at most once for every level of dicts that it is a key in; recursion is bounded by PG_DEPTH_MAX.  It may
- * refer to the buffers of these `names`.  From any thread. */
+/* Judges the wire form of a message: `bytes` at `block`, in private memory, aligned to 16.  `kind` is the one that is
+ * wanted: PGI_USER, of any values, or one of the two with a pg_from; PGI_TERMINATE, (exit); PGI_DOWN, (exit, pid).
+ * PG_OK, or PG_EINVAL: another kind, not the form told above, or a ptr, which means nothing elsewhere.  Reads no byte
+ * behind `bytes`, each at most once for every level of dicts that it is a key in; recursion is bounded by
+ * PG_DEPTH_MAX.  It may refer to the buffers of these `names`.  From any thread. */
 int pgi_wire_check(const void *block, size_t bytes, uint8_t kind, const pg_term *names, unsigned named);
 
 /* Makes a block from pgi_block_alloc() that has passed pgi_wire_check() a message to be freed by

@@ -105,6 +105,22 @@ static inline pg_value pg_v_process(const pg_process *process)
 #define PG_RECV_MATCH_0(self, msg, timeout) pg_recv_match_values(self, msg, timeout, 0, NULL)
 #define PG_RECV_MATCH_1(self, msg, timeout, ...) pg_recv_match_values(self, msg, timeout, PG_VALUES(__VA_ARGS__))
 
+#define pg_call(self, pid, reply, ...) PG_CAT(PG_CALL_, PG_MORE(__VA_ARGS__))(self, pid, reply, __VA_ARGS__)
+#define PG_CALL_0(self, pid, reply, timeout) pg_call_values(self, pid, reply, timeout, 0, NULL)
+#define PG_CALL_1(self, pid, reply, timeout, ...) pg_call_values(self, pid, reply, timeout, PG_VALUES(__VA_ARGS__))
+
+#define pg_reply(...) PG_CAT(PG_REPLY_, PG_MORE(__VA_ARGS__))(__VA_ARGS__)
+#define PG_REPLY_0(msg) pg_reply_values(msg, 0, NULL)
+#define PG_REPLY_1(msg, ...) pg_reply_values(msg, PG_VALUES(__VA_ARGS__))
+
+#define pg_reply_to(...) PG_CAT(PG_REPLY_TO_, PG_MORE(__VA_ARGS__))(__VA_ARGS__)
+#define PG_REPLY_TO_0(from) pg_reply_to_values(from, 0, NULL)
+#define PG_REPLY_TO_1(from, ...) pg_reply_to_values(from, PG_VALUES(__VA_ARGS__))
+
+#define pg_broadcast(rt, ...) PG_CAT(PG_BROADCAST_, PG_MORE(__VA_ARGS__))(rt, __VA_ARGS__)
+#define PG_BROADCAST_0(rt, group) pg_broadcast_values(rt, group, 0, NULL)
+#define PG_BROADCAST_1(rt, group, ...) pg_broadcast_values(rt, group, PG_VALUES(__VA_ARGS__))
+
 #define pg_matches(term, value) pg_matches_value(term, PG_V(value))
 #define pg_fail_with(self, value) pg_fail_value(self, PG_V(value))
 #define pg_terminate_with(pid, value) pg_terminate_value(pid, PG_V(value))
@@ -270,6 +286,32 @@ PG_ALWAYS_INLINE inline int pg_recv_match(pg_process *self, const pg_message **m
 {
     const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_recv_match_values(self, msg, timeout, sizeof...(A), values);
+}
+
+template <class... A>
+PG_ALWAYS_INLINE inline int pg_call(pg_process *self, pg_pid pid, const pg_message **reply, int64_t timeout,
+                                    const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_call_values(self, pid, reply, timeout, sizeof...(A), values);
+}
+
+template <class... A> PG_ALWAYS_INLINE inline int pg_reply(const pg_message *msg, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_reply_values(msg, sizeof...(A), values);
+}
+
+template <class... A> PG_ALWAYS_INLINE inline int pg_reply_to(pg_from from, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_reply_to_values(from, sizeof...(A), values);
+}
+
+template <class... A> PG_ALWAYS_INLINE inline int pg_broadcast(pg_runtime *rt, const char *group, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_broadcast_values(rt, group, sizeof...(A), values);
 }
 
 template <class T> PG_ALWAYS_INLINE inline bool pg_matches(const pg_term *term, const T &value)

@@ -50,6 +50,12 @@ typedef struct pg_ref {
     uint64_t id;
 } pg_ref;
 
+/* Who waits in a pg_call(), and for the answer to what: see paragram/call.h. */
+typedef struct pg_from {
+    pg_pid pid;
+    pg_ref ref;
+} pg_from;
+
 typedef struct pg_value {
     uint64_t head;
     uint64_t body;

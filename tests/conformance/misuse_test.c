@@ -615,6 +615,53 @@ static int try_start(pg_process *self)
     return status;
 }
 
+static void fail_long(pg_process *self)
+{
+    pg_fail(self, "%s", long_text);
+}
+
+/* Of the end of one that is monitored it is always told, if not why. */
+static int try_monitor(pg_process *self)
+{
+    pg_ref ref;
+    const pg_message *msg;
+    pg_pid pid = pg_spawn(self, fail_long, .kind = near_kind());
+    int status = pg_pid_status(pid);
+    if (status == PG_OK) status = pg_monitor(self, pid, &ref);
+    if (status != PG_OK) return status;
+    status = pg_recv_match(self, &msg, PATIENCE, "down", ref, pid, PG_EXIT);
+    CHECK_EQ(pg_demonitor(self, ref), status == PG_OK ? PG_EINVAL : PG_OK);
+    return status;
+}
+
+static void answer_long(pg_process *self, const pg_message *msg)
+{
+    int status = pg_reply(msg, long_text, long_text);
+    if (status == PG_ENOMEM) pg_fail(self, "no memory for the answer");
+}
+
+static void answering(pg_process *self)
+{
+    if (pg_receive(self, answer_long, "ask", PG_STR) != PG_OK) pg_exit(self);
+}
+
+static int try_call(pg_process *self)
+{
+    const pg_message *reply;
+    pg_pid pid = pg_spawn(self, answering, .kind = near_kind());
+    int status = pg_pid_status(pid);
+    if (status == PG_OK) status = pg_call(self, pid, &reply, PATIENCE, "ask", long_text);
+    pg_terminate(pid);
+    return status == PG_ENOPROC ? PG_ENOMEM : status; /* it has ended for want of memory */
+}
+
+static int try_register(pg_process *self)
+{
+    int status = pg_register(pg_runtime_of(self), long_text, pg_self(self));
+    if (status == PG_OK) CHECK_EQ(pg_unregister(pg_runtime_of(self), long_text), PG_OK);
+    return status;
+}
+
 /* The nth allocation fails, for each n until none is left to fail. */
 static void each_allocation(pg_process *self, const char *name, int (*attempt)(pg_process *self))
 {
@@ -638,6 +685,9 @@ static void short_of_memory(pg_process *self)
     each_allocation(self, "spawn a thread", try_spawn_thread);
     each_allocation(self, "receive", try_receive);
     each_allocation(self, "receive by a pattern", try_recv_match);
+    each_allocation(self, "monitor", try_monitor);
+    each_allocation(self, "call", try_call);
+    each_allocation(self, "register", try_register);
     each_allocation(self, "defer", try_defer);
     each_allocation(self, "terminate", try_terminate);
     each_allocation(self, "forward", try_forward);

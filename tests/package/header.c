@@ -78,5 +78,20 @@ void everything(pg_process *self, const pg_message *msg)
     pg_send(pg_self(self), pg_v(1), pg_v("text"));
 #endif
     pg_use(self, &table);
+    pg_ref ref;
+    if (pg_monitor(self, pg_self(self), &ref) == PG_OK) pg_demonitor(self, ref);
+    pg_from from = pg_call_from(got);
+    pg_register(pg_runtime_of(self), "name", from.pid);
+    pg_send(pg_whereis(pg_runtime_of(self), "name"), "one");
+    pg_unregister(pg_runtime_of(self), "name");
+    pg_join(pg_runtime_of(self), "group", from.pid);
+    pg_broadcast(pg_runtime_of(self), "group");
+    pg_broadcast(pg_runtime_of(self), "group", "one", 2);
+    pg_call(self, from.pid, &got, until[0]);
+    pg_call(self, from.pid, &got, until[0], "one", 2);
+    pg_reply(got);
+    pg_reply(got, "one", 2);
+    pg_reply_to(from);
+    pg_reply_to(from, "one", 2);
     pg_fail_with(self, "error");
 }

@@ -465,12 +465,12 @@ int main(int argc, char **argv)
         CASE(the_dying),
         CASE(the_slow),
         CASE(misuse),
-        CASE(across_runtimes),
+        CASE_REAL(across_runtimes, "it starts another runtime"),
         CASE(no_stray_reply),
         CASE(long_ones),
-        CASE(circles_are_found),
+        CASE_REAL(circles_are_found, "it starts another runtime"),
         CASE(a_host_answers),
-        CASE(stopped_in_a_call),
+        CASE_REAL(stopped_in_a_call, "it starts another runtime"),
     };
     return RUN_CASES(cases);
 }

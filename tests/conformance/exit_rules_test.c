@@ -501,7 +501,7 @@ static void programs(pg_process *unused)
 
 int main(int argc, char **argv)
 {
-    static const test_case cases[] = {CASE(programs)};
+    static const test_case cases[] = {CASE_REAL(programs, "it starts another runtime")};
     seed = check_seed();
     return RUN_CASES(cases);
 }

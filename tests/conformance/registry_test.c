@@ -194,7 +194,7 @@ int main(int argc, char **argv)
         CASE(names_lead_to_processes),
         CASE(they_go_with_their_process),
         CASE(misuse),
-        CASE(of_two_runtimes),
+        CASE_REAL(of_two_runtimes, "it starts another runtime"),
         CASE(contended),
         CASE(groups_get_messages),
     };

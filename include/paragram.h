@@ -108,7 +108,8 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12         /* too much is on its way already to a process in another operating-system process */
+    PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
+    PG_ESYSTEM = -1000     /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -524,6 +525,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 }
 #endif
 
+#include "paragram/io.h"
 #include "paragram/sugar.h"
 
 #endif

@@ -227,6 +227,7 @@ static void init_locks(pg_runtime *rt)
     pgs_parker_init(&rt->stopper);
     pthread_mutex_init(&rt->stop_lock, NULL);
     pthread_mutex_init(&rt->foreign_lock, NULL);
+    pgi_descriptors_init(&rt->descriptors);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -235,6 +236,7 @@ static void free_structure(pg_runtime *rt)
 {
     pthread_mutex_destroy(&rt->stop_lock);
     pthread_mutex_destroy(&rt->foreign_lock);
+    pgi_descriptors_destroy(&rt->descriptors);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);

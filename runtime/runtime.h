@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "child.h"
+#include "descriptor.h"
 #include "host.h"
 #include "node.h"
 #include "os.h"
@@ -52,6 +53,7 @@ struct pg_runtime {
     pthread_mutex_t foreign_lock;
     pgi_local foreign; /* of all threads that are no workers, under the lock */
 
+    pgi_descriptors descriptors;
     pgi_threads threads; /* of kind PG_THREAD */
     pgi_os os;           /* of kind PG_OS */
     pgi_child *child;    /* NULL: this is no child of another program's runtime */

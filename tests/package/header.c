@@ -60,6 +60,17 @@ static void send_all(pg_process *self, pg_pid pid)
     pg_terminate_with(pid, 1);
 }
 
+static void do_io(pg_process *self, int fd)
+{
+    char buffer[1];
+    struct sockaddr address;
+    socklen_t length = sizeof address;
+    ssize_t n = pg_read(self, fd, buffer, sizeof buffer, PG_FOREVER);
+    if (n > 0 && pg_write(self, fd, buffer, (size_t)n, 0) < n) pg_write_all(self, fd, buffer, (size_t)n, PG_MS(1));
+    if (pg_errno(n) != 0 || pg_wait_fd(self, fd, POLLIN | POLLOUT, 0) == PG_ESYSTEM) pg_close(self, fd);
+    pg_connect(self, pg_accept(self, fd, &address, &length, 0), &address, length, 0);
+}
+
 void everything(pg_process *self, const pg_message *msg)
 {
     const pg_message *got;
@@ -78,5 +89,6 @@ void everything(pg_process *self, const pg_message *msg)
     pg_send(pg_self(self), pg_v(1), pg_v("text"));
 #endif
     pg_use(self, &table);
+    do_io(self, 0);
     pg_fail_with(self, "error");
 }

@@ -13,6 +13,7 @@
 #include "node.h"
 #include "os.h"
 #include "pace.h"
+#include "pool.h"
 #include "process.h"
 #include "slots.h"
 
@@ -54,6 +55,7 @@ struct pg_runtime {
     pgi_local foreign; /* of all threads that are no workers, under the lock */
 
     pgi_descriptors descriptors;
+    pgi_pool pool;       /* for calls that block */
     pgi_threads threads; /* of kind PG_THREAD */
     pgi_os os;           /* of kind PG_OS */
     pgi_child *child;    /* NULL: this is no child of another program's runtime */

@@ -60,6 +60,11 @@ static void send_all(pg_process *self, pg_pid pid)
     pg_terminate_with(pid, 1);
 }
 
+static void work(void *argument)
+{
+    *(int *)argument = 1;
+}
+
 static void do_io(pg_process *self, int fd)
 {
     char buffer[1];
@@ -89,6 +94,7 @@ void everything(pg_process *self, const pg_message *msg)
     pg_send(pg_self(self), pg_v(1), pg_v("text"));
 #endif
     pg_use(self, &table);
-    do_io(self, 0);
+    int done = 0;
+    if (pg_blocking(self, work, &done) == PG_OK) do_io(self, done);
     pg_fail_with(self, "error");
 }

@@ -45,6 +45,8 @@
  *               pg_send(pid, ...)                        pg_send_values
  *               pg_receive(self, handler, ...)           pg_receive_values
  *               pg_on(table, handler, ...)               pg_on_values
+               pg_send_after(self, pid, delay, ...)     pg_send_after_values
+               pg_send_every(self, pid, interval, ...)  pg_send_every_values
  *               pg_recv_match(self, &msg, timeout, ...)  pg_recv_match_values
  *               pg_fail_with(self, value)                pg_fail_value
  *               pg_terminate_with(pid, value)            pg_terminate_value
@@ -526,6 +528,8 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #endif
 
 #include "paragram/io.h"
+#include "paragram/timer.h"
+
 #include "paragram/sugar.h"
 
 #endif

@@ -1,8 +1,8 @@
 /* pool.c - pg_blocking(): a call that blocks is made by a thread of a pool, while its process is suspended.
  *
- * The pool is elastic.  A call goes to the thread that was busy last, or to a new one, never into a queue behind another
- * call: calls may wait for one another, and a queue would have them wait for ever.  A thread that has had nothing to do
- * for IDLE_NS ends.
+ * The pool is elastic.  A call goes to the thread that was busy last, or to a new one, never into a queue behind
+ * another call: calls may wait for one another, and a queue would have them wait for ever.  A thread that has had
+ * nothing to do for IDLE_NS ends.
  *
  *   busy --call returns--> idle --a call--> busy
  *                           `--IDLE_NS, or the stop--> ended --joined by whoever starts one next, or the stop--> gone

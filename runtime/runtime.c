@@ -227,6 +227,7 @@ static void init_locks(pg_runtime *rt)
     pgs_parker_init(&rt->stopper);
     pthread_mutex_init(&rt->stop_lock, NULL);
     pthread_mutex_init(&rt->foreign_lock, NULL);
+    pgi_delays_init(&rt->delays);
     pgi_descriptors_init(&rt->descriptors);
     pgi_pool_init(&rt->pool);
     pthread_mutex_init(&rt->threads.lock, NULL);
@@ -237,6 +238,7 @@ static void free_structure(pg_runtime *rt)
 {
     pthread_mutex_destroy(&rt->stop_lock);
     pthread_mutex_destroy(&rt->foreign_lock);
+    pgi_delays_destroy(&rt->delays);
     pgi_descriptors_destroy(&rt->descriptors);
     pgi_pool_destroy(&rt->pool);
     pthread_mutex_destroy(&rt->threads.lock);

@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "child.h"
+#include "delay.h"
 #include "descriptor.h"
 #include "host.h"
 #include "node.h"
@@ -24,6 +25,7 @@ typedef struct pgi_local {
     pg_runtime *rt;
     uint32_t node; /* of rt */
     pgi_pace pace;
+    pgi_delay_cache delays;
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 
@@ -54,6 +56,7 @@ struct pg_runtime {
     pthread_mutex_t foreign_lock;
     pgi_local foreign; /* of all threads that are no workers, under the lock */
 
+    pgi_delays delays;
     pgi_descriptors descriptors;
     pgi_pool pool;       /* for calls that block */
     pgi_threads threads; /* of kind PG_THREAD */
@@ -167,6 +170,9 @@ int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char
 
 /* send.c: sends a message, which is consumed, to a process of whatever runtime or node. */
 int pgi_send(pg_pid pid, pg_message *msg);
+
+/* The same from any thread, which need not be where a task of its runtime's runs: from a timer, say. */
+int pgi_send_as_guest(pg_pid pid, pg_message *msg);
 
 /* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime. */
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last);

@@ -176,6 +176,17 @@ bool pgs_idle_park(pgs_worker *w)
     return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
 }
 
+/* ------------------------------------------------------------------------------------------------------ timers */
+
+void pgs_timer_set(pgs_sched *s, pgs_timer *timer, int64_t deadline)
+{
+    pgs_worker *w = pgs_worker_self();
+    bool own = w && w->face.sched == s;
+    if (unlikely(!own)) w = pgs_worker_at(s, 0);
+    bool earlier = pgs_wheel_add(&w->wheel, timer, deadline);
+    if (unlikely(!own) && earlier) pgs_parker_unpark(&w->parker); /* a token: it looks again */
+}
+
 /* ----------------------------------------------------------------------------------------------------- sources */
 
 int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)

@@ -39,6 +39,7 @@
 
 typedef struct pgs_sched pgs_sched;
 typedef struct pgs_worker pgs_worker;
+typedef struct pgs_timer pgs_timer;
 
 typedef struct pgs_task {
     pgs_link link;      /* the queue's while it is in one that is intrusive */
@@ -279,6 +280,11 @@ static inline pgs_task *pgs_worker_next(pgs_worker *worker)
 int pgs_source_add(pgs_sched *sched, pgs_source *source, uint32_t events);
 int pgs_source_arm(pgs_sched *sched, pgs_source *source, uint32_t events);
 void pgs_source_remove(pgs_sched *sched, pgs_source *source);
+
+/* Adds a timer (timer.h) to the wheel of the calling worker, or, from any other thread, to that of some worker, which
+ * is woken if it sleeps for longer.  The callback is called between two tasks, or by the monitor, and may call
+ * pgs_ready() as a source's may.  The timer outlives the scheduler, or is cancelled.  Any thread. */
+void pgs_timer_set(pgs_sched *sched, pgs_timer *timer, int64_t deadline);
 
 /* Whether nothing else waits to be run by this worker or for any: a task may as well look around for a while.  By the
  * worker. */

@@ -83,9 +83,9 @@ PG_API int pg_close(pg_process *self, int fd);
 /* Calls f(argument), which may block for as long as it likes: a system call on a file, a look-up of a name, a library
  * that knows nothing of processes.  A green process is suspended meanwhile, and f runs in a thread of a pool, which
  * grows while all of its threads are busy, up to 512, and shrinks when they are not; for others, f is just called.
- * f is none of the process's code: it must not use `self`, and in the pool it is no process; it may call what any thread
- * may, pg_send() say.  Signals are blocked in it.  What it has to say, errno too, goes through `argument`, which may be
- * in the caller's frame: the process is not ended before f has returned, by pg_stop() neither.
+ * f is none of the process's code: it must not use `self`, and in the pool it is no process; it may call what any
+ * thread may, pg_send() say.  Signals are blocked in it.  What it has to say, errno too, goes through `argument`, which
+ * may be in the caller's frame: the process is not ended before f has returned, by pg_stop() neither.
  * PG_OK: f has returned.  PG_ELIMIT: all 512 threads are busy; PG_ENOMEM: memory or threads are short; PG_EINVAL;
  * PG_EENDED.  f was not called then. */
 PG_API int pg_blocking(pg_process *self, void (*f)(void *argument), void *argument);

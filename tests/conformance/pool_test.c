@@ -1,5 +1,5 @@
-/* pool_test.c - pg_blocking(), for every kind of process: the call is made, others run meanwhile, calls may wait for one
- * another, the pool has a limit, and pg_stop() waits for what is under way. */
+/* pool_test.c - pg_blocking(), for every kind of process: the call is made, others run meanwhile, calls may wait for
+ * one another, the pool has a limit, and pg_stop() waits for what is under way. */
 #include <signal.h>
 #include <unistd.h>
 

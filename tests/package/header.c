@@ -60,6 +60,15 @@ static void send_all(pg_process *self, pg_pid pid)
     pg_terminate_with(pid, 1);
 }
 
+static void time_it(pg_process *self, pg_pid pid)
+{
+    pg_timer timer = pg_send_after(self, pid, PG_MS(1));
+    if (pg_timer_status(timer) == PG_OK) pg_cancel_timer(timer);
+    timer = pg_send_after(self, pid, PG_SECONDS(1), "late", 123);
+    timer = pg_send_every(self, pid, PG_SECONDS(1));
+    pg_cancel_timer(pg_send_every(self, pid, PG_SECONDS(1), "tick", timer.id));
+}
+
 static void work(void *argument)
 {
     *(int *)argument = 1;
@@ -94,6 +103,7 @@ void everything(pg_process *self, const pg_message *msg)
     pg_send(pg_self(self), pg_v(1), pg_v("text"));
 #endif
     pg_use(self, &table);
+    time_it(self, pg_self(self));
     int done = 0;
     if (pg_blocking(self, work, &done) == PG_OK) do_io(self, done);
     pg_fail_with(self, "error");

@@ -72,12 +72,17 @@ static size_t chunk_size(unsigned chunk)
     return (size_t)FIRST_CHUNK << chunk;
 }
 
+static size_t place_in_chunk(uint32_t index)
+{
+    return index + FIRST_CHUNK - chunk_size(chunk_of(index));
+}
+
 static pgi_delay *find(pgi_delays *delays, uint32_t index)
 {
     unsigned number = chunk_of(index);
     if (number >= PGI_DELAY_CHUNKS) return NULL;
     pgi_delay *chunk = load_acquire(&delays->chunks[number]); /* partner: take_new */
-    return chunk ? chunk + (index + FIRST_CHUNK - chunk_size(number)) : NULL;
+    return chunk ? chunk + place_in_chunk(index) : NULL;
 }
 
 /* One that was never handed out; NULL: as many as there may be, or no memory.  The lock is held. */
@@ -87,13 +92,14 @@ static pgi_delay *take_new(pg_runtime *rt, int *status)
     unsigned number = chunk_of(delays->used);
     *status = PG_ELIMIT;
     if (number >= PGI_DELAY_CHUNKS) return NULL;
-    if (!load_relaxed(&delays->chunks[number])) {
-        pgi_delay *chunk = pgi_alloc_zero(chunk_size(number) * sizeof *chunk);
+    pgi_delay *chunk = load_relaxed(&delays->chunks[number]);
+    if (!chunk) {
+        chunk = pgi_alloc_zero(chunk_size(number) * sizeof *chunk);
         *status = PG_ENOMEM;
         if (!chunk) return NULL;
         store_release(&delays->chunks[number], chunk); /* partner: find */
     }
-    pgi_delay *d = find(delays, delays->used);
+    pgi_delay *d = chunk + place_in_chunk(delays->used);
     store_relaxed(&d->id, pgi_pid_make(rt->node, 0, 0).id | delays->used++);
     return d;
 }

@@ -45,6 +45,8 @@
  *               pg_send(pid, ...)                        pg_send_values
  *               pg_receive(self, handler, ...)           pg_receive_values
  *               pg_on(table, handler, ...)               pg_on_values
+ *               pg_send_after(self, pid, delay, ...)     pg_send_after_values
+ *               pg_send_every(self, pid, interval, ...)  pg_send_every_values
  *               pg_recv_match(self, &msg, timeout, ...)  pg_recv_match_values
  *               pg_call(self, pid, &reply, timeout, ...) pg_call_values
  *               pg_reply(msg, ...)                       pg_reply_values
@@ -131,7 +133,8 @@ typedef enum pg_status {
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
     PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
-    PG_ETAKEN = -13        /* the name is another process's */
+    PG_ETAKEN = -13,       /* the name is another process's */
+    PG_ESYSTEM = -1000     /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -561,7 +564,10 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #endif
 
 #include "paragram/call.h"
+#include "paragram/io.h"
 #include "paragram/registry.h"
+#include "paragram/timer.h"
+
 #include "paragram/sugar.h"
 
 #endif

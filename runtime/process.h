@@ -45,7 +45,8 @@ typedef enum pgi_token {
     PGI_AWAKE,
     PGI_WAITING,
     PGI_WOKEN,
-    PGI_TOLD /* woken too: the watcher has been told, and is nobody else's any more */
+    PGI_TOLD, /* woken too: the watcher has been told, and is nobody else's any more */
+    PGI_AWAY  /* waiting for a call of its own that another thread makes; only that one wakes it: see pool.c */
 } pgi_token;
 
 typedef struct pgi_sleeper {

@@ -6,7 +6,7 @@
  *   3. `killing`: who still sleeps or waits is woken, and ends where it is
  *   4. who runs even then is named in the log, and the call returns; the runtime goes on, and may be stopped again
  *   5. attached processes are told, and the number is taken out of the table; guests that are inside leave
- *   6. threads end: those of PG_THREAD processes, workers, monitor
+ *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor
  *   7. the structure itself, with the slots, goes with its last reference: hosts that have not detached keep it */
 #define _GNU_SOURCE
 #include "runtime.h"
@@ -240,6 +240,9 @@ static void init_locks(pg_runtime *rt)
     pthread_mutex_init(&rt->stop_lock, NULL);
     pthread_mutex_init(&rt->foreign_lock, NULL);
     pgi_names_init(&rt->names);
+    pgi_delays_init(&rt->delays);
+    pgi_descriptors_init(&rt->descriptors);
+    pgi_pool_init(&rt->pool);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -249,6 +252,9 @@ static void free_structure(pg_runtime *rt)
     pthread_mutex_destroy(&rt->stop_lock);
     pthread_mutex_destroy(&rt->foreign_lock);
     pgi_names_destroy(&rt->names);
+    pgi_delays_destroy(&rt->delays);
+    pgi_descriptors_destroy(&rt->descriptors);
+    pgi_pool_destroy(&rt->pool);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);
@@ -514,6 +520,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     unpublish(rt);
     pgi_names_clear(rt);
     pgi_threads_join(rt, true);
+    pgi_pool_stop(&rt->pool);
     pgs_sched_stop(rt->sched);
     pgi_os_stop(rt);
     pgi_slots_drain(rt, &rt->foreign.slots); /* now: idle workers hand slots over to it */

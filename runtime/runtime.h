@@ -8,11 +8,14 @@
 #include <pthread.h>
 
 #include "child.h"
+#include "delay.h"
+#include "descriptor.h"
 #include "host.h"
 #include "names.h"
 #include "node.h"
 #include "os.h"
 #include "pace.h"
+#include "pool.h"
 #include "process.h"
 #include "slots.h"
 
@@ -23,6 +26,7 @@ typedef struct pgi_local {
     pg_runtime *rt;
     uint32_t node; /* of rt */
     pgi_pace pace;
+    pgi_delay_cache delays;
     _Atomic(uint64_t) spawned, ended, dropped;
 } pgi_local;
 
@@ -53,6 +57,9 @@ struct pg_runtime {
     pthread_mutex_t foreign_lock;
     pgi_local foreign; /* of all threads that are no workers, under the lock */
 
+    pgi_delays delays;
+    pgi_descriptors descriptors;
+    pgi_pool pool;       /* for calls that block */
     pgi_threads threads; /* of kind PG_THREAD */
     pgi_os os;           /* of kind PG_OS */
     pgi_child *child;    /* NULL: this is no child of another program's runtime */
@@ -166,6 +173,9 @@ int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char
 
 /* send.c: sends a message, which is consumed, to a process of whatever runtime or node. */
 int pgi_send(pg_pid pid, pg_message *msg);
+
+/* The same from any thread, which need not be where a task of its runtime's runs: from a timer, say. */
+int pgi_send_as_guest(pg_pid pid, pg_message *msg);
 
 /* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime. */
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last);

@@ -16,11 +16,11 @@ static PGS_COLD int nobody(pgi_cache *cache, pg_message *first, const pg_message
 }
 
 /* To a process of another runtime than the caller's, or from a thread that is no worker. */
-static __attribute__((noinline)) int send_as_guest(pg_pid pid, pg_message *msg)
+__attribute__((noinline)) int pgi_send_as_guest(pg_pid pid, pg_message *msg)
 {
     if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far(pid, msg);
     pgi_visit visit;
-    pgi_visit_pid(&visit, pid);
+    pgi_visit_guest(&visit, pgi_pid_node(pid));
     if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     int status = PG_OK;
@@ -72,7 +72,7 @@ __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
 {
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
-    if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return send_as_guest(pid, msg);
+    if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return pgi_send_as_guest(pid, msg);
     return deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, msg, msg, 0);
 }
 

@@ -1,5 +1,17 @@
 /* status.c - what a pg_status means, in a line. */
+#define _GNU_SOURCE /* strerrordesc_np: static strings, for any thread */
 #include "paragram.h"
+
+int pg_errno(int64_t result)
+{
+    return result < PG_ESYSTEM && result > PG_ESYSTEM - 4096 ? (int)(PG_ESYSTEM - result) : 0;
+}
+
+static const char *system_text(int status)
+{
+    const char *text = strerrordesc_np(pg_errno(status));
+    return text && pg_errno(status) != 0 ? text : "unknown status";
+}
 
 const char *pg_strerror(int status)
 {
@@ -20,6 +32,6 @@ const char *pg_strerror(int status)
     case PG_EUNSUPPORTED: return "not supported by this build or system";
     case PG_EFULL: return "too much is on its way to that process already; try again later";
     case PG_ETAKEN: return "another process has that name";
-    default: return "unknown status";
+    default: return system_text(status);
     }
 }

@@ -190,6 +190,11 @@ int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)
     return 0;
 }
 
+int pgs_source_arm(pgs_sched *s, pgs_source *source, uint32_t events)
+{
+    return pgs_poller_arm(&s->poller, source, events); /* who watches is seen to since the source was added */
+}
+
 void pgs_source_remove(pgs_sched *s, pgs_source *source)
 {
     pgs_poller_remove(&s->poller, source);

@@ -94,18 +94,24 @@ static int open_both(pgs_poller *p)
     return 0;
 }
 
+/* 0 or what epoll_ctl failed with. */
+static int control(pgs_poller *p, int operation, const pgs_source *source, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)source->generation << 32 | source->slot};
+    return epoll_ctl(p->epoll, operation, source->fd, &event) == 0 ? 0 : -errno;
+}
+
 static int add_locked(pgs_poller *p, pgs_source *source, uint32_t events)
 {
     int error = open_both(p);
     if (error) return error;
     uint32_t slot = take_slot(p);
     if (slot == NO_SLOT) return -ENOMEM;
-    uint64_t key = (uint64_t)p->slots[slot].generation << 32 | slot;
-    struct epoll_event event = {.events = events, .data.u64 = key};
     p->slots[slot].source = source;
     source->slot = slot;
-    if (epoll_ctl(p->epoll, EPOLL_CTL_ADD, source->fd, &event) != 0) {
-        error = -errno;
+    source->generation = p->slots[slot].generation;
+    error = control(p, EPOLL_CTL_ADD, source, events);
+    if (error) {
         free_slot(p, slot);
         return error;
     }
@@ -119,6 +125,15 @@ int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
     lock(p);
     int error = add_locked(p, source, events);
     unlock(p);
+    errno = saved;
+    return error;
+}
+
+int pgs_poller_arm(pgs_poller *p, pgs_source *source, uint32_t events)
+{
+    int saved = errno;
+    int error = control(p, EPOLL_CTL_MOD, source, events);
+    if (error == -ENOENT) error = control(p, EPOLL_CTL_ADD, source, events); /* another file by the same number */
     errno = saved;
     return error;
 }

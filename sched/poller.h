@@ -23,7 +23,8 @@
  *      removed finds another generation there.  Hence no call after pgs_poller_remove has returned.
  *   4. Without sources nothing is opened, and nobody takes the watch.
  *
- *   who may call with whom: add, remove with everything; the rest by whoever has the watch.
+ *   who may call with whom: add, remove, arm with everything, but for one source one at a time; the rest by whoever has
+ *   the watch.
  *
  * The kick and the sources are edge-triggered, so nobody reads the counter of an eventfd: each write to it is an event.
  *
@@ -55,7 +56,7 @@ typedef struct pgs_source pgs_source;
 struct pgs_source {
     int fd;
     void (*fire)(pgs_source *source, uint32_t events);
-    uint32_t slot; /* the poller's */
+    uint32_t slot, generation; /* the poller's */
 };
 
 struct pgs_poller_slot {
@@ -91,8 +92,9 @@ int pgs_poller_init(pgs_poller *p);
 /* After its last thread: closes what was opened.  Sources that are still there are forgotten. */
 void pgs_poller_destroy(pgs_poller *p);
 
-/* As pgs_source_add and pgs_source_remove in scheduler.h, but that nobody is woken to watch. */
+/* As pgs_source_add and so on in scheduler.h, but that nobody is woken to watch. */
 int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events);
+int pgs_poller_arm(pgs_poller *p, pgs_source *source, uint32_t events);
 void pgs_poller_remove(pgs_poller *p, pgs_source *source);
 
 /* There are sources, and nobody has the watch.  A hint, unless a fence or a sequentially consistent operation is before

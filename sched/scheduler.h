@@ -39,6 +39,7 @@
 
 typedef struct pgs_sched pgs_sched;
 typedef struct pgs_worker pgs_worker;
+typedef struct pgs_timer pgs_timer;
 
 typedef struct pgs_task {
     pgs_link link;      /* the queue's while it is in one that is intrusive */
@@ -263,10 +264,10 @@ static inline pgs_task *pgs_worker_next(pgs_worker *worker)
  * the descriptor until it has removed the source; close it only after that.
  *
  * fire(source, events) is called on a worker between two tasks, or on the monitor's thread, one source at a time.  It
- * may claim tasks and call pgs_ready(); it must not block, add or remove a source (which panics), or use what grace
- * periods protect.  It may be called for nothing.  While a worker is parked it is called at once, or within some 2 ms
- * when that worker has still to be woken to watch; while all are busy, after 100 us and the turn that runs then, or
- * at the monitor's next look, within 2 ms.
+ * may claim tasks and call pgs_ready() and pgs_source_arm(); it must not block, add or remove a source (which panics),
+ * or use what grace periods protect.  It may be called for nothing.  While a worker is parked it is called at once, or
+ * within some 2 ms when that worker has still to be woken to watch; while all are busy, after 100 us and the turn that
+ * runs then, or at the monitor's next look, within 2 ms.
  *
  * events: as of epoll_ctl(2), with EPOLLET: the next event of a source may come before its task has run, and without
  * EPOLLET it comes again and again until the descriptor has been read.  The counter of an eventfd need not be read.
@@ -274,9 +275,21 @@ static inline pgs_task *pgs_worker_next(pgs_worker *worker)
  * pgs_source_add: 0; -ENOMEM, or what opening the epoll instance (the first time) or epoll_ctl failed with: -EMFILE,
  * -EPERM (not a descriptor that can be waited for), -EEXIST, ...  Nothing has been added then.  An event that is there
  * already fires.  After pgs_source_remove has returned fire does not run, and is never called again; it waits for a
- * call that is under way.  Both: any thread; they leave errno alone. */
+ * call that is under way.  Both: any thread; they leave errno alone.
+ *
+ * pgs_source_arm: what the source waits for from now on, in the place of what it did; with EPOLLONESHOT, until it has
+ * fired once.  Here the descriptor may have been closed, and may be another file's by now, which is taken for it then;
+ * an event of the old one that is still on its way fires for nothing.  Two system calls in that case, else one.  0, or
+ * what epoll_ctl failed with, -EBADF or -EPERM mostly.  Any thread; for one source one at a time, and after it has been
+ * added.  It leaves errno alone. */
 int pgs_source_add(pgs_sched *sched, pgs_source *source, uint32_t events);
+int pgs_source_arm(pgs_sched *sched, pgs_source *source, uint32_t events);
 void pgs_source_remove(pgs_sched *sched, pgs_source *source);
+
+/* Adds a timer (timer.h) to the wheel of the calling worker, or, from any other thread, to that of some worker, which
+ * is woken if it sleeps for longer.  The callback is called between two tasks, or by the monitor, and may call
+ * pgs_ready() as a source's may.  The timer outlives the scheduler, or is cancelled.  Any thread. */
+void pgs_timer_set(pgs_sched *sched, pgs_timer *timer, int64_t deadline);
 
 /* Whether nothing else waits to be run by this worker or for any: a task may as well look around for a while.  By the
  * worker. */

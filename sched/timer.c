@@ -249,6 +249,14 @@ bool pgs_wheel_add_with(pgs_wheel *w, pgs_timer *timer, int64_t deadline, bool (
     return committed;
 }
 
+void pgs_timer_again(pgs_timer *timer, int64_t deadline)
+{
+    pgs_wheel *w = timer->wheel;
+    timer->deadline = deadline;
+    insert(w, timer); /* `next` is brought up to date by whoever called the callback */
+    store_relaxed(&w->pending, load_relaxed(&w->pending) + 1);
+}
+
 bool pgs_timer_cancel(pgs_timer *timer)
 {
     pgs_wheel *w = timer->wheel;

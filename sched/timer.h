@@ -33,8 +33,8 @@ typedef struct pgs_timer pgs_timer;
 typedef struct pgs_wheel pgs_wheel;
 
 /* Called when the deadline has passed, in the thread that expires the wheel, under the wheel's lock: short, no
- * blocking, no call into a wheel.  It may make the timer's owner runnable or hand the timer's memory on, provided
- * that it does not touch the timer after that; the wheel does not either. */
+ * blocking, no call into a wheel but pgs_timer_again.  It may make the timer's owner runnable or hand the timer's
+ * memory on, provided that it does not touch the timer after that; the wheel does not either. */
 typedef void (*pgs_timer_fire)(pgs_timer *timer);
 
 typedef struct pgs_timer_link {
@@ -81,6 +81,10 @@ bool pgs_wheel_add(pgs_wheel *w, pgs_timer *timer, int64_t deadline);
  * publishes itself in commit() is not missed by a deadline that passes meanwhile.  When commit says false the timer is
  * not pending.  Returns what commit said.  commit runs under the wheel's lock, as a callback does. */
 bool pgs_wheel_add_with(pgs_wheel *w, pgs_timer *timer, int64_t deadline, bool (*commit)(void *), void *arg);
+
+/* In the timer's own callback, as the last thing that is done with it there: adds it again, to the same wheel, for a
+ * deadline that is to come. */
+void pgs_timer_again(pgs_timer *timer, int64_t deadline);
 
 /* true: the timer was pending, and will not fire.  false: it had fired, and its callback has returned, or it was
  * never added.  In each case the timer's memory may be reused when this returns. */

@@ -456,6 +456,15 @@ __attribute__((noinline)) int pgs_block(pgs_sched *sched, pgs_task *task, const 
     return pgs_alarm_cancel(&alarm) ? -ETIME : 0;
 }
 
+void pgs_timer_set(pgs_sched *s, pgs_timer *timer, int64_t deadline)
+{
+    pgs_worker *w = pgs_worker_self();
+    bool own = w && w->face.sched == s;
+    if (unlikely(!own)) w = pgs_worker_at(s, 0);
+    bool earlier = pgs_wheel_add(&w->wheel, timer, deadline);
+    if (unlikely(!own) && earlier) pgs_parker_unpark(&w->parker); /* a token: it looks again */
+}
+
 void pgs_yield(pgs_task *task)
 {
     if (task->parker) {

@@ -121,6 +121,13 @@ static inline pg_value pg_v_process(const pg_process *process)
 #define PG_BROADCAST_0(rt, group) pg_broadcast_values(rt, group, 0, NULL)
 #define PG_BROADCAST_1(rt, group, ...) pg_broadcast_values(rt, group, PG_VALUES(__VA_ARGS__))
 
+#define pg_send_after(self, pid, ...) \
+    PG_CAT(PG_SEND_TIMED_, PG_MORE(__VA_ARGS__))(pg_send_after_values, self, pid, __VA_ARGS__)
+#define pg_send_every(self, pid, ...) \
+    PG_CAT(PG_SEND_TIMED_, PG_MORE(__VA_ARGS__))(pg_send_every_values, self, pid, __VA_ARGS__)
+#define PG_SEND_TIMED_0(f, self, pid, time) f(self, pid, time, 0, NULL)
+#define PG_SEND_TIMED_1(f, self, pid, time, ...) f(self, pid, time, PG_VALUES(__VA_ARGS__))
+
 #define pg_matches(term, value) pg_matches_value(term, PG_V(value))
 #define pg_fail_with(self, value) pg_fail_value(self, PG_V(value))
 #define pg_terminate_with(pid, value) pg_terminate_value(pid, PG_V(value))
@@ -267,6 +274,20 @@ template <class... A> PG_ALWAYS_INLINE inline int pg_send(pg_pid pid, const A &.
 {
     const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_send_values(pid, sizeof...(A), values);
+}
+
+template <class... A>
+PG_ALWAYS_INLINE inline pg_timer pg_send_after(pg_process *self, pg_pid pid, int64_t delay, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_send_after_values(self, pid, delay, sizeof...(A), values);
+}
+
+template <class... A>
+PG_ALWAYS_INLINE inline pg_timer pg_send_every(pg_process *self, pg_pid pid, int64_t interval, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_send_every_values(self, pid, interval, sizeof...(A), values);
 }
 
 template <class... A> PG_ALWAYS_INLINE inline int pg_receive(pg_process *self, pg_handler handler, const A &...a)

@@ -26,7 +26,7 @@ static void start(unsigned serving)
     world_start(2, serving);
 }
 
-static void send(int number)
+static void post(int number)
 {
     int status = pgi_send(victim, world_message(number));
     MODEL_CHECK(status == PG_OK || status == PG_ENOPROC);
@@ -112,7 +112,7 @@ static void serve_0(void)
 static void send_number(int number)
 {
     world_enter(1);
-    send(number);
+    post(number);
     world_work();
     world_leave();
 }
@@ -130,7 +130,7 @@ static void end_victim(void)
 static void send_2_from_0(void)
 {
     world_enter(0);
-    send(2);
+    post(2);
     world_work();
     world_leave();
 }
@@ -165,7 +165,7 @@ static void guest_spawns(void)
 
 static void guest(void)
 {
-    send(1);
+    post(1);
 }
 
 /* ----------------------------------------------------------------------------------------------------------- cases */

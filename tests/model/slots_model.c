@@ -71,7 +71,7 @@ static void neighbour(pg_process *self)
 
 /* --------------------------------------------------------------------------------------------------------- threads */
 
-static void send(void)
+static void post(void)
 {
     int status = pgi_send(old, world_message(HELLO));
     MODEL_CHECK(status == PG_OK || status == PG_ENOPROC);
@@ -82,7 +82,7 @@ static void send(void)
 static void member(void)
 {
     world_enter(0);
-    send();
+    post();
     world_work();
     world_leave();
 }
@@ -91,12 +91,12 @@ static void member(void)
 static void busy_member(void)
 {
     world_enter(0);
-    send();
+    post();
 }
 
 static void guest(void)
 {
-    send();
+    post();
 }
 
 static void tell_parent(int what)

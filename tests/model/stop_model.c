@@ -113,6 +113,12 @@ int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
     return 0;
 }
 
+int pgs_poller_arm(pgs_poller *p, pgs_source *source, uint32_t events)
+{
+    (void)p, (void)source, (void)events;
+    return 0;
+}
+
 void pgs_poller_remove(pgs_poller *p, pgs_source *source)
 {
     (void)p, (void)source;

@@ -459,6 +459,18 @@ int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)
     return -ENOMEM;
 }
 
+int pgs_source_arm(pgs_sched *s, pgs_source *source, uint32_t events)
+{
+    (void)s, (void)source, (void)events;
+    NOT_HERE;
+}
+
+void pgs_timer_set(pgs_sched *s, pgs_timer *timer, int64_t deadline)
+{
+    (void)s, (void)timer, (void)deadline;
+    NOT_HERE;
+}
+
 void pgs_source_remove(pgs_sched *s, pgs_source *source)
 {
     (void)s, (void)source;

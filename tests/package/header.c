@@ -60,6 +60,31 @@ static void send_all(pg_process *self, pg_pid pid)
     pg_terminate_with(pid, 1);
 }
 
+static void time_it(pg_process *self, pg_pid pid)
+{
+    pg_timer timer = pg_send_after(self, pid, PG_MS(1));
+    if (pg_timer_status(timer) == PG_OK) pg_cancel_timer(timer);
+    timer = pg_send_after(self, pid, PG_SECONDS(1), "late", 123);
+    timer = pg_send_every(self, pid, PG_SECONDS(1));
+    pg_cancel_timer(pg_send_every(self, pid, PG_SECONDS(1), "tick", timer.id));
+}
+
+static void work(void *argument)
+{
+    *(int *)argument = 1;
+}
+
+static void do_io(pg_process *self, int fd)
+{
+    char buffer[1];
+    struct sockaddr address;
+    socklen_t length = sizeof address;
+    ssize_t n = pg_read(self, fd, buffer, sizeof buffer, PG_FOREVER);
+    if (n > 0 && pg_write(self, fd, buffer, (size_t)n, 0) < n) pg_write_all(self, fd, buffer, (size_t)n, PG_MS(1));
+    if (pg_errno(n) != 0 || pg_wait_fd(self, fd, POLLIN | POLLOUT, 0) == PG_ESYSTEM) pg_close(self, fd);
+    pg_connect(self, pg_accept(self, fd, &address, &length, 0), &address, length, 0);
+}
+
 void everything(pg_process *self, const pg_message *msg)
 {
     const pg_message *got;
@@ -93,5 +118,8 @@ void everything(pg_process *self, const pg_message *msg)
     pg_reply(got, "one", 2);
     pg_reply_to(from);
     pg_reply_to(from, "one", 2);
+    time_it(self, pg_self(self));
+    int done = 0;
+    if (pg_blocking(self, work, &done) == PG_OK) do_io(self, done);
     pg_fail_with(self, "error");
 }

@@ -512,6 +512,36 @@ static void test_errors(void)
     stop();
 }
 
+/* Armed for one event at a time; a number that another file has got meanwhile is armed for that one. */
+static void test_arm(void)
+{
+    start();
+    watched d;
+    watch(&d);
+    await_runs(&d, 0);
+    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), 0);
+    ring(d.source.fd);
+    await_runs(&d, 1);
+    ring(d.source.fd);
+    pause_ns(MS(5));
+    CHECK_EQ(load_relaxed(&d.job.runs), 1);
+    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), 0); /* what is there fires */
+    await_runs(&d, 2);
+    int other = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK_EQ(dup2(other, d.source.fd), d.source.fd);
+    close(other);
+    errno = 42;
+    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), 0);
+    CHECK_EQ(errno, 42);
+    ring(d.source.fd);
+    await_runs(&d, 3);
+    close(d.source.fd);
+    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), -EBADF);
+    d.source.fd = eventfd(0, EFD_CLOEXEC);
+    unwatch(&d);
+    stop();
+}
+
 static void wait_a_bit(job *self)
 {
     CHECK_EQ(wait_until(self, pgs_now() + MS(3)), -ETIME);
@@ -551,8 +581,8 @@ static void test_coarse_timers(void)
 
 int main(void)
 {
-    static void (*const tests[])(void) = {test_latency,  test_all_busy,    test_watch_changes_hands, test_short_turns,
-                                          test_thousand, test_storm,       test_both_ways,           test_idle,
-                                          test_errors,   test_fine_timers, test_coarse_timers};
+    static void (*const tests[])(void) = {test_latency,  test_all_busy, test_watch_changes_hands, test_short_turns,
+                                          test_thousand, test_storm,    test_both_ways,           test_idle,
+                                          test_errors,   test_arm,      test_fine_timers,         test_coarse_timers};
     return RUN_TESTS(tests);
 }

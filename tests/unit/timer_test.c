@@ -57,6 +57,48 @@ static unsigned expire(int64_t now)
     return pgs_wheel_expire(&wheel, now);
 }
 
+/* Adds itself again, to be due in the very tick that is expired, or some time later. */
+static int64_t again_after;
+
+static void on_fire_again(pgs_timer *timer)
+{
+    entry *e = container_of(timer, entry, timer);
+    CHECK(e->deadline <= clock_now);
+    if (++e->fired % 10 == 0) return;
+    e->deadline += again_after;
+    pgs_timer_again(timer, e->deadline);
+}
+
+static void test_again(void)
+{
+    static const int64_t steps[] = {TICK, TICK + 1, 5 * MS, 20 * MS, HOUR};
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        entry e = {.deadline = HOUR + steps[i]}, other;
+        again_after = steps[i];
+        pgs_wheel_init(&wheel, HOUR);
+        pgs_timer_init(&e.timer, on_fire_again);
+        pgs_wheel_add(&wheel, &e.timer, e.deadline);
+        add(&other, HOUR + 1000 * HOUR);
+        for (int n = 1; n < 10; n++) {
+            CHECK_EQ(pgs_wheel_pending(&wheel), 2);
+            CHECK_EQ(expire(model_tick(e.deadline) * TICK - 1), 0);
+            CHECK_EQ(expire(model_tick(e.deadline) * TICK), 1);
+            CHECK_EQ(e.fired, n);
+            CHECK(pgs_wheel_next(&wheel) <= model_tick(e.deadline) * TICK);
+        }
+        CHECK_EQ(expire(HOUR + 11 * steps[i] + TICK), 1); /* the last, which is not added again */
+        CHECK_EQ(pgs_wheel_pending(&wheel), 1);
+        CHECK(!pgs_timer_cancel(&e.timer));
+        e.fired = 0;
+        e.deadline = HOUR + 20 * steps[i];
+        pgs_wheel_add(&wheel, &e.timer, e.deadline);
+        CHECK_EQ(expire(model_tick(e.deadline) * TICK), 1);
+        CHECK(pgs_timer_cancel(&e.timer)); /* one that was added again */
+        CHECK(pgs_timer_cancel(&other.timer));
+        CHECK_EQ(pgs_wheel_next(&wheel), PGS_NEVER);
+    }
+}
+
 static void test_order(void)
 {
     enum { N = 500 };
@@ -362,6 +404,7 @@ int main(void)
     uint64_t seed = check_seed();
     ordered = true;
     test_order();
+    test_again();
     test_levels();
     test_cancel();
     test_crowded_slot();

@@ -1,0 +1,33 @@
+/* delay.h - messages that are sent later: the timers of paragram/timer.h. */
+#ifndef PGI_DELAY_H
+#define PGI_DELAY_H
+
+#include <pthread.h>
+
+#include "sched/atomic.h"
+#include "sched/base.h"
+
+enum { PGI_DELAY_CHUNKS = 14 };
+
+typedef struct pgi_delay pgi_delay;
+
+/* Free ones that a worker keeps. */
+typedef struct pgi_delay_cache {
+    pgi_delay *free;
+    unsigned count;
+} pgi_delay_cache;
+
+/* Of a runtime. */
+typedef struct pgi_delays {
+    pthread_mutex_t lock; /* for all but the reading of chunks */
+    pgi_delay *free;
+    uint32_t used; /* from here on none was ever handed out */
+    _Atomic(pgi_delay *) chunks[PGI_DELAY_CHUNKS];
+} pgi_delays;
+
+void pgi_delays_init(pgi_delays *delays);
+
+/* When no thread of the scheduler's runs any more, and nobody finds the runtime: what is pending is dropped. */
+void pgi_delays_destroy(pgi_delays *delays);
+
+#endif

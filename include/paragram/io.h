@@ -33,7 +33,8 @@
  *   Ends.     In clean-ups these calls do what can be done at once; where they would wait they return PG_EENDED.  A
  *             descriptor belongs to nobody: register its pg_close() or close() with pg_defer().
  *   Kinds.    All do the same.  An attached process waits in poll(2).  PG_SANDBOX_COMPUTE allows pg_wait_fd(),
- *             pg_read(), pg_write() and pg_close(). */
+ *             pg_read(), pg_write() and pg_close().  In a simulation what would wait for a descriptor is
+ *             PG_EUNSUPPORTED, and pg_blocking() calls in place. */
 #ifndef PARAGRAM_IO_H
 #define PARAGRAM_IO_H
 

@@ -24,16 +24,16 @@ static void run_in_process(pg_process *self, pg_target body)
 static void get_some(pg_process *self)
 {
     pg_pid me = pg_self(self);
-    int64_t began = check_now_ns();
+    int64_t began = pg_now();
     set_well(pg_send_after(self, me, PG_MS(30), "third", 3, pg_list(1, "a string of more than fourteen bytes")));
     set_well(pg_send_after(self, me, PG_MS(10), "second"));
     set_well(pg_send_after(self, me, -1));
     set_well(pg_send_after(self, me, PG_FOREVER, "never"));
     EXPECT(self, "()");
     EXPECT(self, "(\"second\")");
-    CHECK(check_now_ns() - began >= PG_MS(10));
+    CHECK(pg_now() - began >= PG_MS(10));
     EXPECT(self, "(\"third\", 3, [1, \"a string of more than fourteen bytes\"])");
-    CHECK(check_now_ns() - began >= PG_MS(30));
+    CHECK(pg_now() - began >= PG_MS(30));
     expect_nothing(self);
 }
 
@@ -90,11 +90,11 @@ static void refuses_what_is_wrong(pg_process *self)
 
 static void tick(pg_process *self)
 {
-    int64_t began = check_now_ns();
+    int64_t began = pg_now();
     pg_timer timer = set_well(pg_send_every(self, pg_self(self), PG_MS(5), "tick", 1));
     for (int i = 0; i < 10; i++) {
         EXPECT(self, "(\"tick\", 1)");
-        CHECK(check_now_ns() - began >= (i + 1) * PG_MS(5));
+        CHECK(pg_now() - began >= (i + 1) * PG_MS(5));
     }
     CHECK(pg_cancel_timer(timer));
     const pg_message *msg;
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
         CASE(arrives_when_it_is_time),     CASE(ends_do_not_matter),
         CASE(refuses_what_is_wrong),       CASE(comes_again_and_again),
         CASE(says_whether_it_was_in_time), CASE(cancelling_races_with_time),
-        CASE(a_million_at_once),           CASE(stopping_drops_what_is_pending),
+        CASE(a_million_at_once),           CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
     };
     return RUN_CASES(cases);
 }

@@ -435,10 +435,17 @@ static void idle_costs_nothing(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(says_what_is_there), CASE(refuses_what_is_wrong),    CASE(waits_again_and_again),
-        CASE(two_wait_for_one),   CASE(a_number_may_be_anothers), CASE(closing_wakes),
-        CASE(an_echo_server),     CASE(nobody_listens),           CASE(cleans_up),
-        CASE(is_ended_by_stop),   CASE(idle_costs_nothing),
+        CASE_REAL(says_what_is_there, "descriptors are not simulated"),
+        CASE_REAL(refuses_what_is_wrong, "descriptors are not simulated"),
+        CASE_REAL(waits_again_and_again, "descriptors are not simulated"),
+        CASE_REAL(two_wait_for_one, "descriptors are not simulated"),
+        CASE_REAL(a_number_may_be_anothers, "descriptors are not simulated"),
+        CASE_REAL(closing_wakes, "descriptors are not simulated"),
+        CASE_REAL(an_echo_server, "descriptors are not simulated"),
+        CASE_REAL(nobody_listens, "descriptors are not simulated"),
+        CASE_REAL(cleans_up, "descriptors are not simulated"),
+        CASE_REAL(is_ended_by_stop, "descriptors are not simulated"),
+        CASE_REAL(idle_costs_nothing, "descriptors are not simulated"),
     };
     return RUN_CASES(cases);
 }

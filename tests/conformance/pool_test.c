@@ -142,10 +142,10 @@ static void stop_waits(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(makes_calls),
-        CASE(calls_wait_for_one_another),
-        CASE(has_a_limit),
-        CASE(stop_waits),
+        CASE_REAL(makes_calls, "threads are not simulated"),
+        CASE_REAL(calls_wait_for_one_another, "threads are not simulated"),
+        CASE_REAL(has_a_limit, "threads are not simulated"),
+        CASE_REAL(stop_waits, "threads are not simulated"),
     };
     return RUN_CASES(cases);
 }

@@ -80,8 +80,9 @@
  * SIMULATION
  *   A runtime with a .seed in its options shows what can go wrong in a program, and shows it again.  All of it runs on
  *   the thread that has called pg_start(), while that waits in a call: pg_wait(), pg_recv(), pg_serve(), pg_sleep(),
- *   pg_yield(), pg_stop().  Who runs next, who is suspended behind a send or a spawn or before his next message, who is
- *   late by up to 16 ms: all that is drawn from the seed.  One seed is one order, on any machine; another is another.
+ *   pg_yield(), pg_stop().  Who runs next, who is suspended behind a send or a spawn, or before the next message, who
+ *   is late by some milliseconds: all that is drawn from the seed.  One seed is one order, on any machine; another is
+ *   another.
  *   Time is the simulation's own.  A step takes a microsecond, and when nobody can run it is the next deadline: an hour
  *   of pg_sleep() takes none.  pg_now() says what time it is.
  *   When nobody can run, no time is waited for, and the thread waits for ever, that is a deadlock: the log says who
@@ -91,8 +92,7 @@
  *   (PG_EUNSUPPORTED), and should not send to it, which no seed decides.  Any send or spawn may suspend, so hold no
  *   mutex across one; and let a loop that looks for something to change wait in between, by pg_yield() say.  Nothing
  *   runs while the thread itself does: what is to be tried out in every order belongs into processes.  A program that
- *   is to be replayed lets no address, no clock and no random number of its own decide what it does.
- *       for (uint64_t seed = 1; seed <= 10000; seed++) try(pg_start(&(pg_options){.seed = seed})); */
+ *   is to be replayed lets no address, no clock and no random number of its own decide what it does. */
 #ifndef PARAGRAM_H
 #define PARAGRAM_H
 

@@ -145,6 +145,21 @@ END
     fi
 fi
 
+# A seed is one order wherever it is run.
+run lost_update
+same lost_update <<END
+seed 2187: of 60 there are 50
+again: of 60 there are 50
+END
+for i in 1 2; do
+    if "$programs/lost_update" 2187 >"$room/trace$i"; then
+        echo "lost_update 2187: ended as if no money was missing"
+        exit 1
+    fi
+done
+cmp "$room/trace1" "$room/trace2"
+grep -q "is suspended" "$room/trace1"
+
 run cxx
 same cxx <<END
 the longest line is 'one that is somewhat longer'

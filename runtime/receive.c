@@ -62,7 +62,7 @@ static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t dead
         pgs_mpsc_node *node = pgs_mpsc_next(last);
         if (node) return node;
         *status = PG_ETIMEDOUT;
-        if (deadline <= 0) return pgi_seeded_look_again(p, last);
+        if (deadline <= 0) return NULL;
         p->scan = last;
         pgs_wait wait = {commit_receive, claim_receive, deadline};
         int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);
@@ -169,7 +169,10 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
     p->scan = NULL;
     for (;;) {
         pgs_mpsc_node *node = next_node(p, last, deadline, &status);
-        if (!node) break;
+        if (!node) {
+            if (deadline <= 0) pgi_seeded_looked(p);
+            break;
+        }
         pg_message *msg = pgi_of_node(node);
         if (unlikely(msg->flags & PGI_CONSUMED)) {
             pgs_mpsc_node *on = pass_consumed(p, last, node);

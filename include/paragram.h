@@ -87,9 +87,9 @@
  * SIMULATION
  *   A runtime with a .seed in its options shows what can go wrong in a program, and shows it again.  All of it runs on
  *   the thread that has called pg_start(), while that waits in a call: pg_wait(), pg_recv(), pg_serve(), pg_sleep(),
- *   pg_yield(), pg_stop().  Who runs next, who is suspended behind a send or a spawn, or before his next message, and
- *   who is late by some milliseconds: all that is drawn from the seed.  One seed is one order, on any machine; another
- *   is another.
+ *   pg_yield(), pg_stop().  Who runs next, who is suspended behind a send or a spawn, or before the next message, who
+ *   is late by some milliseconds: all that is drawn from the seed.  One seed is one order, on any machine; another is
+ *   another.
  *   Time is the simulation's own.  A step takes a microsecond, and when nobody can run it is the next deadline: an hour
  *   of pg_sleep() takes none.  pg_now() says what time it is.
  *   When nobody can run, no time is waited for, and the thread waits for ever, that is a deadlock: the log says who

@@ -40,7 +40,10 @@ static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
     for (;;) {
         pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
         if (node) return node;
-        if (deadline <= 0) return pgi_seeded_look_again(p, p->mailbox.head);
+        if (deadline <= 0) {
+            pgi_seeded_looked(p);
+            return NULL;
+        }
         if (!pgi_rest(p, NULL)) {
             cpu_relax(); /* a sender stands between its exchange and its link */
             continue;

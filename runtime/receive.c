@@ -41,28 +41,21 @@ static bool claim_receive(pgs_task *task)
     return pgs_mpsc_claim(&pgi_of_task(task)->mailbox);
 }
 
-/* The path of next_node() where there is none yet. */
-static inline __attribute__((always_inline)) pgs_mpsc_node *wait_for_next(pg_process *p, pgs_mpsc_node *last,
-                                                                          int64_t deadline, int *status)
+/* The node behind `last`, for which it waits; NULL with *status set when there is none in time. */
+static pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t deadline, int *status)
 {
-    do {
+    for (;;) {
+        pgs_mpsc_node *node = pgs_mpsc_next(last);
+        if (node) return node;
         *status = PG_ETIMEDOUT;
-        if (deadline <= 0) return pgi_seeded_look_again(p, last);
+        if (deadline <= 0) return NULL;
         p->scan = last;
         pgs_wait wait = {commit_receive, claim_receive, deadline};
         int error = pgs_block(p->rt->sched, &p->sleeper.task, &wait);
         if (error == -ENOMEM) *status = PG_ENOMEM;
-        if (error) break;
+        if (error) return pgs_mpsc_next(last);
         if (unlikely(!pgs_mpsc_next(last))) pgi_end_if_killed(p);
-    } while (!pgs_mpsc_next(last));
-    return pgs_mpsc_next(last);
-}
-
-/* The node behind `last`, for which it waits; NULL with *status set when there is none in time. */
-static inline pgs_mpsc_node *next_node(pg_process *p, pgs_mpsc_node *last, int64_t deadline, int *status)
-{
-    pgs_mpsc_node *node = pgs_mpsc_next(last);
-    return node ? node : wait_for_next(p, last, deadline, status);
+    }
 }
 
 /* `node` is the first behind the head, and becomes the head. */
@@ -173,7 +166,10 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
     p->scan = NULL;
     for (;;) {
         pgs_mpsc_node *node = next_node(p, last, deadline, &status);
-        if (!node) break;
+        if (!node) {
+            if (deadline <= 0) pgi_seeded_looked(p);
+            break;
+        }
         pg_message *msg = pgi_of_node(node);
         if (unlikely(msg->flags & PGI_CONSUMED)) {
             pgs_mpsc_node *on = pass_consumed(p, last, node);

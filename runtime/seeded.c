@@ -17,11 +17,9 @@ int pgi_seeded_complete(pg_options *o)
     return PG_OK;
 }
 
-pgs_mpsc_node *pgi_seeded_look_again(pg_process *p, pgs_mpsc_node *last)
+void pgi_seeded_looked(pg_process *p)
 {
-    if (likely(p->rt->options.seed == 0)) return NULL;
-    pgs_yield(&p->sleeper.task);
-    return pgs_mpsc_next(last);
+    if (unlikely(p->rt->options.seed != 0)) pgs_yield(&p->sleeper.task);
 }
 
 /* ------------------------------------------------------------------------------------------------------- the trace */

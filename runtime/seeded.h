@@ -18,8 +18,8 @@ void pgi_seeded_deadlock(void *context);
 void pgi_seeded_sent(pg_process *p, pg_pid to, int status);
 void pgi_seeded_suspended(pg_process *p);
 
-/* The node behind `last`, for one that only looks: in a simulation others have a turn first, or who looks again and
- * again would wait in vain. */
-pgs_mpsc_node *pgi_seeded_look_again(pg_process *p, pgs_mpsc_node *last);
+/* `p` has looked for a message without waiting: in a simulation others have a turn then, or who looks again and again
+ * would do so in vain. */
+void pgi_seeded_looked(pg_process *p);
 
 #endif

@@ -245,11 +245,13 @@ static void supervise(pg_process *self)
 {
     const pg_message *msg;
     int seen = 0;
+    int64_t begin = pg_now();
     pg_receive(self, never, PG_EXIT, PG_PID);
     for (int i = 0; i < AT_ONCE; i++) hire(self);
     while (seen < books.used) {
         int status = pg_recv(self, &msg, PG_MS(30));
         if (status == PG_ETIMEDOUT) {
+            CHECK(pg_now() - begin < PG_SECONDS(600)); /* or else an exit is missing */
             for (int i = 0; i < books.used; i++) rouse(&books.workers[i]);
             continue;
         }

@@ -598,6 +598,9 @@ static void begin_all(void)
         watcher_os[i] = (pid_t)pg_get_int(NULL, msg, 2);
     }
     CHECK_EQ(pg_receive(self_main, on_any, PG_ETC), PG_OK);
+    /* A child may run before the zygote has closed what it has handed to it. */
+    for (int i = 0; i < 10000 && proc_count_memfds(zygote, "") > 0; i++) serve_ms(1);
+    CHECK_EQ(proc_count_memfds(zygote, ""), 0);
 }
 
 int main(void)

@@ -1,8 +1,11 @@
-/* receiver_test.c - sets of receivers: who is found, what is shared and with whom, tables, and what is left behind. */
+/* receiver_test.c - sets of receivers: who is found, what is shared and with whom, tables, and what is left behind; and
+ * random sets against a matcher that is slow and plain, asked one pattern after the other. */
 #include <pthread.h>
 
 #include "check.h"
+#include "plain.h"
 #include "runtime/receiver.h"
+#include "runtime/wire.h"
 
 /* Handlers are only compared here. */
 #define HANDLER(name)                                         \
@@ -457,6 +460,116 @@ static void with_store(void (*test)(pgi_receiver_store *store))
     pgi_receiver_store_destroy(&store);
 }
 
+/* -------------------------------------------------------------------------------------- random sets and tables */
+
+enum { RECEIVERS = 16, MESSAGES = 12, DEPTH = 3, TABLES = 500 };
+
+static pg_table random_tables[TABLES];
+
+static struct random_set {
+    world world;
+    unsigned size;
+    pg_value messages[MESSAGES], patterns[RECEIVERS];
+} drawn;
+
+/* Only compared, and told apart by their number. */
+static pg_handler handler_of(unsigned number)
+{
+    return (pg_handler)(uintptr_t)(16 * (number + 1));
+}
+
+static void define_drawn(pg_table *table)
+{
+    for (unsigned i = 0; i < drawn.size; i++) {
+        const pg_value *p = &drawn.patterns[i];
+        CHECK_EQ(pg_on_values(table, handler_of(i), pgi_value_count(*p), pgi_value_elements(*p)), PG_OK);
+    }
+}
+
+static void draw_set(void)
+{
+    drawn.world.used = 0;
+    drawn.size = 1 + draw(&drawn.world, RECEIVERS);
+    for (unsigned i = 0; i < MESSAGES; i++) drawn.messages[i] = random_message(&drawn.world, DEPTH);
+    for (unsigned i = 0; i < drawn.size; i++) {
+        pg_value like = drawn.messages[draw(&drawn.world, MESSAGES)];
+        drawn.patterns[i] = random_receiver(&drawn.world, like, DEPTH);
+    }
+}
+
+/* Who is registered first, of those that match plainly. */
+static pg_handler expected_of(pg_value message)
+{
+    for (unsigned i = 0; i < drawn.size; i++)
+        if (plainly_matches(drawn.patterns[i], message)) return handler_of(i);
+    return NULL;
+}
+
+static void expect_found(const char *where, const pgi_receivers *set, const pg_message *msg, pg_handler expected)
+{
+    char text[2000];
+    const pgi_receiver *receiver = pgi_receivers_find(set, msg);
+    pg_handler handler = receiver ? receiver->handler : NULL;
+    if (handler == expected) return;
+    for (unsigned i = 0; i < drawn.size; i++) {
+        pg_format_value(text, sizeof text, drawn.patterns[i]);
+        printf("  %u: %s\n", i, text);
+    }
+    pg_format_message(text, sizeof text, msg);
+    CHECK_FAIL("%s: %s finds %d instead of %d", where, text, (int)((uintptr_t)handler / 16) - 1,
+               (int)((uintptr_t)expected / 16) - 1);
+}
+
+/* By its way over a ring, too: the same bytes, in a block of their own. */
+static void expect_found_after_travel(const pgi_receivers *set, pg_message *msg, pg_handler expected)
+{
+    size_t bytes;
+    CHECK_EQ(pgi_wire_prepare(NULL, &msg, &bytes), PG_OK);
+    void *block = pgi_block_alloc(NULL, bytes / PGI_UNIT);
+    pgi_wire_write(msg, bytes, 0, block, bytes);
+    pgi_message_free(NULL, msg);
+    CHECK_EQ(pgi_wire_check(block, bytes, PGI_USER, NULL, 0), PG_OK);
+    msg = pgi_wire_adopt(block);
+    expect_found("after its way over a ring", set, msg, expected);
+    pgi_message_free(NULL, msg);
+}
+
+/* Added one by one, and from a table: the first that matches is found. */
+static void test_random_sets(pgi_receiver_store *store)
+{
+    uint64_t sets = 0, hits = 0;
+    drawn.world.random = check_seed();
+    int64_t until = check_now_ns() + check_duration_ms(SANITIZED ? 2000 : 500) * 1000000;
+    for (; check_now_ns() < until; sets++) {
+        const pgi_receivers *set = NULL, *from_table = NULL;
+        draw_set();
+        for (unsigned i = 0; i < drawn.size; i++) {
+            const pg_value *p = &drawn.patterns[i];
+            CHECK_EQ(add(store, &set, handler_of(i), pgi_value_count(*p), pgi_value_elements(*p)), PG_OK);
+        }
+        CHECK_EQ(pgi_receivers_count(set), drawn.size);
+        if (sets < TABLES) { /* of tables there is a limited number in a program */
+            random_tables[sets].define = define_drawn;
+            CHECK_EQ(pgi_table_use(store, &random_tables[sets], &from_table), PG_OK);
+        }
+        for (unsigned i = 0; i < MESSAGES; i++) {
+            pg_message *msg;
+            const pg_value *m = &drawn.messages[i];
+            pg_handler expected = expected_of(*m);
+            hits += expected != NULL;
+            CHECK_EQ(pgi_message_build(NULL, pgi_value_count(*m), pgi_value_elements(*m), &msg), PG_OK);
+            expect_found("added", set, msg, expected);
+            if (from_table) expect_found("in a table", from_table, msg, expected);
+            expect_found_after_travel(set, msg, expected);
+        }
+        pgi_receivers_drop(set);
+        pgi_receivers_drop(from_table);
+    }
+    printf("%" PRIu64 " random sets, %" PRIu64 " messages of which %" PRIu64 " are found a receiver\n", sets,
+           sets * MESSAGES, hits);
+    CHECK(hits > sets * MESSAGES / 10 && hits < sets * MESSAGES * 19 / 20); /* else it tests little */
+}
+
 int main(void)
 {
     with_store(test_find);
@@ -469,6 +582,7 @@ int main(void)
     with_store(test_threads);
     with_store(test_order);
     test_memory();
+    with_store(test_random_sets);
     with_store(test_many_tables);
     return 0;
 }

@@ -60,6 +60,7 @@ static void put_in(pgi_descriptor *d, note *n)
 
 static void take_out(note *n)
 {
+    pgs_assert(n->at != NULL);
     *n->at = n->next;
     if (n->next) n->next->at = n->at;
     n->at = NULL;

@@ -150,7 +150,8 @@ static NOINLINE ssize_t try_accept(int fd, void *data, size_t size)
 int pg_accept(pg_process *self, int fd, struct sockaddr *address, socklen_t *length, int64_t timeout)
 {
     if (!self) return PG_EINVAL;
-    peer from = {address, length};
+    peer from = {.address = address};
+    from.length = length;
     take_turn(self);
     return (int)persist(self, fd, &from, 0, POLLIN, &(patience){timeout, -1}, try_accept);
 }

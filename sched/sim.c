@@ -89,17 +89,12 @@ static bool is_late(pgs_sim *sim, pgs_task *task)
     return true;
 }
 
-static pgs_task *task_of(pgs_link *link)
-{
-    return link ? container_of(link, pgs_task, link) : NULL;
-}
-
 /* The oldest in any of the queues. */
 static pgs_task *take_queued(pgs_worker *w)
 {
-    pgs_task *task = task_of(pgs_injector_pop(&w->face.sched->injector));
-    if (!task) task = task_of(pgs_injector_pop(&w->fifo));
-    if (!task) task = task_of(pgs_injector_pop(&w->inbox));
+    pgs_task *task = pgs_task_of(pgs_injector_pop(&w->face.sched->injector));
+    if (!task) task = pgs_task_of(pgs_injector_pop(&w->fifo));
+    if (!task) task = pgs_task_of(pgs_injector_pop(&w->inbox));
     if (!task) task = pgs_deque_take_oldest(&w->deque);
     return task ? task : pgs_lifo_swap(&w->face.lifo, NULL);
 }

@@ -104,11 +104,6 @@ void pgs_worker_give_way(pgs_worker *w)
     w->gives_way = true;
 }
 
-static pgs_task *task_of(pgs_link *link)
-{
-    return link ? container_of(link, pgs_task, link) : NULL;
-}
-
 static bool others_wait(pgs_worker *w)
 {
     return pgs_deque_size_hint(&w->deque) > 0 || !pgs_injector_is_empty(&w->fifo) ||
@@ -135,8 +130,8 @@ static inline pgs_task *take_requeued(pgs_worker *w)
 {
     bool inbox_first = w->inbox_first;
     w->inbox_first = !inbox_first;
-    pgs_task *task = task_of(pgs_injector_pop(inbox_first ? &w->inbox : &w->fifo));
-    return task ? task : task_of(pgs_injector_pop(inbox_first ? &w->fifo : &w->inbox));
+    pgs_task *task = pgs_task_of(pgs_injector_pop(inbox_first ? &w->inbox : &w->fifo));
+    return task ? task : pgs_task_of(pgs_injector_pop(inbox_first ? &w->fifo : &w->inbox));
 }
 
 static inline pgs_task *take_lifo(pgs_worker *w)
@@ -163,7 +158,7 @@ static pgs_task *take_injected(pgs_worker *w)
     pgs_task *batch[PGS_INJECTED_BATCH];
     unsigned n = 0;
     while (n < PGS_INJECTED_BATCH) {
-        batch[n] = task_of(pgs_injector_pop(&w->face.sched->injector));
+        batch[n] = pgs_task_of(pgs_injector_pop(&w->face.sched->injector));
         if (!batch[n]) break;
         n++;
     }
@@ -262,7 +257,7 @@ static pgs_task *steal(pgs_worker *w)
         task = pgs_deque_steal(&victim->deque);
         if (task) return task;
         if (pgs_injector_is_empty(&victim->fifo)) continue;
-        task = task_of(pgs_injector_pop(&victim->fifo));
+        task = pgs_task_of(pgs_injector_pop(&victim->fifo));
         if (task) return task;
     }
     return NULL;

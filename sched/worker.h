@@ -164,6 +164,12 @@ static inline void pgs_idle_hint(pgs_sched *sched)
 void *pgs_monitor_main(void *arg);
 void pgs_monitor_wake(pgs_sched *sched);
 
+/* The task that a queue's link stands in, or NULL. */
+static inline pgs_task *pgs_task_of(pgs_link *link)
+{
+    return link ? container_of(link, pgs_task, link) : NULL;
+}
+
 /* The worker with this number, or NULL when it has not been published yet. */
 static inline pgs_worker *pgs_worker_at(pgs_sched *sched, unsigned number)
 {

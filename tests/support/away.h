@@ -21,15 +21,8 @@ static inline _Noreturn void end_failed(void)
     _exit(1);
 }
 
-#undef CHECK_FAIL
-#define CHECK_FAIL(...)                                               \
-    do {                                                              \
-        fflush(stdout);                                               \
-        fprintf(stderr, "%s:%d: %s: ", __FILE__, __LINE__, __func__); \
-        fprintf(stderr, __VA_ARGS__);                                 \
-        fputc('\n', stderr);                                          \
-        end_failed();                                                 \
-    } while (0)
+#undef CHECK_END
+#define CHECK_END() end_failed()
 
 /* Memory of zeros that this process and all that are forked from it have in common. */
 static inline void *away_shared(size_t size)

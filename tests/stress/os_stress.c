@@ -18,7 +18,7 @@
 
 enum { CROWD = SANITIZED ? 16 : 200, EACH = 10, IN_TURN = SANITIZED ? 60 : 1000, IDLERS = 20 };
 
-static const int64_t patience = PG_SECONDS(SANITIZED ? 60 : 20);
+static const int64_t patience = PG_SECONDS(100);
 static pg_runtime *rt;
 static pg_process *self_main;
 static pid_t zygote;

@@ -181,7 +181,8 @@ bool pgs_idle_park(pgs_worker *w)
 
 /* ------------------------------------------------------------------------------------------------------ guests */
 
-/* As pgs_idle_park(), but that the thread sleeps elsewhere, and that a token which is on its way is not waited for. */
+/* As for one that parks, but that its thread sleeps elsewhere, and that a token which is on its way is not waited
+ * for. */
 bool pgs_idle_arm(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;

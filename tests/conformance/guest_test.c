@@ -269,7 +269,7 @@ static void handles_slowly(pg_process *self, const pg_message *msg)
 static void is_slow(pg_process *self)
 {
     pg_receive(self, handles_slowly, PG_INT);
-    for (int i = 0; i < 150; i++) pg_send(pg_self(self), i);
+    for (int i = 0; i < 80; i++) pg_send(pg_self(self), i);
 }
 
 static int64_t processor_time(void)
@@ -288,7 +288,7 @@ static void steps_end(void)
             if (i == j || i == sizeof busy / sizeof busy[0]) good(pg_spawn_in(rt, busy[j], NULL));
         }
         int64_t longest = 0; /* of the processor's time: what else runs here takes its own */
-        for (int round = 0; round < 30; round++) {
+        for (int round = 0; round < 20; round++) {
             int64_t ns = processor_time();
             CHECK_EQ(pg_step(rt, round % 2 ? PG_MS(1) : 0), 1);
             ns = processor_time() - ns;

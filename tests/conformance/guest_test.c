@@ -298,7 +298,10 @@ static void steps_end(void)
         }
         printf("busy %zu: the longest step of 1 ms took %.1f ms of processor time\n", i, (double)longest / 1e6);
         CHECK(longest < PG_MS(40));
-        CHECK_EQ(pg_stop(rt, PG_MS(100)), PG_OK); /* most of them end only when they are ended */
+        /* Most of them end only when they are ended, and the slow one when it has done all, on a processor that others
+         * need as well. */
+        int64_t end = pg_now() + PATIENCE;
+        while (pg_stop(rt, PG_MS(100)) == PG_ETIMEDOUT) CHECK(pg_now() < end);
     }
 }
 

@@ -265,7 +265,6 @@ static pg_timer refused(int status)
 static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count, const pg_value *values)
 {
     pg_runtime *rt = self->rt;
-    if (unlikely(self->attached) && load_acquire(&rt->stopped)) return refused(PG_ESTOPPED); /* partner: pg_stop */
     pgi_local *local = pgi_local_here(rt);
     pg_message *msg;
     int status = count > 0 && !values ? PG_EINVAL : build(local, count, values, &msg);
@@ -286,14 +285,27 @@ static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval
     return (pg_timer){id};
 }
 
+/* The runtime of one that is attached may be stopped meanwhile, with the wheels. */
+static PGS_COLD pg_timer set_as_guest(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count,
+                                      const pg_value *values)
+{
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, self->rt);
+    pg_timer timer = visit.rt ? set(self, to, delay, interval, count, values) : refused(PG_ESTOPPED);
+    pgi_leave(&visit);
+    return timer;
+}
+
 pg_timer pg_send_after_values(pg_process *self, pg_pid pid, int64_t delay, size_t count, const pg_value *values)
 {
     if (!self || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
+    if (unlikely(self->attached)) return set_as_guest(self, pid, delay, 0, count, values);
     return set(self, pid, delay, 0, count, values);
 }
 
 pg_timer pg_send_every_values(pg_process *self, pg_pid pid, int64_t interval, size_t count, const pg_value *values)
 {
     if (!self || interval <= 0 || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
+    if (unlikely(self->attached)) return set_as_guest(self, pid, interval, interval, count, values);
     return set(self, pid, interval, interval, count, values);
 }

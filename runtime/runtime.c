@@ -305,6 +305,7 @@ static pg_runtime *start(const pg_options *options, int *status)
     if (!rt) return NULL;
     uint32_t first_generation = 0;
     rt->node = pgi_node_reserve(1, &first_generation);
+    rt->delays.first_generation = pgi_node_timers(rt->node);
     *status = rt->node == 0 ? PG_ELIMIT : PG_OK;
     if (*status == PG_OK) {
         *status = pgi_os_start(rt); /* before the first thread */
@@ -547,7 +548,9 @@ void pgi_runtime_drop(pg_runtime *rt)
     if (sub_acq_rel(&rt->references, 1) != 1) return;
     pgi_slots_drop_mail(rt); /* attached hosts that detached after the stop have told one another */
     free_names(rt);
-    pgi_node_free(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
+    uint32_t timers = pgi_delays_next_generation(&rt->delays);
+    pgi_node_used_timers(rt->node, timers);
+    pgi_node_free(rt->node, timers == UINT32_MAX ? timers : pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
     free_structure(rt);

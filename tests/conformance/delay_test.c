@@ -1,6 +1,7 @@
 /* delay_test.c - messages that are sent later, for every kind of process: once and again, cancelled in time or not, a
  * million at once, cancellations that race with the time. */
 #include "conformance.h"
+#include "runtime/node.h"
 
 static int64_t arg(pg_process *self, size_t index)
 {
@@ -220,6 +221,38 @@ static void stopping_drops_what_is_pending(pg_process *self)
     pg_detach(host);
 }
 
+static pg_timer timer_of_a_runtime(uint32_t *node, pg_timer old)
+{
+    pg_runtime *rt = start_runtime();
+    pg_process *host = pg_attach(rt, "host");
+    CHECK(host != NULL);
+    *node = pgi_pid_node(pg_self(host));
+    pg_timer timer = set_well(pg_send_after(host, pg_self(host), PG_SECONDS(100), "x"));
+    CHECK(!pg_cancel_timer(old));
+    pg_detach(host);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    return timer;
+}
+
+/* When all the numbers of runtimes are taken but one, the next runtime gets that: what was a timer of who had it before
+ * is none of its timers. */
+static void a_name_is_for_ever(pg_process *self)
+{
+    enum { NODES = 1 << PGI_NODE_BITS };
+    static uint32_t generation[NODES];
+    (void)self;
+    uint32_t node, again, taken[NODES], count = 0;
+    pg_timer old = timer_of_a_runtime(&node, (pg_timer){0});
+    for (uint32_t first, n; (n = pgi_node_reserve(1, &first)) != 0;) {
+        generation[n] = first;
+        if (n != node) taken[count++] = n;
+    }
+    pgi_node_free(node, generation[node]);
+    timer_of_a_runtime(&again, old);
+    CHECK_EQ(again, node);
+    for (uint32_t i = 0; i < count; i++) pgi_node_free(taken[i], generation[taken[i]]);
+}
+
 /* Host threads set timers while their runtime is stopped, until they are told. */
 static pthread_barrier_t all_attached;
 
@@ -260,6 +293,7 @@ int main(int argc, char **argv)
         CASE(refuses_what_is_wrong),       CASE(comes_again_and_again),
         CASE(says_whether_it_was_in_time), CASE(cancelling_races_with_time),
         CASE(a_million_at_once),           CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
+        CASE_REAL(a_name_is_for_ever, "it starts other runtimes"),
         CASE_REAL(setting_races_with_stopping, "it starts another runtime"),
     };
     return RUN_CASES(cases);

@@ -45,6 +45,7 @@ struct pg_runtime {
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
     _Atomic(bool) killing;              /* whoever waits is to end */
+    _Atomic(bool) dismissed;            /* of attached processes, too, it counts as their end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
     _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */

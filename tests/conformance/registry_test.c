@@ -149,9 +149,12 @@ static void of_two_runtimes(pg_process *self)
     CHECK_EQ(pg_register(rt, "x", far), PG_OK);
     CHECK_EQ(pg_register(other, "x", here), PG_OK);
     CHECK_EQ(pg_register(other, "y", here), PG_OK);
+    CHECK_EQ(pg_register(rt, "host", pg_self(there)), PG_OK);
+    CHECK_EQ(pg_register(other, "host", pg_self(there)), PG_OK);
     CHECK(pg_same(pg_whereis(rt, "x"), far) && pg_same(pg_whereis(other, "x"), here));
-    pg_detach(there);
     CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+    CHECK_EQ(pg_whereis(rt, "host").id, 0); /* it has not been detached, and yet it is no more */
+    pg_detach(there);
     expect_gone(rt, "x");
     CHECK_EQ(pg_send(here, "end"), PG_OK); /* it has names no more */
     end_of(here);

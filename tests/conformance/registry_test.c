@@ -160,6 +160,26 @@ static void of_two_runtimes(pg_process *self)
     end_of(here);
 }
 
+/* A runtime is stopped while processes of another one end that have names in it. */
+static void stops_while_they_end(pg_process *self)
+{
+    enum { NAMED = 30 };
+    for (int round = 0; round < scaled(60, 10); round++) {
+        pg_pid pids[NAMED];
+        pg_runtime *other = pg_start(&(pg_options){.workers = 1, .no_os = true, .log = log_line});
+        CHECK(other != NULL);
+        for (int i = 0; i < NAMED; i++) {
+            char name[20];
+            snprintf(name, sizeof name, "%d", i);
+            pids[i] = spawn_obedient(self);
+            CHECK_EQ(pg_register(other, name, pids[i]), PG_OK);
+        }
+        for (int i = 0; i < NAMED; i++) CHECK_EQ(pg_send(pids[i], "end"), PG_OK);
+        CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+        for (int i = 0; i < NAMED; i++) end_of(pids[i]);
+    }
+}
+
 /* Many take the same few names, and end, while others look. */
 static void take_names(pg_process *self)
 {
@@ -198,6 +218,7 @@ int main(int argc, char **argv)
         CASE(they_go_with_their_process),
         CASE(misuse),
         CASE_REAL(of_two_runtimes, "it starts another runtime"),
+        CASE_REAL(stops_while_they_end, "it starts another runtime"),
         CASE(contended),
         CASE(groups_get_messages),
     };

@@ -95,6 +95,9 @@ static void misuse(pg_process *self)
     CHECK_EQ(pg_whereis(rt, NULL).id, 0);
     CHECK_EQ(pg_unregister(NULL, "a"), PG_EINVAL);
     CHECK_EQ(pg_unregister(rt, NULL), PG_EINVAL);
+    CHECK_EQ(pg_join(rt, "a", pg_self(self)), PG_OK);
+    CHECK_EQ(pg_members(rt, "a", 1, NULL), 0);
+    CHECK_EQ(pg_leave(rt, "a", pg_self(self)), PG_OK);
 }
 
 static void groups_get_messages(pg_process *self)

@@ -32,7 +32,7 @@ static void take_turn(pg_process *self)
 
 static int wait_for(pg_process *self, int fd, int events, patience *p)
 {
-    if (self->rt->options.seed != 0 && p->timeout > 0) return PG_EUNSUPPORTED; /* the world is not simulated */
+    if (pgi_is_simulated(self->rt) && p->timeout > 0) return PG_EUNSUPPORTED; /* the world is not simulated */
     if (p->deadline < 0) p->deadline = pgs_deadline(p->timeout);
     return pgi_descriptor_wait(self, fd, events, p->deadline);
 }

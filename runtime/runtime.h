@@ -73,6 +73,12 @@ struct pg_runtime {
     _Atomic(uint32_t) exits_forgotten; /* the highest generation of one that was overwritten; written under the lock */
 };
 
+/* Whether it has a seed: it is run on one thread, in a time of its own (seeded.h). */
+static inline bool pgi_is_simulated(const pg_runtime *rt)
+{
+    return rt->options.seed != 0;
+}
+
 static inline pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 {
     bool may_be_full = load_relaxed(&rt->slots.used) >= rt->options.max_processes;

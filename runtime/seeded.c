@@ -19,7 +19,7 @@ int pgi_seeded_complete(pg_options *o)
 
 void pgi_seeded_looked(pg_process *p)
 {
-    if (unlikely(p->rt->options.seed != 0)) pgs_yield(&p->sleeper.task);
+    if (unlikely(pgi_is_simulated(p->rt))) pgs_yield(&p->sleeper.task);
 }
 
 /* ------------------------------------------------------------------------------------------------------- the trace */

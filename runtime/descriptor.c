@@ -146,7 +146,7 @@ static int add_source(pg_runtime *rt, pgi_descriptor *d, int fd)
     if (error) {
         pthread_mutex_destroy(&d->lock);
     } else {
-        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_closes */
+        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_wake */
     }
     return error;
 }
@@ -242,13 +242,13 @@ int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline)
     return drives ? wait_as_host(self, fd, events, deadline) : wait_in_poll(fd, events, deadline);
 }
 
-void pgi_descriptor_closes(pg_runtime *rt, int fd)
+void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed)
 {
     pgi_descriptor *d = fd >= 0 ? find(&rt->descriptors, fd) : NULL;
     if (!d || !load_acquire(&d->added)) return; /* partner: add_source */
     pthread_mutex_lock(&d->lock);
     while (d->notes) {
-        d->notes->closed = true;
+        d->notes->closed = closed;
         tell(d->notes);
     }
     pthread_mutex_unlock(&d->lock);

@@ -122,6 +122,9 @@ int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *inf
     int status = PG_ETIMEDOUT;
     if (load_relaxed(&p->id) != pid.id) {
         status = look_back(rt, p, pid, info);
+    } else if (watcher && unlikely(load_relaxed(&rt->dismissed))) { /* partner: unpublish, by the lock */
+        *info = (pg_exit_info){.kind = PG_EXIT_NORMAL, .pid = pid};
+        status = PG_OK;
     } else if (watcher) {
         pgi_watcher_insert(p, watcher);
     }

@@ -253,7 +253,7 @@ typedef struct pg_stats {
     uint64_t alive;     /* processes, attached ones included */
     uint64_t spawned;   /* since the start */
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
-                           arrive in the moment of its end are counted a little later */
+                           arrive in the moment of its end are counted when its worker is next awake */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */

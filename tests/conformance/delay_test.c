@@ -289,10 +289,14 @@ static void setting_races_with_stopping(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(arrives_when_it_is_time),     CASE(ends_do_not_matter),
-        CASE(refuses_what_is_wrong),       CASE(comes_again_and_again),
-        CASE(says_whether_it_was_in_time), CASE(cancelling_races_with_time),
-        CASE(a_million_at_once),           CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
+        CASE(arrives_when_it_is_time),
+        CASE(ends_do_not_matter),
+        CASE(refuses_what_is_wrong),
+        CASE(comes_again_and_again),
+        CASE(says_whether_it_was_in_time),
+        CASE(cancelling_races_with_time),
+        CASE(a_million_at_once),
+        CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
         CASE_REAL(a_name_is_for_ever, "it starts other runtimes"),
         CASE_REAL(setting_races_with_stopping, "it starts another runtime"),
     };

@@ -557,11 +557,16 @@ static const struct chapter {
     enum { AT_START, IN_ROUND, AT_STOP } when;
     bool caches, far;
 } chapters[] = {
-    {"start", nothing, AT_START, false, false}, {"green", green, IN_ROUND, false, false},
-    {"caches", green, IN_ROUND, true, false},   {"thread", thread, IN_ROUND, false, false},
-    {"host", host, IN_ROUND, false, false},     {"buffers", buffers, IN_ROUND, false, false},
-    {"os", os, IN_ROUND, false, true},          {"sandbox", sandbox, IN_ROUND, false, true},
-    {"services", services, IN_ROUND, false, false}, {"far", far_services, IN_ROUND, false, true},
+    {"start", nothing, AT_START, false, false},
+    {"green", green, IN_ROUND, false, false},
+    {"caches", green, IN_ROUND, true, false},
+    {"thread", thread, IN_ROUND, false, false},
+    {"host", host, IN_ROUND, false, false},
+    {"buffers", buffers, IN_ROUND, false, false},
+    {"os", os, IN_ROUND, false, true},
+    {"sandbox", sandbox, IN_ROUND, false, true},
+    {"services", services, IN_ROUND, false, false},
+    {"far", far_services, IN_ROUND, false, true},
     {"stop", leave_some, AT_STOP, false, true},
 };
 

@@ -82,7 +82,7 @@ static struct totals {
     uint64_t downs, calls, answers, timers, cancelled, news, named, read, blocked;
 } totals;
 
-static pg_runtime *rt; /* the program's; what is in another process asks for its own */
+static pg_runtime *rt;      /* the program's; what is in another process asks for its own */
 static int pairs[PAIRS][2]; /* of sockets, the program's */
 
 /* ------------------------------------------------------------------------------------------------------- records */

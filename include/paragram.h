@@ -63,7 +63,8 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
- *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
+ *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.  paragram/guest.h: in
+ *             the event loop of the program.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -202,6 +203,8 @@ typedef struct pg_options {
     uint64_t seed;
     /* Of a simulation: where a line goes for each step of a process; NULL: nowhere. */
     FILE *trace;
+    /* It has no threads: one of the program's drives it: see paragram/guest.h. */
+    bool guest;
 } pg_options;
 
 /* Starts a runtime.  Several may exist in a program.  `options` may be NULL, and is copied.
@@ -564,6 +567,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #endif
 
 #include "paragram/call.h"
+#include "paragram/guest.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
 #include "paragram/timer.h"

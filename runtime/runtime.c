@@ -7,7 +7,8 @@
  *   4. who runs even then is named in the log, and the call returns; the runtime goes on, and may be stopped again
  *   5. attached processes are told, and who watches them or waits in one; the number is taken out of the table, and
  *      guests that are inside leave
- *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor
+ *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor.  A guest has no such,
+ *      and is driven by this thread from step 1 on
  *   7. the structure itself, with the slots, goes with its last reference: hosts that have not detached keep it */
 #define _GNU_SOURCE
 #include "runtime.h"
@@ -22,6 +23,7 @@
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
+#include "sched/guest.h"
 #include "sched/sim.h"
 #include "seeded.h"
 
@@ -50,7 +52,10 @@ void pgi_leave_guest(const pgi_visit *visit)
 static void after_fork(void)
 {
     pg_runtime *rt;
-    while ((rt = pgi_node_forget_one()) != NULL) store_relaxed(&rt->stopped, true);
+    while ((rt = pgi_node_forget_one()) != NULL) {
+        store_relaxed(&rt->stopped, true);
+        pgs_guest_forget(rt->sched);
+    }
     pgs_sim_forget();
 }
 
@@ -211,6 +216,8 @@ static int complete(pg_options *o)
     if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
     if (o->stuck_after < 0) return PG_EINVAL;
     if (!o->log) o->log = log_to_stderr;
+    if (o->guest && o->seed != 0) return PG_EINVAL;
+    if (o->guest) o->workers = 1;
     return pgi_seeded_complete(o);
 }
 
@@ -231,7 +238,8 @@ static int start_sched(pg_runtime *rt)
                                .stacks = (size_t)rt->options.max_processes + 2 * (size_t)PGS_WORKERS_MAX,
                                .stuck_after = rt->options.stuck_after,
                                .lent = rt->child != NULL,
-                               .seed = rt->options.seed};
+                               .seed = rt->options.seed,
+                               .guest = rt->options.guest};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }
@@ -478,7 +486,7 @@ static bool wait_for_all(pg_runtime *rt, int64_t deadline, int64_t patience,
         }
         if (now >= deadline) return false;
         int64_t until = again < deadline ? again : deadline;
-        if (!pgs_parker_park(&rt->stopper, until) && until == PGS_NEVER)
+        if (!pgs_sched_park(rt->sched, &rt->stopper, until) && until == PGS_NEVER)
             return false; /* it has come: see sched/sim.h */
     }
 }
@@ -519,12 +527,15 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
 {
     if (!rt) return PG_EINVAL;
     if (load_relaxed(&rt->stopped)) return PG_ESTOPPED; /* the child of a fork */
-    if (called_from_inside(rt)) return PG_EINSIDE;
+    if (called_from_inside(rt) || (rt->options.guest && pgs_worker_self())) return PG_EINSIDE;
     if (pgs_sim_is_elsewhere(rt->sched)) return PG_EUNSUPPORTED;
     pthread_mutex_lock(&rt->stop_lock);
+    bool driven = pgs_guest_take(rt->sched, pgs_deadline(timeout));
     bool ended = end_all(rt, timeout);
+    if (driven && !ended) pgs_guest_give_back(rt->sched);
     pthread_mutex_unlock(&rt->stop_lock);
     if (!ended) return PG_ETIMEDOUT;
+    if (!driven) pgs_guest_take(rt->sched, PGS_NEVER); /* whoever drives has nothing more to do */
 
     unsigned n = 0;
     each_process(rt, tell_attached, &n);
@@ -563,5 +574,6 @@ void pgi_runtime_drop(pg_runtime *rt)
     pgi_node_free(rt->node, timers == UINT32_MAX ? timers : pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
+    if (rt->options.guest) pgs_sched_forget(rt->sched);
     free_structure(rt);
 }

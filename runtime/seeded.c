@@ -53,7 +53,7 @@ static bool is_traced(const pg_process *p)
 /* What a message is told by: its first value, if that is a string or a number, and how many it has. */
 static void print_tag(pgi_print *out, const pg_message *msg)
 {
-    if (msg->kind != PGI_USER) {
+    if (msg->kind == PGI_TERMINATE || msg->kind == PGI_DOWN) {
         pgi_print_text(out, msg->kind == PGI_TERMINATE ? "(exit)" : "(exit, pid)");
         return;
     }
@@ -162,7 +162,7 @@ void pgi_seeded_deadlock(void *context)
         pgi_print_init(&out, who, sizeof who);
         pgi_print_process(&out, p, pid);
         pgi_log(rt, PG_LOG_WARNING, "process %s %s, %s", who, how,
-                *how == 'r' ? "and no message comes that it asks for" : "for the end of another");
+                *how == 'r' ? "and no message comes that it asks for" : "for the end of another, or its answer");
         named++;
     }
     if (others > 0) pgi_log(rt, PG_LOG_WARNING, "%u more processes have nothing to do, or are not named", others);

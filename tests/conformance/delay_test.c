@@ -116,16 +116,21 @@ static void comes_again_and_again(pg_process *self)
 static void cancel_some(pg_process *self)
 {
     enum { SOME = 1000 };
-    static pg_timer timer[SOME];
+    pg_timer timer[SOME];
+    bool sends[SOME];
+    int64_t due = pg_now() + PG_MS(50);
     for (int i = 0; i < SOME; i++) timer[i] = set_well(pg_send_after(self, pg_self(self), PG_MS(50), i));
     for (int i = 0; i < SOME; i++) {
-        if (i % 10 != 0) CHECK(pg_cancel_timer(timer[i]));
+        sends[i] = i % 10 == 0 || !pg_cancel_timer(timer[i]);
+        CHECK(!sends[i] || i % 10 == 0 || pg_now() >= due); /* a machine that has much else to do */
     }
     pg_timer other = set_well(pg_send_after(self, pg_self(self), PG_SECONDS(100), "later")); /* in a used place */
     for (int i = 0; i < SOME; i++) {
-        if (i % 10 != 0) CHECK(!pg_cancel_timer(timer[i]));
+        if (!sends[i]) CHECK(!pg_cancel_timer(timer[i]));
     }
-    for (int i = 0; i < SOME; i += 10) CHECK_EQ(next_int(self), i);
+    for (int i = 0; i < SOME; i++) {
+        if (sends[i]) CHECK_EQ(next_int(self), i);
+    }
     for (int i = 0; i < SOME; i++) CHECK(!pg_cancel_timer(timer[i]));
     expect_nothing(self);
     CHECK(pg_cancel_timer(other));
@@ -289,10 +294,14 @@ static void setting_races_with_stopping(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(arrives_when_it_is_time),     CASE(ends_do_not_matter),
-        CASE(refuses_what_is_wrong),       CASE(comes_again_and_again),
-        CASE(says_whether_it_was_in_time), CASE(cancelling_races_with_time),
-        CASE(a_million_at_once),           CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
+        CASE(arrives_when_it_is_time),
+        CASE(ends_do_not_matter),
+        CASE(refuses_what_is_wrong),
+        CASE(comes_again_and_again),
+        CASE(says_whether_it_was_in_time),
+        CASE(cancelling_races_with_time),
+        CASE(a_million_at_once),
+        CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
         CASE_REAL(a_name_is_for_ever, "it starts other runtimes"),
         CASE_REAL(setting_races_with_stopping, "it starts another runtime"),
     };

@@ -57,6 +57,53 @@ static void one_seed_is_one_trace(void)
 }
 
 /* In this process, too, whatever has been in it before. */
+static void on_ask(pg_process *self, const pg_message *msg)
+{
+    pg_reply(msg, "answer");
+    pg_sleep(self, PG_SECONDS(1)); /* so that the other one rests */
+    pg_exit(self);
+}
+
+static void answer_once(pg_process *self)
+{
+    pg_receive(self, on_ask, "ask");
+}
+
+static void on_down(pg_process *self, const pg_message *msg)
+{
+    (void)msg;
+    pg_exit(self);
+}
+
+static void ask_and_watch(pg_process *self)
+{
+    const pg_message *reply;
+    pg_pid pid = pg_get_pid(self, pg_args(self), 0);
+    pg_receive(self, on_down, "down", PG_ETC);
+    CHECK_EQ(pg_monitor(self, pid, NULL), PG_OK);
+    CHECK_EQ(pg_call(self, pid, &reply, PG_FOREVER, "ask"), PG_OK);
+}
+
+/* A call, and the news of an end, are messages, and told as such. */
+static void a_trace_tells_messages(void)
+{
+    char *trace;
+    size_t length;
+    FILE *file = open_memstream(&trace, &length);
+    pg_runtime *rt = pg_start(&(pg_options){.seed = 1, .log = log_line, .log_context = &the_log, .trace = file});
+    pg_process *self = pg_attach(rt, "main");
+    CHECK(self != NULL);
+    pg_pid server = good(pg_spawn(self, answer_once));
+    end_of(good(pg_spawn(self, ask_and_watch, .args = pg_tuple(server))));
+    pg_detach(self);
+    end(rt);
+    fclose(file);
+    CHECK(strstr(trace, "handles (\"ask\")") != NULL);
+    CHECK(strstr(trace, "handles (\"down\", and 3 more)") != NULL);
+    CHECK(strstr(trace, "(exit") == NULL);
+    free(trace);
+}
+
 static void one_seed_is_one_trace_in_one_program(void)
 {
     char *trace[2];
@@ -345,6 +392,7 @@ int main(int argc, char **argv)
     }
     one_seed_is_one_trace();
     one_seed_is_one_trace_in_one_program();
+    a_trace_tells_messages();
     seeds_bring_all_orders();
     a_send_is_where_others_may_run();
     hours_take_no_time();

@@ -161,6 +161,14 @@ static bool ask(pg_process *self, pg_pid who, const char *what, int64_t number, 
     CHECK_FAIL("\"%s\" is not answered", what);
 }
 
+static void ignore(pg_process *self, const pg_message *msg)
+{
+    (void)self;
+    (void)msg;
+}
+
+#include "faults_services.h"
+
 /* ------------------------------------------------------------------------------------------------ who does the work */
 
 static void answer(pg_process *self, const pg_message *msg, int64_t number)
@@ -549,10 +557,16 @@ static const struct chapter {
     enum { AT_START, IN_ROUND, AT_STOP } when;
     bool caches, far;
 } chapters[] = {
-    {"start", nothing, AT_START, false, false}, {"green", green, IN_ROUND, false, false},
-    {"caches", green, IN_ROUND, true, false},   {"thread", thread, IN_ROUND, false, false},
-    {"host", host, IN_ROUND, false, false},     {"buffers", buffers, IN_ROUND, false, false},
-    {"os", os, IN_ROUND, false, true},          {"sandbox", sandbox, IN_ROUND, false, true},
+    {"start", nothing, AT_START, false, false},
+    {"green", green, IN_ROUND, false, false},
+    {"caches", green, IN_ROUND, true, false},
+    {"thread", thread, IN_ROUND, false, false},
+    {"host", host, IN_ROUND, false, false},
+    {"buffers", buffers, IN_ROUND, false, false},
+    {"os", os, IN_ROUND, false, true},
+    {"sandbox", sandbox, IN_ROUND, false, true},
+    {"services", services, IN_ROUND, false, false},
+    {"far", far_services, IN_ROUND, false, true},
     {"stop", leave_some, AT_STOP, false, true},
 };
 
@@ -564,12 +578,6 @@ static void quiet(void *context, pg_log_level level, const char *line)
 {
     (void)context;
     if (getenv("PG_TEST_VERBOSE")) printf("    log %d: %s\n", (int)level, line);
-}
-
-static void ignore(pg_process *self, const pg_message *msg)
-{
-    (void)self;
-    (void)msg;
 }
 
 static pg_process *begin(pg_runtime **out)

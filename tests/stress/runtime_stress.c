@@ -15,7 +15,6 @@
 #include <paragram.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
 #if SANITIZED
 enum { RECORDS = 20000 };
@@ -274,11 +273,6 @@ static void target(pg_process *self)
 
 /* --------------------------------------------------------------------------------------------------------- hosts */
 
-static void pause_us(int us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000L}, NULL);
-}
-
 static void *host(void *arg)
 {
     int me = (int)(intptr_t)arg;
@@ -296,7 +290,7 @@ static void *host(void *arg)
         if (r && atomic_load(&r->pid) && check_random(&random) % 4 == 0) {
             wait_for(NULL, (pg_pid){atomic_load(&r->pid)}, check_random(&random));
         }
-        pause_us((int)(check_random(&random) % 200));
+        check_pause_us((int)(check_random(&random) % 200));
     }
     return NULL;
 }
@@ -306,7 +300,7 @@ static void attach_once(int me, uint64_t *random, uint64_t *number)
 {
     record *r = new_record(PG_GREEN); /* the kind only says that it is not in `threads` */
     if (!r) {
-        pause_us(200);
+        check_pause_us(200);
         return;
     }
     pg_process *self = pg_attach(rt, "attached");
@@ -383,7 +377,7 @@ static void balance(void)
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && sent == handled + stats.dropped) break;
         for (int i = 0; i < 100; i++, spawned++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
-        pause_us(1000);
+        check_pause_us(1000);
     }
     printf("%" PRIu64 " processes; %" PRIu64 " messages: %" PRIu64 " handled, %" PRIu64 " dropped; %" PRIu64
            " exits, %" PRIu64 " killed, %" PRIu64 " waits, %" PRIu64 " timeouts\n",
@@ -405,7 +399,7 @@ int main(void)
     for (intptr_t i = 0; i < HOSTS + ATTACHED; i++) {
         CHECK_EQ(pthread_create(&hosts[i], NULL, i < HOSTS ? host : attaching_host, (void *)i), 0);
     }
-    for (int64_t t = 0; t < limit && atomic_load(&used) < RECORDS - 1000; t++) pause_us(999);
+    for (int64_t t = 0; t < limit && atomic_load(&used) < RECORDS - 1000; t++) check_pause_us(999);
     atomic_store(&over, true);
     for (int i = 0; i < HOSTS + ATTACHED; i++) pthread_join(hosts[i], NULL);
     end_everybody();

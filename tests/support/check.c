@@ -26,6 +26,11 @@ int64_t check_now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+void check_pause_us(int us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000L}, NULL);
+}
+
 int64_t check_duration_ms(int64_t usual)
 {
     const char *given = getenv("PG_TEST_MS");

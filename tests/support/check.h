@@ -72,6 +72,9 @@ uint64_t check_random(uint64_t *state);
 /* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t check_now_ns(void);
 
+/* Sleeps for some microseconds, less than a second. */
+void check_pause_us(int us);
+
 /* On how many workers a test runs what needs several: PG_TEST_WORKERS, else `usual`. */
 unsigned check_workers(unsigned usual);
 

@@ -262,6 +262,7 @@ WRAP(int, epoll_create1, FAULT_DESCRIPTOR, -1, EMFILE, (flags), int flags)
 WRAP(int, pipe2, FAULT_DESCRIPTOR, -1, EMFILE, (ends, flags), int ends[2], int flags)
 WRAP(int, socketpair, FAULT_DESCRIPTOR, -1, EMFILE, (domain, type, protocol, ends), int domain, int type, int protocol,
      int ends[2])
+WRAP(int, dup3, FAULT_DESCRIPTOR, -1, EBUSY, (from, to, flags), int from, int to, int flags)
 WRAP(int, dup2, FAULT_DESCRIPTOR, -1, EMFILE, (from, to), int from, int to)
 WRAP(DIR *, opendir, FAULT_DESCRIPTOR, NULL, EMFILE, (path), const char *path)
 WRAP(FILE *, fopen, FAULT_DESCRIPTOR, NULL, EMFILE, (path, mode), const char *path, const char *mode)

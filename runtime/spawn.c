@@ -95,7 +95,7 @@ static ALWAYS_INLINE void init_process(pg_process *p, pg_target target, const pa
     p->phase = PGI_NEW;
     p->dying = false;
     p->attached = of->attached;
-    p->told = false;
+    p->told = 0;
     p->data = NULL;
     if (unlikely(of->kind == PG_THREAD)) {
         p->sleeper.task.parker = &p->sleeper.parker;

@@ -64,6 +64,8 @@
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
+ *             paragram/timer.h: messages that are sent later.  paragram/io.h: descriptors, and calls that block.
+ *             paragram/supervisor.h: processes that start others again.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -573,6 +575,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #include "paragram/call.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
+#include "paragram/supervisor.h"
 #include "paragram/timer.h"
 
 #include "paragram/sugar.h"

@@ -7,7 +7,7 @@
 int pg_pid_status(pg_pid pid)
 {
     if (pgi_pid_node(pid) != 0) return PG_OK;
-    return pid.id == 0 || pid.id > (uint64_t)-PG_EFULL ? PG_ENOPROC : -(int)pid.id;
+    return pid.id == 0 || pid.id > (uint64_t)-PG_ETAKEN ? PG_ENOPROC : -(int)pid.id;
 }
 
 /* What the usual spawn consists of is put together in one function, and none of its parts pass through memory. */

@@ -70,7 +70,8 @@ static void strategies(pg_process *self)
     survive(self);
     for (int strategy = PG_ONE_FOR_ONE; strategy <= PG_REST_FOR_ONE; strategy++) {
         for (int restart = PG_PERMANENT; restart <= PG_TEMPORARY; restart++) {
-            for (size_t way = 0; way < sizeof ways / sizeof *ways; way++)
+            /* Of kind PG_OS they cost more, and only how the exit comes is different: two ways are enough. */
+            for (size_t way = 0; way < (the_kind == PG_OS ? 2 : sizeof ways / sizeof *ways); way++)
                 try_strategy(self, (pg_strategy)strategy, (pg_restart)restart, ways[way]);
         }
     }

@@ -64,7 +64,7 @@ static void starts_wait(pg_process *self)
     pg_child a = worker(self, "a"), b = worker(self, "b");
     pg_pid sup = good(pg_supervise(self, &o, 1, &a));
     pg_send(EVENT(self, "started", "a"), "fail");
-    while (info_of(self, sup, "a").state != PG_CHILD_WAITING) pg_yield(self);
+    await_waiting(self, sup, "a");
     good(pg_supervisor_start(self, sup, &b, PATIENCE));
     EVENT(self, "started", "a");
     EVENT(self, "started", "b");
@@ -241,7 +241,7 @@ static void start_in_vain(pg_process *self)
 
 static void start_slowly(pg_process *self)
 {
-    pg_sleep(self, PG_MS(100));
+    pg_sleep(self, PG_MS(500));
     CHECK_EQ(pg_started(self), PG_OK);
 }
 
@@ -263,8 +263,7 @@ static void before_it_has_started(pg_process *self)
         pg_exit_info why;
         do pg_kill(starter);
         while (pg_wait(starter, PG_MS(1), &why) == PG_ETIMEDOUT);
-        CHECK_EQ(why.kind, PG_EXIT_KILLED);
-        EVENT(self, "stopping", "a");
+        EVENT(self, "stopping", "a"); /* and if this thread was late, the starter has ended by itself */
         expect_nothing(self);
     }
 }

@@ -1,8 +1,8 @@
 /* supervised_parser.c - hostile input, parsed where it can do no harm, by a parser that is started again when it did.
  *
  * The parser below has two faults, about which nothing is done: a line that says "repeat" may write behind its buffer,
- * and one that says "skip" may not come to an end.  It is a child of kind PG_OS of a supervisor: when it crashes, another
- * one takes its place, and its name, which is all that its user knows of it.
+ * and one that says "skip" may not come to an end.  It is a child of kind PG_OS of a supervisor: when it crashes,
+ * another one takes its place, and its name, which is all that its user knows of it.
  *
  * A line of input is one of:
  *     say TEXT            gives TEXT
@@ -57,7 +57,7 @@ static void parser(pg_process *self)
     pg_receive(self, on_parse, "parse", PG_STR);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- its user */
+/* --------------------------------------------------------------------------------------------------------- its user */
 
 typedef struct app {
     pg_runtime *rt;

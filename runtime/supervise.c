@@ -1,6 +1,6 @@
 /* supervise.c - what others ask of a supervisor, and how one begins.  It and supervisor.c are clients: processes,
- * messages, links, calls and timers as paragram.h has them, but for the line in the log, and the pid that says why there
- * is none. */
+ * messages, links, calls and timers as paragram.h has them, but for the line in the log, and the pid that says why
+ * there is none. */
 #include <stdlib.h>
 
 #include "pid.h"

@@ -9,8 +9,8 @@
  *   STOPPED --launch--> RUNNING --its end, stop--> STOPPED       (pid: null but while RUNNING)
  *                          `--its end, fail--> WAITING --its alarm: on_alarm, launch--> RUNNING
  *
- * An alarm is a message with a ref, sent after the delay; what takes it back forgets the ref, so that one which has been
- * sent already means nothing.  With PG_ONE_FOR_ONE each child has an alarm of its own; else there is one, the
+ * An alarm is a message with a ref, sent after the delay; what takes it back forgets the ref, so that one which has
+ * been sent already means nothing.  With PG_ONE_FOR_ONE each child has an alarm of its own; else there is one, the
  * supervisor's, for all who are WAITING.
  *
  * Invariants:

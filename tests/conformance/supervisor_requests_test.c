@@ -1,7 +1,7 @@
 /* supervisor_requests_test.c - supervisors: children that come and go, names, trees, and what is refused. */
 #include "supervised.h"
 
-/* ---------------------------------------------------------------------------------------------------- dynamic children */
+/* ------------------------------------------------------------------------------------------------- dynamic children */
 
 static void started_and_ended(pg_process *self)
 {
@@ -98,7 +98,7 @@ static void names(pg_process *self)
     CHECK_EQ(pg_whereis(rt, "the supervisor").id, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ trees of supervisors */
+/* --------------------------------------------------------------------------------------------- trees of supervisors */
 
 /* (main, depth, supervisor's kind): a worker, and one level less. */
 static void level(pg_process *self)

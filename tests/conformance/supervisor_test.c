@@ -109,7 +109,7 @@ static void those_that_do_not_run(pg_process *self)
     exit_of(self, sup);
 }
 
-/* ------------------------------------------------------------------------------------------------ how often, and when */
+/* ---------------------------------------------------------------------------------------------- how often, and when */
 
 static void intensity(pg_process *self)
 {
@@ -326,7 +326,7 @@ static void stop_while_waiting(pg_process *self)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- what begins ill */
+/* -------------------------------------------------------------------------------------------------- what begins ill */
 
 static void starts_that_fail(pg_process *self)
 {

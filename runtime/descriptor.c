@@ -32,6 +32,7 @@
 #include <time.h>
 
 #include "runtime.h"
+#include "sched/guest.h"
 
 /* A process that waits, in its frame. */
 typedef struct note {
@@ -145,7 +146,7 @@ static int add_source(pg_runtime *rt, pgi_descriptor *d, int fd)
     if (error) {
         pthread_mutex_destroy(&d->lock);
     } else {
-        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_closes */
+        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_wake */
     }
     return error;
 }
@@ -223,21 +224,31 @@ static int wait_in_poll(int fd, int events, int64_t deadline)
     return n > 0 || (n < 0 && errno == EINTR) ? PG_OK : n == 0 ? PG_ETIMEDOUT : pgi_system_error(errno);
 }
 
+/* The host of a guest drives it meanwhile. */
+static int wait_as_host(pg_process *self, int fd, int events, int64_t deadline)
+{
+    int there = pgs_guest_poll(self->rt->sched, fd, (short)events, deadline);
+    if (there == -EAGAIN) return wait_in_poll(fd, events, deadline);
+    return there > 0 || there == -EINTR ? PG_OK : there == 0 ? PG_ETIMEDOUT : pgi_system_error(-there);
+}
+
 int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline)
 {
     if (fd < 0) return pgi_system_error(EBADF);
     if (self->phase == PGI_ENDING) return PG_EENDED;
     if (deadline <= 0) return PG_ETIMEDOUT;
-    return self->attached ? wait_in_poll(fd, events, deadline) : wait_as_process(self, fd, events, deadline);
+    if (!self->attached) return wait_as_process(self, fd, events, deadline);
+    bool drives = self->rt->options.guest && !load_relaxed(&self->rt->stopped);
+    return drives ? wait_as_host(self, fd, events, deadline) : wait_in_poll(fd, events, deadline);
 }
 
-void pgi_descriptor_closes(pg_runtime *rt, int fd)
+void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed)
 {
     pgi_descriptor *d = fd >= 0 ? find(&rt->descriptors, fd) : NULL;
     if (!d || !load_acquire(&d->added)) return; /* partner: add_source */
     pthread_mutex_lock(&d->lock);
     while (d->notes) {
-        d->notes->closed = true;
+        d->notes->closed = closed;
         tell(d->notes);
     }
     pthread_mutex_unlock(&d->lock);

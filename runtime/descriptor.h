@@ -25,8 +25,8 @@ void pgi_descriptors_destroy(pgi_descriptors *table);
  * error as of pg_wait_fd().  In the process's own code. */
 int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline);
 
-/* Whoever waits for it returns with EBADF as a system's error. */
-void pgi_descriptor_closes(pg_runtime *rt, int fd);
+/* Wakes whoever waits for it: `closed`: to return with EBADF as a system's error; else to look again. */
+void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed);
 
 /* What a public function returns for an errno. */
 static inline int pgi_system_error(int error)

@@ -179,7 +179,8 @@ static void backoff(pg_process *self)
 {
     survive(self);
     for (int with_jitter = 0; with_jitter < 2; with_jitter++) {
-        pg_supervisor_options o = {.backoff_min = PG_MS(2), .backoff_max = PG_MS(50), .intensity = 9};
+        pg_supervisor_options o = {
+            .backoff_min = PG_MS(2), .backoff_max = PG_MS(50), .backoff_reset = PG_SECONDS(3600), .intensity = 9};
         o.jitter = with_jitter ? 0 : -1;
         pg_child bad = {.id = "bad", .target = fail_at_once, .spawn = {.args = ARGS(self)}};
         pg_pid sup = good(pg_supervise(self, &o, 1, &bad));

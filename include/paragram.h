@@ -567,6 +567,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #include "paragram/io.h"
 #include "paragram/registry.h"
 #include "paragram/timer.h"
+#include "paragram/unwind.h"
 
 #include "paragram/sugar.h"
 

@@ -393,7 +393,7 @@ template <class T> PG_ALWAYS_INLINE inline auto put(const T &value)
     using D = std::decay_t<const T &>;
     if constexpr (std::is_convertible_v<const T &, pg_value>) {
         return plain{static_cast<pg_value>(value)};
-    } else if constexpr (std::is_convertible_v<const T &, const pg_process *> && !std::is_pointer_v<D>) {
+    } else if constexpr (std::is_convertible_v<const T &, const pg_process *> && std::is_class_v<D>) {
         return plain{pg_v_process(value)};
     } else if constexpr (is_raw<D>) {
         return plain{pg_v(value)};

@@ -145,7 +145,7 @@ void types_come_and_go(pg::process &me)
     CHECK_EQ(pg::send(p), PG_OK);
     EXPECT(me, "(\"empty\")");
     CHECK_EQ(pg::send(p, "numbers", -1, 0, 256, 1.5, 2.5f, true, 0), PG_OK);
-    FAILED(p, "256 does not fit into the type that is asked for: an argument is not valid");
+    FAILED(p, std::string("256 does not fit into the type that is asked for: ") + pg_strerror(PG_EINVAL));
     CHECK_EQ(pg::send(pg_self(me), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17), PG_ETOOMANY);
 }
 
@@ -154,7 +154,7 @@ void lists_are_looked_at(pg::process &me)
     pg::pid p = pg::spawn(me, [](pg::process &self) { self.receive([](std::vector<int>) {}); });
     CHECK_EQ(pg::send(p, std::vector<int>{}), PG_OK);
     CHECK_EQ(pg::send(p, pg_list(1, "two")), PG_OK);
-    FAILED(p, "not of the type that is asked for: \"two\": an argument is not valid");
+    FAILED(p, std::string("not of the type that is asked for: \"two\": ") + pg_strerror(PG_EINVAL));
 }
 
 void receives_and_calls(pg::process &me)
@@ -357,7 +357,8 @@ void destructors_run(pg::process &me)
                 if (!in_handler) deep(self, n, way);
                 self.receive("go", [&, t = tracked()] { deep(self, n, way); });
             });
-            CHECK_EQ(pg::send(p, "go"), PG_OK);
+            int sent = pg::send(p, "go"); /* one that does not wait may have ended */
+            CHECK(sent == PG_OK || (!in_handler && way < 4));
             if (way >= 4 && !in_handler) CHECK(pg_is_alive(p));
             if (way == 4 && !in_handler) EXPECT(me, "(\"frame\")"); /* it has received "go" */
             if (way >= 4) CHECK_EQ(pg_terminate(p), PG_OK);

@@ -12,19 +12,19 @@
 extern "C" {
 #endif
 
-/* Registers f(argument) as pg_defer() does; and, unless `unwind` is NULL, unwind(argument) to be called when the process
- * ends in the middle of its code, by pg_exit(), a failure, or where it receives, sleeps or waits: on its stack, after
- * the clean-ups that are newer than this one, and before f.  It leaves by an exception, or by longjmp(), to a frame
- * beneath in the process's own target or handler, and that one calls pg_unwound().  The frames of the runtime in
- * between are compiled to be left so.  It must not be caught beneath the handler that is running: the runtime's own
- * loop is there.  From when it is called the process is in its clean-ups, and calls that would block return PG_EENDED.
- * If it returns, the stack is given up as it stands; so it is when memory is too short to keep the reason of the end.
- * It may be called when no code of the process is on the stack, and returns then.  Errors as for pg_defer(). */
+/* Registers f(argument) as pg_defer() does; and, unless `unwind` is NULL, unwind(argument), which is called when the
+ * process ends in the middle of its code, by pg_exit() or a failure, or where it receives, sleeps or waits: on its
+ * stack, after the clean-ups that are newer than this one, and before f.
+ * It leaves by an exception, or by longjmp(), to a frame at the base of the target or handler that is running, and that
+ * one calls pg_unwound().  The frames of the runtime between the two are compiled to be left so.  If it returns, the
+ * stack is given up as it stands; it has to return when it has left all there was, for pg_unwound() calls it once more,
+ * and when no code of the process is on the stack.  It is not called when memory is too short to keep the reason of the
+ * end.  From then on the process is in its clean-ups: what would block returns PG_EENDED.  Errors as for pg_defer(). */
 PG_API int pg_defer_unwinding(pg_process *self, void (*f)(void *argument), void (*unwind)(void *argument),
                               void *argument);
 
-/* Goes on with the end for which unwind() was called, for the reason that it had.  Where that was within a handler that
- * a receive has called, a handler for (PG_EXIT), unwind() is called again, for the frames beneath that. */
+/* Goes on with the end for which unwind() was called, and for the reason that it had.  If that was in a handler for
+ * (PG_EXIT), which a receive has called, there is more code beneath: unwind() is called again for it. */
 PG_API PG_NORETURN void pg_unwound(pg_process *self);
 
 #ifdef __cplusplus

@@ -163,6 +163,7 @@ grep -q "is suspended" "$room/trace1"
 run cxx
 same cxx <<END
 the longest line is 'one that is somewhat longer'
+answered: 0; there are no lines
 journal closed after 3 lines
 END
 

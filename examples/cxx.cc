@@ -1,5 +1,5 @@
-// cxx.cc - paragram.hpp: a process in C++17.  Its target captures its state, which lives as long as the process does, so
-// handlers refer to it; their parameters say which messages they are for, and what they return answers a call.
+// cxx.cc - paragram.hpp: a process in C++17.  Its target captures its state, which lives as long as the process does:
+// handlers refer to it.  Their parameters say which messages they are for, and what they return answers a call.
 #include <paragram.hpp>
 
 #include <cstdio>

@@ -63,7 +63,7 @@
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
- *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
+ *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.  paragram.hpp: C++.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,

@@ -31,8 +31,8 @@
  * ERRORS
  *   What can happen to a program that is right, the time has passed, the other one has ended, is returned: a status as
  *   in C, or a pg::result, which is a value or a status.  What cannot, a pattern that is none, and what it cannot go on
- *   without, a value() that is not there, memory, throws pg::error or std::bad_alloc.  An exception that leaves a target
- *   or handler, any exception, goes no further: the process fails (PG_EXIT_FAILED) with the text of e.what(), or with
+ *   without, a value() that is not there, memory, throws pg::error or std::bad_alloc.  An exception that leaves a
+ *   target or handler, any exception, goes no further: the process fails (PG_EXIT_FAILED) with the text of e.what(), or with
  *   the name of the type where that is no std::exception.
  * ENDS
  *   When a process ends in the middle of its code, by exit() or fail(), or by a terminate, the exit of a linked one or
@@ -44,9 +44,9 @@
  *   another exception is on its way, and where memory is too short to keep the reason.
  * SUSPENSION
  *   A process may be suspended anywhere, also in a catch block or in a destructor, and go on on another thread: the
- *   exceptions that are on their way or being handled are the process's own.  (Their state is exchanged with the stack,
- *   for C code as well; in a program that links or loads the C++ library before its first pg_start().)  Other things of
- *   a thread stay with it: see README.md, "What is not".
+ *   exceptions that are on their way or being handled are the process's own: their state is exchanged with the stack.
+ *   (The runtime does that in all programs that are linked with the C++ library.)  Other things of a thread stay with
+ *   it: see README.md, "What is not".
  * KINDS
  *   PG_OS takes targets that capture nothing, since it begins elsewhere, with the program's memory as it was at the
  *   start: pg::spawn<PG_OS>() tells others when it is compiled, and a kind given in the options or by the runtime is
@@ -59,7 +59,6 @@
 
 #include <cxxabi.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
@@ -67,72 +66,6 @@
 
 namespace pg
 {
-
-/* A timeout or interval: nanoseconds, as in C, or one of std::chrono. */
-class duration
-{
-  public:
-    constexpr duration(int64_t ns) : ns_(ns)
-    {
-    }
-    template <class R, class P>
-    constexpr duration(std::chrono::duration<R, P> d)
-        : ns_(std::chrono::duration<double>(d).count() > 9.2e9
-                  ? PG_FOREVER
-                  : static_cast<int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()))
-    {
-    }
-    constexpr operator int64_t() const
-    {
-        return ns_;
-    }
-
-  private:
-    int64_t ns_;
-};
-
-inline constexpr duration forever{PG_FOREVER};
-
-/* A value, or the status that says why there is none. */
-template <class T> class [[nodiscard]] result
-{
-  public:
-    result(T value) : status_(PG_OK), value_(std::move(value))
-    {
-    }
-    static result failed(int status)
-    {
-        return result(status, nullptr);
-    }
-    int status() const noexcept
-    {
-        return status_;
-    }
-    explicit operator bool() const noexcept
-    {
-        return status_ == PG_OK;
-    }
-    T value() const /* throws pg::error */
-    {
-        if (status_ != PG_OK) throw error(status_);
-        return *value_;
-    }
-    const T &operator*() const noexcept
-    {
-        return *value_;
-    }
-    const T *operator->() const noexcept
-    {
-        return &*value_;
-    }
-
-  private:
-    result(int status, std::nullptr_t) : status_(status)
-    {
-    }
-    int status_;
-    std::optional<T> value_;
-};
 
 /* Goes through the code of a process that ends in the middle of it. */
 class ended final
@@ -583,8 +516,8 @@ struct options : pg_spawn_options {
     }
 };
 
-/* Start a process that runs f(its pg::process), or f(), as pg_spawn(), pg_spawn_link() and pg_spawn_in() do; statuses as
- * there, by pg_pid_status().  Its args are for targets that capture nothing: message(pg_args(self))[0].as<int>().
+/* Start a process that runs f(its pg::process), or f(), as pg_spawn(), pg_spawn_link() and pg_spawn_in() do; statuses
+ * as there, by pg_pid_status().  Its args are for targets that capture nothing: message(pg_args(self))[0].as<int>().
  *     pg::spawn(self, [](pg::process &self) { ... }, {"its name", PG_THREAD});
  *     pg::spawn<PG_OS>(self, [] { ... }); */
 template <pg_kind K = PG_KIND_DEFAULT, class F> pid spawn(pg_process *self, F &&f, const options &o = {})

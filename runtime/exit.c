@@ -16,8 +16,8 @@
  * base.  Neither unwinds the frames in between; that is what clean-ups are for.
  *
  * Where somebody has registered for it (pg_defer_unwinding()), the frames are left one by one before that, by an
- * exception: pgi_die() does not come back then, and the end goes on at the base, in pg_unwound().  Its reason, which may
- * stand in those frames, goes with it as a message, as if a terminate had asked for it: p->ending. */
+ * exception: pgi_die() does not come back then, and the end goes on at the base, in pg_unwound().  Its reason, which
+ * may stand in those frames, goes with it as a message, as if a terminate had asked for it: p->ending. */
 #include <stdarg.h>
 
 #include "extra.h"

@@ -1,4 +1,4 @@
-/* typed.hpp - which C++ types stand for which values.  Included by paragram.hpp.
+/* typed.hpp - which C++ types stand for which values; errors, results, times.  Included by paragram.hpp.
  *
  *   C++                                    value          note
  *   bool                                   bool
@@ -14,13 +14,14 @@
  *   pg::term                               any            lives as long as its message
  *
  * Sent can be, too: a pg::process (its pid), nullptr (nil), a pg_value and so pg_tuple(), pg_list(), pg_dict(), a
- * pg_buffer *.  The elements of a list are looked at when a handler is called: one of another type is a pg::error, while
- * with a tuple the pattern sees to it. */
+ * pg_buffer *.  The elements of a list are looked at when a handler is called: one of another type is a pg::error,
+ * while with a tuple the pattern sees to it. */
 #ifndef PARAGRAM_TYPED_HPP
 #define PARAGRAM_TYPED_HPP
 
 #include "../paragram.h"
 
+#include <chrono>
 #include <exception>
 #include <limits>
 #include <optional>
@@ -59,6 +60,72 @@ class error : public std::exception
   private:
     int status_;
     std::string text_;
+};
+
+/* A timeout or interval: nanoseconds, as in C, or one of std::chrono. */
+class duration
+{
+  public:
+    constexpr duration(int64_t ns) : ns_(ns)
+    {
+    }
+    template <class R, class P>
+    constexpr duration(std::chrono::duration<R, P> d)
+        : ns_(std::chrono::duration<double>(d).count() > 9.2e9
+                  ? PG_FOREVER
+                  : static_cast<int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()))
+    {
+    }
+    constexpr operator int64_t() const
+    {
+        return ns_;
+    }
+
+  private:
+    int64_t ns_;
+};
+
+inline constexpr duration forever{PG_FOREVER};
+
+/* A value, or the status that says why there is none. */
+template <class T> class [[nodiscard]] result
+{
+  public:
+    result(T value) : status_(PG_OK), value_(std::move(value))
+    {
+    }
+    static result failed(int status)
+    {
+        return result(status, nullptr);
+    }
+    int status() const noexcept
+    {
+        return status_;
+    }
+    explicit operator bool() const noexcept
+    {
+        return status_ == PG_OK;
+    }
+    T value() const /* throws pg::error */
+    {
+        if (status_ != PG_OK) throw error(status_);
+        return *value_;
+    }
+    const T &operator*() const noexcept
+    {
+        return *value_;
+    }
+    const T *operator->() const noexcept
+    {
+        return &*value_;
+    }
+
+  private:
+    result(int status, std::nullptr_t) : status_(status)
+    {
+    }
+    int status_;
+    std::optional<T> value_;
 };
 
 struct bytes {

@@ -32,8 +32,8 @@
  *   What can happen to a program that is right, the time has passed, the other one has ended, is returned: a status as
  *   in C, or a pg::result, which is a value or a status.  What cannot, a pattern that is none, and what it cannot go on
  *   without, a value() that is not there, memory, throws pg::error or std::bad_alloc.  An exception that leaves a
- *   target or handler, any exception, goes no further: the process fails (PG_EXIT_FAILED) with the text of e.what(), or with
- *   the name of the type where that is no std::exception.
+ *   target or handler, any exception, goes no further: the process fails (PG_EXIT_FAILED) with the text of e.what(), or
+ *   with the name of the type where that is no std::exception.
  * ENDS
  *   When a process ends in the middle of its code, by exit() or fail(), or by a terminate, the exit of a linked one or
  *   pg_stop() where it receives, sleeps or waits, its frames are left by an exception, pg::ended, and destructors run.

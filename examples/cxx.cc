@@ -1,68 +1,53 @@
-// cxx.cc - the same header in C++17.  pg_send(), pg_receive() and the others are templates there.
-//
-// One thing to know: pg_exit(), pg_fail() and a failed check leave the process's code without unwinding it, so no
-// destructor runs.  What must be given back goes to pg_defer(); or the code returns first.  An exception must not
-// leave a target or a handler.
-#include <paragram.h>
+// cxx.cc - paragram.hpp: a process in C++17.  Its target captures its state, which lives as long as the process does:
+// handlers refer to it.  Their parameters say which messages they are for, and what they return answers a call.
+#include <paragram.hpp>
 
 #include <cstdio>
-#include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace
 {
-// The state of a process: an object that the process owns, and deletes when it ends, however that happens.
 struct Journal {
     std::vector<std::string> lines;
     ~Journal()
     {
-        std::printf("journal closed after %zu lines\n", lines.size());
+        if (!lines.empty()) std::printf("journal closed after %zu lines\n", lines.size());
     }
 };
 
-void on_line(pg_process *self, const pg_message *msg)
+std::string longest_of(const Journal &journal)
 {
-    auto *journal = static_cast<Journal *>(pg_data(self));
-    journal->lines.emplace_back(pg_get_str(self, msg, 1));
-}
-
-void on_longest(pg_process *self, const pg_message *msg)
-{
-    auto *journal = static_cast<Journal *>(pg_data(self));
-    std::string longest;
-    for (const auto &line : journal->lines) {
-        if (line.size() > longest.size()) longest = line;
+    if (journal.lines.empty()) throw std::runtime_error("there are no lines"); // the end of the process, as its reason
+    const std::string *longest = &journal.lines[0];
+    for (const auto &line : journal.lines) {
+        if (line.size() > longest->size()) longest = &line;
     }
-    pg_send(pg_get_pid(self, msg, 1), "longest", longest.c_str(), pg_tuple(longest.size(), longest.empty()));
-}
-
-void keep_journal(pg_process *self)
-{
-    auto journal = std::make_unique<Journal>();
-    pg_defer(
-        self, [](void *j) { delete static_cast<Journal *>(j); }, journal.get());
-    pg_set_data(self, journal.release());
-    pg_receive(self, on_line, "line", PG_STR);
-    pg_receive(self, on_longest, "longest?", PG_PID);
+    return *longest;
 }
 } // namespace
 
 int main()
 {
-    pg_runtime *rt = pg_start(nullptr);
-    pg_process *self = pg_attach(rt, "main");
-    if (!self) return 1;
-    pg_spawn_options options = {};
-    options.name = "journal";
-    pg_pid journal = pg_spawn(self, keep_journal, options);
+    using namespace std::chrono_literals;
+    pg::runtime rt;
+    pg::attached me(rt, "main");
+    auto keep_journal = [journal = Journal()](pg::process &self) mutable {
+        self.receive("line", [&](std::string line) { journal.lines.push_back(std::move(line)); });
+        self.receive("longest?", [&] { return longest_of(journal); });
+    };
+    pg::pid journal = pg::spawn(me, keep_journal, {"journal"});
+    pg::pid empty = pg::spawn(me, keep_journal, {"empty one"});
 
-    for (const char *line : {"a short one", "one that is somewhat longer", "the last"}) pg_send(journal, "line", line);
-    pg_send(journal, "longest?", self);
-    const pg_message *msg;
-    if (pg_recv_match(self, &msg, PG_SECONDS(30), "longest", PG_STR, pg_tuple(PG_INT, PG_BOOL)) != PG_OK) return 1;
-    std::printf("the longest line is '%s'\n", pg_get_str(self, msg, 1));
+    for (const char *line : {"a short one", "one that is somewhat longer", "the last"}) pg::send(journal, "line", line);
+    std::string longest = me.call<std::string>(journal, 30s, "longest?").value();
+    std::printf("the longest line is '%s'\n", longest.c_str());
+
+    // Links and calls tell of ends as they do in C.
+    pg_link(me, empty);
+    bool answered = bool(me.call<std::string>(empty, 30s, "longest?"));
+    me.recv_match(30s, [&](pg::exit_info end, pg::pid) { std::printf("answered: %d; %s\n", answered, end.text); });
     pg_terminate(journal);
-    pg_wait(journal, PG_FOREVER, nullptr);
-    return pg_stop(rt, PG_SECONDS(5));
+    return pg::wait(journal).status();
 }

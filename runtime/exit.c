@@ -13,7 +13,11 @@
  * leave_the_world_quietly().  All others come to pgi_finish().
  *
  * An end in the middle of the code gives up its stack: a green process by pgs_abandon(), a thread by longjmp() to its
- * base.  Neither unwinds the frames in between; that is what clean-ups are for. */
+ * base.  Neither unwinds the frames in between; that is what clean-ups are for.
+ *
+ * Where somebody has registered for it (pg_defer_unwinding()), the frames are left one by one before that, by an
+ * exception: pgi_die() does not come back then, and the end goes on at the base, in pg_unwound().  Its reason, which
+ * may stand in those frames, goes with it as a message, as if a terminate had asked for it: p->ending. */
 #include <stdarg.h>
 
 #include "extra.h"
@@ -23,16 +27,22 @@
 struct pgi_defer {
     pgi_defer *next;
     void (*f)(void *argument);
+    void (*unwind)(void *argument); /* NULL: it is not for that */
     void *argument;
 };
 
 int pg_defer(pg_process *self, void (*f)(void *argument), void *argument)
 {
+    return pg_defer_unwinding(self, f, NULL, argument);
+}
+
+int pg_defer_unwinding(pg_process *self, void (*f)(void *argument), void (*unwind)(void *argument), void *argument)
+{
     if (!self || !f) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
     pgi_defer *defer = pgi_alloc(sizeof *defer);
     if (!defer) return PG_ENOMEM;
-    *defer = (pgi_defer){.next = self->defers, .f = f, .argument = argument};
+    *defer = (pgi_defer){.next = self->defers, .f = f, .unwind = unwind, .argument = argument};
     self->defers = defer;
     return PG_OK;
 }
@@ -50,9 +60,10 @@ int pg_undefer(pg_process *self, void (*f)(void *argument), void *argument)
     return PG_EINVAL;
 }
 
-static void run_defers(pg_process *p)
+/* Those that are newer than `last`; NULL: all. */
+static void run_defers(pg_process *p, const pgi_defer *last)
 {
-    while (p->defers) {
+    while (p->defers != last) {
         pgi_defer defer = *p->defers;
         pgi_free(p->defers, sizeof *p->defers);
         p->defers = defer.next;
@@ -244,17 +255,62 @@ void pgi_finish(pg_process *p, const pgi_end *end)
         p->phase = PGI_ENDING;
         *end_of(p) = end;
     }
-    run_defers(p);
+    run_defers(p, NULL);
     leave_the_world(p, *end_of(p));
+}
+
+/* Takes the reason out of the frames that are about to be left.  False: memory is short. */
+static bool keep(pg_process *p, const pgi_end *end)
+{
+    pg_message *msg;
+    int status = pgi_message_build_exit(NULL, end->kind, end->text, end->error, (pg_pid){0}, PGI_TERMINATE, &msg);
+    if (status != PG_OK && status != PG_ENOMEM) { /* the error is none */
+        status = pgi_message_build_exit(NULL, end->kind, end->text, pg_v_nil(), (pg_pid){0}, PGI_TERMINATE, &msg);
+    }
+    if (status != PG_OK) return false;
+    msg->flags |= (uint8_t)(PGI_LOOSE | (end->no_news ? PGI_NO_NEWS : 0));
+    pg_message *before = p->ending; /* else it is in the mailbox, and goes with that */
+    p->ending = msg;
+    if (before && before->flags & PGI_LOOSE) pgi_free_message(before);
+    return true;
+}
+
+static pgi_end kept(const pg_process *p)
+{
+    pgi_end end = pgi_end_asked_for(p->ending);
+    end.no_news = p->ending->flags & PGI_NO_NEWS;
+    return end;
+}
+
+/* Has the frames left one by one, if somebody has registered for that: then this does not come back, unless nothing is
+ * to be left.  *own is room for the reason that holds from here on, which is returned. */
+static PGS_COLD const pgi_end *unwind(pg_process *p, const pgi_end *end, pgi_end *own)
+{
+    const pgi_defer *who = p->defers;
+    while (who && !who->unwind) who = who->next;
+    if (!who) return end;
+    if (p->phase != PGI_ENDING) {
+        if (!keep(p, end)) return end;
+        *own = kept(p);
+        end = own;
+        p->phase = PGI_ENDING;
+        *end_of(p) = end;
+    }
+    run_defers(p, who); /* what they were given may be in the frames */
+    who->unwind(who->argument);
+    return end;
 }
 
 void pgi_die(pg_process *p, const pgi_end *end)
 {
+    pgi_end own;
     if (p->kind == PG_GREEN) {
+        if (unlikely(p->defers)) end = unwind(p, end, &own);
         pgi_finish(p, end);
         pgs_abandon();
     }
     pgi_host *host = p->host;
+    if (host->serving && p->defers) end = unwind(p, end, &own);
     if (!host->serving) {
         pgs_panic(__FILE__, __LINE__, "attached process \"%s\" ended outside pg_serve(): %s", pg_name(p),
                   end->text ? end->text : "pg_exit()");
@@ -317,6 +373,15 @@ void pg_exit(pg_process *self)
 {
     if (!self) nobody("pg_exit");
     pgi_die(self, &(pgi_end){.kind = PG_EXIT_NORMAL});
+}
+
+void pg_unwound(pg_process *self)
+{
+    if (!self) nobody("pg_unwound");
+    if (self->phase != PGI_ENDING || !self->ending) pg_exit(self);
+    const pgi_end end = kept(self);
+    *end_of(self) = &end;
+    pgi_die(self, &end);
 }
 
 void pg_fail(pg_process *self, const char *format, ...)

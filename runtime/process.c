@@ -30,7 +30,7 @@ PGS_COLD void pgi_lock_contended(pg_process *p)
 
 static PGS_COLD void free_unusual(pg_message *msg, pgi_cache *cache)
 {
-    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_NO_NEWS);
     pgi_message_free(cache, msg);
 }
 
@@ -125,8 +125,7 @@ static bool explain_exit(pg_process *p, const pg_message *msg, char *text)
     return exit.kind == PG_EXIT_NORMAL;
 }
 
-/* What a terminate asks for. */
-static pgi_end end_asked_for(const pg_message *msg)
+pgi_end pgi_end_asked_for(const pg_message *msg)
 {
     const pg_term *part = pgi_term_elements(pgi_message_terms(msg));
     size_t length;
@@ -139,7 +138,7 @@ bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT
     const pgi_receiver *r = pgi_receivers_find(p->receivers, msg);
     if (r) r->handler(p, msg);
     switch (msg->kind) {
-    case PGI_TERMINATE: *end = end_asked_for(msg); return true;
+    case PGI_TERMINATE: *end = pgi_end_asked_for(msg); return true;
     case PGI_DOWN:
         if (r) return false;
         *end = (pgi_end){.kind = PG_EXIT_UNHANDLED_EXIT, .text = text, .no_news = explain_exit(p, msg, text)};

@@ -73,7 +73,8 @@ enum pgi_phase {
 /* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
 enum {
     PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-    PGI_LOOSE = 0x20     /* handled, and in no queue: to be freed by whoever drops it */
+    PGI_LOOSE = 0x20,    /* handled, and in no queue: to be freed by whoever drops it */
+    PGI_NO_NEWS = 0x40   /* of an end that was kept: pgi_end.no_news */
 };
 
 /* In pg_process.told. */
@@ -176,6 +177,9 @@ bool pgi_rest(pg_process *p, pgi_cache *cache);
  * by *end, whose text may be in `text`. */
 enum { PGI_TEXT_MAX = 2048 };
 bool pgi_handle(pg_process *p, pg_message *msg, pgi_end *end, char text[PGI_TEXT_MAX]);
+
+/* What a terminate asks for. */
+pgi_end pgi_end_asked_for(const pg_message *msg);
 
 /* `node` has left the mailbox: frees its message, unless a handler is handling it. */
 void pgi_release(pg_process *p, pgs_mpsc_node *node);

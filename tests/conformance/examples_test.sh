@@ -193,6 +193,7 @@ fi
 run cxx
 same cxx <<END
 the longest line is 'one that is somewhat longer'
+answered: 0; there are no lines
 journal closed after 3 lines
 END
 

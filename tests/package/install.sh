@@ -66,5 +66,6 @@ for kind in shared static; do
     "$cmake" --build "$room/$kind-build" >"$room/log" || { cat "$room/log"; exit 1; }
     run "find_package, C17, $kind" "$room/$kind-build/consumer_c"
     run "find_package, C++17, $kind" "$room/$kind-build/consumer_cxx"
+    run "find_package, paragram.hpp, $kind" "$room/$kind-build/consumer_hpp"
     [[ $kind == shared ]] || check_allocator "$room/static-build/consumer_c"
 done

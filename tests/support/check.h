@@ -63,6 +63,10 @@
         if (strcmp(check_a_, check_b_) != 0) CHECK_FAIL("%s is \"%s\", expected \"%s\"", #a, check_a_, check_b_); \
     } while (0)
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* The seed of a randomised test: PG_TEST_SEED, else drawn from the clock; always printed, so that a failure replays. */
 uint64_t check_seed(void);
 
@@ -80,5 +84,9 @@ unsigned check_workers(unsigned usual);
 
 /* How long a stress test runs, in milliseconds: PG_TEST_MS, else `usual`. */
 int64_t check_duration_ms(int64_t usual);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

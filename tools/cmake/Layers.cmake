@@ -11,7 +11,9 @@ function(paragram_layers suffix backend)
 
     add_library(paragram_runtime${suffix} OBJECT ${PARAGRAM_RUNTIME_SOURCES})
     target_include_directories(paragram_runtime${suffix} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-    target_compile_options(paragram_runtime${suffix} PRIVATE -iquote${PROJECT_SOURCE_DIR})
+    # -fexceptions: a process may end by an exception that passes through the call in which it ends; see unwind.h.
+    target_compile_options(paragram_runtime${suffix} PRIVATE -iquote${PROJECT_SOURCE_DIR}
+        $<$<COMPILE_LANGUAGE:C>:-fexceptions>)
 
     add_library(paragram_internals${suffix} INTERFACE)
     target_include_directories(paragram_internals${suffix} INTERFACE ${PROJECT_SOURCE_DIR}/include)

@@ -19,7 +19,7 @@
  * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions,
  * delays and stale reads; MODEL_ONLY=text leaves out the cases that do not have it in their names; with
  * MODEL_PLAIN=1 everything is seen at once, in one round: what is found then needs neither store buffers nor weak
- * orders.
+ * orders; with MODEL_WEAK=1 the first round is left out, and the second one is as if it had been large.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,
@@ -82,6 +82,11 @@ void model_kill(int thread);
 /* The calling thread reads or writes plain memory, named by its address. */
 void model_read(const void *address);
 void model_write(const void *address);
+
+/* Whether fences that are sequentially consistent order, in the round with weak orders, only what their own threads
+ * wrote, as C17 has it by its letter, and nothing that their threads had read or been told of; C++20 mended that, and no
+ * processor is so weak.  For the cases from here on. */
+void model_fences_of_c17(bool on);
 
 /* Whether this is the round with weak orders. */
 bool model_is_weak(void);

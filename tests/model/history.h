@@ -65,6 +65,8 @@ struct place {
 struct value {
     uint64_t value;
     struct clock release; /* what an acquire load of it gets */
+    int writer;           /* -1: it was there before there were threads */
+    uint32_t written;     /* the writer's clock then */
     uint32_t
         first[MODEL_MAX_THREADS]; /* the operation by which each thread wrote it, or read it first; 0: it has not */
 };
@@ -78,7 +80,7 @@ struct past {
 static inline void past_begin(struct past *past, uint64_t value)
 {
     past->count = 1;
-    past->value[0] = (struct value){.value = value};
+    past->value[0] = (struct value){.value = value, .writer = -1};
 }
 
 static inline struct value *past_newest(struct past *past)
@@ -99,12 +101,26 @@ static inline int past_oldest(const struct past *past, const uint32_t *seen, con
     return 0;
 }
 
+/* The same by the letter of C17: of what is sequentially consistent, `fenced` and `shown`, only that counts which its
+ * thread wrote itself. */
+static inline int past_oldest_c17(const struct past *past, const uint32_t *seen, const uint32_t *shown,
+                                  const uint32_t *fenced)
+{
+    int oldest = past_oldest(past, seen, NULL);
+    for (int i = past->count - 1; i > oldest; i--) {
+        int writer = past->value[i].writer;
+        if (writer < 0) continue;
+        if (past->value[i].written <= fenced[writer] || (shown && past->value[i].written <= shown[writer])) return i;
+    }
+    return oldest;
+}
+
 /* Written by a thread, by its operation `at`. */
 static inline void past_append(struct past *past, uint64_t value, const struct clock *release, int thread, uint32_t at)
 {
     if (past->count == HISTORY) memmove(past->value, past->value + 1, sizeof past->value[0] * (size_t)--past->count);
     struct value *v = &past->value[past->count++];
-    *v = (struct value){.value = value, .release = *release};
+    *v = (struct value){.value = value, .release = *release, .writer = thread, .written = at};
     v->first[thread] = at;
 }
 

@@ -15,8 +15,10 @@
  *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
  *      bits.
  *   4. The monitor does not stay parked while a worker works.
- *   5. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
- *      source that has just been added: the job would not be done. */
+ *   5. Events are harvested by whoever has the watch, one at a time (happens-before), who sees what was opened for the
+ *      sources; and no event stays unseen while all workers sleep, nor does a source that has just been added: the job
+ *      would not be done.
+ *   6. Whoever wakes a worker finds it by its number. */
 #include "explorer.h"
 #include "sched_setup.h"
 #include "worker.h"
@@ -72,6 +74,7 @@ int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
 {
     (void)source;
     (void)events;
+    model_write(&p->epoll); /* opens both */
     add_seq_cst(&p->sources, 1);
     return 0;
 }
@@ -91,12 +94,15 @@ void pgs_poller_remove(pgs_poller *p, pgs_source *source)
 void pgs_poller_harvest(pgs_poller *p, int64_t deadline)
 {
     MODEL_CHECK(load_relaxed(&p->watch) != PGS_WATCH_FREE);
+    model_read(&p->epoll);
+    model_write(&p->found);
     p->found = (model_epoll_wait(deadline) & MODEL_EPOLL_EVENT) != 0;
 }
 
 /* A worker pushes to its own deque, the monitor to the injector. */
 void pgs_poller_fire(pgs_poller *p)
 {
+    model_write(&p->found);
     if (p->found == 0) return;
     p->found = 0;
     uint32_t watch = load_relaxed(&p->watch);
@@ -231,6 +237,14 @@ static void worker_0(void)
 
 static void worker_1(void)
 {
+    worker(&workers[1]);
+}
+
+/* One that is made just now: what add_worker in worker.c ends with, and its thread. */
+static void new_worker(void)
+{
+    add_seq_cst(&sched.searching, 1);
+    store_release(&sched.worker[1], &workers[1]); /* partner: pgs_worker_at */
     worker(&workers[1]);
 }
 
@@ -419,6 +433,15 @@ static void surplus_with_sources(void)
     store_relaxed(&sched.poller.sources, 1);
 }
 
+/* Nobody searches but the one that comes. */
+static void newcomer(void)
+{
+    setup(1);
+    store_relaxed(&sched.searching, 0);
+    store_relaxed(&sched.worker[1], NULL);
+    workers[0].searching = false;
+}
+
 static void two(void)
 {
     setup(2);
@@ -456,6 +479,13 @@ int main(void)
         {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
         {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},
         {"idle: the monitor goes to sleep", with_monitor, {worker_0, submit_first, monitor}, check, 2, 1, 0},
+        {"idle: the monitor goes to sleep, and sees old values",
+         with_monitor,
+         {worker_0, submit_first, monitor},
+         check,
+         1,
+         2,
+         0},
         {"idle: an event", event, {worker_0, worker_1, device}, check, 2, 1, 0},
         {"idle: an event and a job", event_and_job, {worker_0, worker_1, device, submit_first}, check, 1, 0, 0},
         {"idle: the event's job waits for another",
@@ -508,6 +538,7 @@ int main(void)
          2,
          1,
          0},
+        {"idle: a new worker", newcomer, {new_worker, submit_first, late_waker}, check, 2, 1, 0},
         {"idle: a timer against a submitter", with_timer, {worker_0, worker_1, submit_first}, check, 2, 0, 0},
         {"idle: the same jobs of two submitters",
          dependent,
@@ -524,6 +555,7 @@ int main(void)
          0,
          0},
     };
+    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;
 }

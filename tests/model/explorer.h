@@ -83,8 +83,8 @@ void model_kill(int thread);
 void model_read(const void *address);
 void model_write(const void *address);
 
-/* Whether fences that are sequentially consistent order, in the round with weak orders, only what their own threads
- * wrote, as C17 has it by its letter, and nothing that their threads had read or been told of; C++20 mended that, and no
+/* Whether sequentially consistent fences order, in the round with weak orders, only what their own threads wrote, as
+ * C17 has it by its letter, and nothing that their threads had read or been told of.  C++20 mended that, and no
  * processor is so weak.  For the cases from here on. */
 void model_fences_of_c17(bool on);
 

@@ -18,7 +18,8 @@
  *   5. Events are harvested by whoever has the watch, one at a time (happens-before), who sees what was opened for the
  *      sources; and no event stays unseen while all workers sleep, nor does a source that has just been added: the job
  *      would not be done.
- *   6. Whoever wakes a worker finds it by its number. */
+ *   6. Who looks asleep to the monitor has nothing that only the monitor could give to others.
+ *   7. Whoever wakes a worker finds it by its number. */
 #include "explorer.h"
 #include "sched_setup.h"
 #include "worker.h"
@@ -240,6 +241,20 @@ static void worker_1(void)
     worker(&workers[1]);
 }
 
+/* Comes from watching sources that are gone by now. */
+static void leaving_watcher(void)
+{
+    end_watch(&sched);
+    worker(&workers[0]);
+}
+
+/* As find_work in worker.c, which looks into its queues later. */
+static void retiring_worker(void)
+{
+    pgs_idle_retire_if_surplus(&workers[0]);
+    worker(&workers[0]);
+}
+
 /* One that is made just now: what add_worker in worker.c ends with, and its thread. */
 static void new_worker(void)
 {
@@ -300,6 +315,15 @@ static void monitor(void)
         }
         if (model_moves_of_others() == moves) cpu_relax();
     }
+}
+
+/* What the monitor takes for asleep it does not rescue: then nothing may be left to be rescued.  With weak orders it may
+ * see old values, and would rescue at its next look. */
+static void observer(void)
+{
+    pgs_worker *w = &workers[0];
+    if (model_is_weak() || !sleeps(&sched, w)) return;
+    MODEL_CHECK(pgs_deque_size_hint(&w->deque) == 0 && pgs_injector_is_empty(&w->fifo));
 }
 
 static void device(void)
@@ -379,6 +403,25 @@ static void with_surplus(void)
     store_relaxed(&sched.surplus, 1);
 }
 
+/* The one that retires searches for nothing, and has something in its inbox. */
+static void surplus_with_mail(void)
+{
+    with_surplus();
+    undone = 1;
+    store_relaxed(&sched.searching, 1);
+    workers[0].searching = false;
+    pgs_injector_push(&workers[0].inbox, &jobs[0].task.link);
+}
+
+/* The one that retires has done one task, and has another. */
+static void surplus_with_task(void)
+{
+    with_surplus();
+    undone = 1;
+    store_relaxed(&workers[0].face.running, &jobs[1].task);
+    pgs_deque_push(&workers[0].deque, &jobs[0].task);
+}
+
 /* The first job is a submitter's, or the event's itself; the second, if there is one, is the event's. */
 static void with_sources(int count)
 {
@@ -423,6 +466,12 @@ static void source_comes(void)
 {
     alone();
     event_job = 0;
+}
+
+static void watched_for_nothing(void)
+{
+    source_comes();
+    store_relaxed(&sched.poller.watch, 1);
 }
 
 static void surplus_with_sources(void)
@@ -517,6 +566,13 @@ int main(void)
          2,
          1,
          0},
+        {"idle: a source is added, and who watched leaves",
+         watched_for_nothing,
+         {leaving_watcher, device_is_added},
+         check,
+         2,
+         1,
+         0},
         {"idle: one too many, and an event",
          surplus_with_sources,
          {worker_0, worker_1, device, monitor},
@@ -538,6 +594,8 @@ int main(void)
          2,
          1,
          0},
+        {"idle: one too many, with mail", surplus_with_mail, {retiring_worker, worker_1}, check, 2, 1, 0},
+        {"idle: one too many, with a task", surplus_with_task, {retiring_worker, worker_1, observer}, check, 1, 0, 0},
         {"idle: a new worker", newcomer, {new_worker, submit_first, late_waker}, check, 2, 1, 0},
         {"idle: a timer against a submitter", with_timer, {worker_0, worker_1, submit_first}, check, 2, 0, 0},
         {"idle: the same jobs of two submitters",

@@ -97,7 +97,7 @@ mutant() { # model file expected sed-expression [case]
 # deque
 mutant deque deque.h dies '/^static inline struct pgs_task \*pgs_deque_take/,/^}/s/fence_seq_cst();//'
 mutant deque deque.h dies 's/store_release(&d->bottom, b + 1); .. partner: the acquire/store_relaxed(\&d->bottom, b + 1); \/\* partner: the acquire/'
-mutant deque deque.h dies 's/if (!cas_seq_cst(&d->top, &t, t + 1)) item = NULL;/store_relaxed(\&d->top, t + 1);/'
+mutant deque deque.h dies 's/if (!cas_acquire(&d->top, &t, t + 1)) item = NULL;/store_relaxed(\&d->top, t + 1);/'
 mutant deque deque.h dies 's/if (likely(t < b))/if (likely(t <= b))/'
 mutant deque deque.h dies 's/if (unlikely(b - d->top_seen > a->mask))/if (unlikely(b - d->top_seen > a->mask + 1))/'
 mutant deque deque.h dies 's/d->top_seen = b + 1;/d->top_seen = b + 2;/'

@@ -11,8 +11,8 @@
  *      epoll_wait, or the monitor in or before its sleep (else: deadlock).
  *   2. Nobody touches a worker that has been joined and freed.
  *   3. No task is left behind: what was ready when the last one ended has been run.
- *   4. Who has been told to stop runs nothing more, and sees what was done before (happens-before), as may what the host
- *      calls at the end of each thread. */
+ *   4. Who has been told to stop runs nothing more, and sees what was done before (happens-before), as what the host
+ *      calls at the end of each thread may have to. */
 #define _GNU_SOURCE /* as scheduler.c */
 #include "explorer.h"
 #include "sched_setup.h"
@@ -305,6 +305,7 @@ int main(void)
         {"stop: two workers, one wakes the other", two_and_two_tasks, {stop, worker_0, worker_1}, check, 1, 1, 0},
         {"stop: one too many retires", one_too_many, {stop, worker_0, worker_1}, check, 2, 0, 0},
         {"stop: two workers, one sleeps in epoll", with_sources, {stop, worker_0, worker_1}, check, 2, 1, 0},
+        {"stop: the same, woken for nothing", with_sources, {stop, worker_0, worker_1}, check, 1, 0, 1},
         {"stop: the monitor and a worker", with_monitor, {stop, worker_0, monitor}, check, 2, 1, 0},
         {"stop: the same, behind the last task", with_monitor_and_task, {stop, worker_0, monitor}, check, 1, 1, 0},
     };

@@ -78,7 +78,7 @@ static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
 static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
-static bool weak, by_c17;
+static bool weak, by_c17 = true;
 static struct {
     int preemptions, delays;
 } bounds;                                                /* of the case, in this round */

@@ -37,7 +37,7 @@
  *   - The order in which the stores to a place are executed is its modification order, and a load never reads what is
  *     stored later (the "load buffering" that no compiler and few processors do).
  *   - Sequentially consistent fences, loads and stores take place in the order in which they are executed.  Such a
- *     store shows what its thread has done and seen, where the standard has it show no more than itself; such a load
+ *     store shows what its thread has written, where the standard has it show no more than itself; such a load
  *     overlooks nothing that was shown; a fence does the one, and the other for all that comes after it, and so does a
  *     system call that sleeps or wakes.  A plain load behind a consistent store or load, or behind a read-modify-write
  *     of whatever order, may still be stale.
@@ -84,8 +84,8 @@ void model_read(const void *address);
 void model_write(const void *address);
 
 /* Whether sequentially consistent fences order, in the round with weak orders, only what their own threads wrote, as
- * C17 has it by its letter, and nothing that their threads had read or been told of.  C++20 mended that, and no
- * processor is so weak.  For the cases from here on. */
+ * C17 has it by its letter, and nothing that their threads had read or been told of: on, at first.  C++20 mended that,
+ * and no processor is so weak. */
 void model_fences_of_c17(bool on);
 
 /* Whether this is the round with weak orders. */

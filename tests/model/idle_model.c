@@ -613,7 +613,6 @@ int main(void)
          0,
          0},
     };
-    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;
 }

@@ -141,7 +141,6 @@ int main(void)
          0},
         {"injector: push against going to sleep", setup, {producer_wakes, worker_sleeps}, finish_wakes, 4, 2, 0},
     };
-    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;
 }

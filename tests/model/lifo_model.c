@@ -115,7 +115,6 @@ static void explore(void)
         {"lifo: several, and asked again", setup, {owner_puts_again, monitor_robs_twice}, check, 3, 2, 0},
         {"lifo: one that comes back", setup, {owner_repeats, monitor_robs_twice}, check, 4, 2, 0},
     };
-    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
 }
 

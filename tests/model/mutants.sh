@@ -196,7 +196,7 @@ mutant epoch epoch.c dies 's/ || !fence_heavy()//'
 mutant epoch epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
 mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/{s/uint64_t now =/bool heavy = fence_heavy(); uint64_t now =/;s/!fence_heavy()/!heavy/}'
 mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/!guests_allow(domain, now) || //'
-mutant epoch epoch.c dies 's/cas_release(&domain->global/cas_relaxed(\&domain->global/'
+mutant epoch epoch.c dies 's/cas_seq_cst(&domain->global/cas_acq_rel(\&domain->global/'
 # Only with weak orders: a guest's counting is a locked instruction and a full fence by itself on x86, and the advance's
 # fence orders loads.
 mutant epoch epoch.h dies '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'

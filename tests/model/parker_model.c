@@ -153,7 +153,6 @@ int main(void)
          1},
         {"parker: in epoll, one token and what it carries", setup, {owner_polls, unparker_once}, finish_one, 5, 1, 2},
     };
-    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;
 }

@@ -309,7 +309,6 @@ int main(void)
         {"stop: the monitor and a worker", with_monitor, {stop, worker_0, monitor}, check, 2, 1, 0},
         {"stop: the same, behind the last task", with_monitor_and_task, {stop, worker_0, monitor}, check, 1, 1, 0},
     };
-    model_fences_of_c17(true);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;
 }

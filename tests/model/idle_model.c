@@ -31,7 +31,7 @@ enum { WORKERS = 2, JOBS = 3 };
 
 typedef struct job {
     pgs_task task;
-    enum { QUICK, WAITS_FOR_NEXT, WAITS_FOR_MONITOR } kind;
+    enum { QUICK, WAITS_FOR_NEXT, WAITS_FOR_MONITOR, WAITS_TO_BE_STUCK } kind;
     pgs_parker parker; /* where it waits */
 } job;
 
@@ -162,6 +162,7 @@ static void run(pgs_worker *w, pgs_task *task)
         store_seq_cst(&wants_monitor, &j->parker);
         pgs_parker_park(&j->parker, PGS_NEVER);
     }
+    if (j->kind == WAITS_TO_BE_STUCK) pgs_parker_park(&j->parker, PGS_NEVER);
     if (--undone == 0) stop();
 }
 
@@ -326,6 +327,18 @@ static void observer(void)
     MODEL_CHECK(pgs_deque_size_hint(&w->deque) == 0 && pgs_injector_is_empty(&w->fifo));
 }
 
+/* The real one, whose look finds that a task is stuck. */
+static void whole_monitor(void)
+{
+    pgs_monitor_main(&sched);
+}
+
+static void stuck(void *context, pgs_task *task, int64_t duration)
+{
+    (void)context, (void)duration;
+    pgs_parker_unpark(&container_of(task, job, task)->parker);
+}
+
 static void device(void)
 {
     model_epoll_post(MODEL_EPOLL_EVENT);
@@ -394,6 +407,14 @@ static void with_monitor(void)
 {
     alone();
     jobs[0].kind = WAITS_FOR_MONITOR;
+}
+
+static void with_whole_monitor(void)
+{
+    alone();
+    jobs[0].kind = WAITS_TO_BE_STUCK;
+    sched.ops.stuck = stuck;
+    sched.config.stuck_after = 0;
 }
 
 static void with_surplus(void)
@@ -535,6 +556,7 @@ int main(void)
          1,
          2,
          0},
+        {"idle: all of the monitor", with_whole_monitor, {worker_0, submit_first, whole_monitor}, check, 1, 1, 0},
         {"idle: an event", event, {worker_0, worker_1, device}, check, 2, 1, 0},
         {"idle: an event and a job", event_and_job, {worker_0, worker_1, device, submit_first}, check, 1, 0, 0},
         {"idle: the event's job waits for another",

@@ -92,8 +92,8 @@ static inline struct pgs_task *pgs_deque_take(pgs_deque *d)
     struct pgs_task *item = NULL;
     if (t == b) {
         item = load_relaxed(&a->cell[b & a->mask]);
-        /* Acquire, for when a thief was faster, whose swap in try_steal is the partner.  No more than that: whoever reads
-         * this top has a fence behind the reading, and here is one before, which shows the bottom. */
+        /* Acquire, for when a thief was faster, whose swap in try_steal is the partner.  No more than that: whoever
+         * reads this top has a fence behind the reading, and here is one before, which shows the bottom. */
         if (!cas_acquire(&d->top, &t, t + 1)) item = NULL;
         d->top_seen = b + 1;
     }

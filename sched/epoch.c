@@ -65,8 +65,8 @@ static bool step(pgs_epoch *domain, uint64_t now)
 {
     pgs_delay(PGS_AT_ADVANCE);
     /* Release: what readers did before they let go is before any passed().  What earlier advances released goes on
-     * through this swap, as a release sequence does.  Sequentially consistent, since by the letter of C17 a fence orders
-     * what its own thread wrote: that a reader has read this epoch before its fence is then no less.  A failure means
+     * through this swap, as a release sequence does.  Sequentially consistent, for the fences FR and FU of those that
+     * have read this epoch: by the letter of C17 a fence alone orders only what its own thread wrote.  A failure means
      * that another has moved the epoch. */
     (void)cas_seq_cst(&domain->global, &now, now + 1);
     return true;

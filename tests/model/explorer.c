@@ -78,7 +78,8 @@ static void **local_word, *local[MODEL_MAX_THREADS + 1]; /* model_thread_local, 
 static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
 static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
-static bool weak, by_c17 = true;
+static bool weak;
+bool model_fences_by_c17 = true;
 static struct {
     int preemptions, delays;
 } bounds;                                                /* of the case, in this round */
@@ -372,9 +373,8 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
     int options[HISTORY], n = 0;
     options[n++] = past->count - 1;
     const uint32_t *shown = order == MODEL_SEQ_CST ? consistent : NULL;
-    int oldest = stale_left == 0 ? past->count - 1
-                 : by_c17        ? past_oldest_c17(past, th->clock.seen, shown, th->fenced)
-                                 : past_oldest(past, th->clock.seen, shown);
+    const uint32_t *fenced = model_fences_by_c17 ? th->fenced : NULL;
+    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown, fenced) : past->count - 1;
     for (int i = past->count - 2; i >= oldest; i--) {
         if (!expected || past->value[i].value != *expected) options[n++] = i;
     }
@@ -391,16 +391,13 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
 /* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
 static void look_consistently(struct thread *th)
 {
-    join(by_c17 ? th->fenced : th->clock.seen, consistent);
+    join(model_fences_by_c17 ? th->fenced : th->clock.seen, consistent);
 }
 
 static void show_consistently(const struct thread *th)
 {
-    if (by_c17) {
-        consistent[current] = th->clock.at[current];
-    } else {
-        join(consistent, th->clock.seen);
-    }
+    consistent[current] = th->clock.at[current];
+    if (!model_fences_by_c17) join(consistent, th->clock.seen);
 }
 
 static void fence_consistently(struct thread *th)
@@ -593,11 +590,6 @@ void model_thread_local(void **word)
     local_word = word;
 }
 
-void model_fences_of_c17(bool on)
-{
-    by_c17 = on;
-}
-
 bool model_is_weak(void)
 {
     return weak;
@@ -768,8 +760,7 @@ static double seconds(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations.
- * */
+/* All executions of the case within the bounds of this round.  Returns how many operations. */
 static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();

@@ -86,7 +86,7 @@ void model_write(const void *address);
 /* Whether sequentially consistent fences order, in the round with weak orders, only what their own threads wrote, as
  * C17 has it by its letter, and nothing that their threads had read or been told of: on, at first.  C++20 mended that,
  * and no processor is so weak. */
-void model_fences_of_c17(bool on);
+extern bool model_fences_by_c17;
 
 /* Whether this is the round with weak orders. */
 bool model_is_weak(void);

@@ -89,30 +89,21 @@ static inline struct value *past_newest(struct past *past)
 }
 
 /* The oldest value that may still be read by who may overlook nothing in `seen` (coherence), nor in `shown`, unless
- * that is NULL: a value that was written or read by then. */
-static inline int past_oldest(const struct past *past, const uint32_t *seen, const uint32_t *shown)
+ * that is NULL: a value that was written or read by then.  With `fenced`, by the letter of C17, only what was written
+ * counts of `shown`, and of `fenced`, which is what fences have shown. */
+static inline int past_oldest(const struct past *past, const uint32_t *seen, const uint32_t *shown,
+                              const uint32_t *fenced)
 {
     for (int i = past->count - 1; i > 0; i--) {
+        const struct value *v = &past->value[i];
         for (int t = 0; t < MODEL_MAX_THREADS; t++) {
-            uint32_t first = past->value[i].first[t];
-            if (first && (first <= seen[t] || (shown && first <= shown[t]))) return i;
+            uint32_t first = v->first[t];
+            if (first && (first <= seen[t] || (shown && !fenced && first <= shown[t]))) return i;
         }
+        if (!fenced || v->writer < 0) continue;
+        if (v->written <= fenced[v->writer] || (shown && v->written <= shown[v->writer])) return i;
     }
     return 0;
-}
-
-/* The same by the letter of C17: of what is sequentially consistent, `fenced` and `shown`, only that counts which its
- * thread wrote itself. */
-static inline int past_oldest_c17(const struct past *past, const uint32_t *seen, const uint32_t *shown,
-                                  const uint32_t *fenced)
-{
-    int oldest = past_oldest(past, seen, NULL);
-    for (int i = past->count - 1; i > oldest; i--) {
-        int writer = past->value[i].writer;
-        if (writer < 0) continue;
-        if (past->value[i].written <= fenced[writer] || (shown && past->value[i].written <= shown[writer])) return i;
-    }
-    return oldest;
 }
 
 /* Written by a thread, by its operation `at`. */

@@ -318,8 +318,8 @@ static void monitor(void)
     }
 }
 
-/* What the monitor takes for asleep it does not rescue: then nothing may be left to be rescued.  With weak orders it may
- * see old values, and would rescue at its next look. */
+/* What the monitor takes for asleep it does not rescue: then nothing may be left to be rescued.  With weak orders it
+ * may see old values, and would rescue at its next look. */
 static void observer(void)
 {
     pgs_worker *w = &workers[0];

@@ -130,7 +130,7 @@ int main(void)
     for (size_t i = 0; i < sizeof litmus / sizeof litmus[0]; i++) {
         const struct litmus *l = &litmus[i];
         seen[0] = seen[1] = false;
-        model_fences_of_c17(!strstr(l->c.name, "C++20"));
+        model_fences_by_c17 = !strstr(l->c.name, "C++20");
         model_explore(&l->c);
         if (seen[0] == l->tso && seen[1] == l->weak) continue;
         fprintf(stderr, "%s: seen with store buffers: %d, with weak orders: %d; to be seen: %d, %d\n", l->c.name,

@@ -55,13 +55,15 @@ int pgs_deque_make_room(pgs_deque *d)
 
 struct pgs_task *pgs_deque_take_oldest(pgs_deque *d)
 {
-    /* No fence: the bottom is the caller's own, so only other takers of the top are to be beaten. */
+    /* No fence: the bottom is the caller's own, so only other takers of the top are to be beaten.  It has only grown
+     * since the fence of the last take, so that a thief that has read the new top, and done its fence, reads no bottom
+     * from before the take. */
     int64_t b = load_relaxed(&d->bottom);
     struct pgs_deque_array *a = load_relaxed(&d->array);
     int64_t t = load_acquire(&d->top); /* partner: the swap in try_steal */
     while (t < b) {
         struct pgs_task *item = load_relaxed(&a->cell[t & a->mask]);
-        if (cas_seq_cst(&d->top, &t, t + 1)) { /* partner: the swap in try_steal */
+        if (cas_acquire(&d->top, &t, t + 1)) { /* partner: the swap in try_steal */
             d->top_seen = t + 1;
             return item;
         }
@@ -82,7 +84,9 @@ struct pgs_task *pgs_deque_try_steal(pgs_deque *d, bool *lost)
     struct pgs_task *item = load_relaxed(&a->cell[t & a->mask]);
     pgs_delay(PGS_AT_STEAL);
     /* Sequentially consistent, which includes release: the read of the cell is before the push that reuses it;
-     * partners: the acquires of top in take and make_room, and all other swaps of top. */
+     * partners: the acquires of top in take, take_oldest and make_room.  Consistent for the sake of C17, whose fences
+     * order only what their own threads wrote: a second thief that has read this top, done its fence and read a bottom
+     * from before the owner's take relies on the owner's reading this top, too, behind its own fence. */
     if (cas_seq_cst(&d->top, &t, t + 1)) return item;
     *lost = true;
     return NULL;

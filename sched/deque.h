@@ -1,10 +1,11 @@
 /* deque.h - a work-stealing deque: its owner pushes and takes at the bottom, thieves steal at the top.
  *
  * Chase and Lev (SPAA 2005) with the C11 orders of Le, Pop, Cohen and Zappa Nardelli (PPoPP 2013, figure 1), but for
- * four differences:
+ * five differences:
  *   - push stores the bottom with release instead of a release fence and a relaxed store, and so does take where there
  *     may be items below it: the same instructions on x86, no dependence on release sequences of one thread's plain
  *     stores, and ThreadSanitizer, which does not model free-standing fences, can follow.
+ *   - the owner's own swaps of the top are no more than acquire: see take and take_oldest.
  *   - the owner keeps the last top that it has seen.  The top only grows, so `top_seen` is a lower bound: a push reads
  *     the thieves' line only when the array looks full, and a take from an empty deque needs no fence.
  *   - replaced arrays are kept until destroy.  Sizes double, so together they cost at most as much as the live one.
@@ -91,7 +92,9 @@ static inline struct pgs_task *pgs_deque_take(pgs_deque *d)
     struct pgs_task *item = NULL;
     if (t == b) {
         item = load_relaxed(&a->cell[b & a->mask]);
-        if (!cas_seq_cst(&d->top, &t, t + 1)) item = NULL; /* partner: the swap in try_steal */
+        /* Acquire, for when a thief was faster, whose swap in try_steal is the partner.  No more than that: whoever
+         * reads this top has a fence behind the reading, and here is one before, which shows the bottom. */
+        if (!cas_acquire(&d->top, &t, t + 1)) item = NULL;
         d->top_seen = b + 1;
     }
     store_relaxed(&d->bottom,

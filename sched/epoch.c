@@ -65,8 +65,10 @@ static bool step(pgs_epoch *domain, uint64_t now)
 {
     pgs_delay(PGS_AT_ADVANCE);
     /* Release: what readers did before they let go is before any passed().  What earlier advances released goes on
-     * through this swap, as a release sequence does.  A failure means that another has moved the epoch. */
-    (void)cas_release(&domain->global, &now, now + 1);
+     * through this swap, as a release sequence does.  Sequentially consistent, for the fences FR and FU of those that
+     * have read this epoch: by the letter of C17 a fence alone orders only what its own thread wrote.  A failure means
+     * that another has moved the epoch. */
+    (void)cas_seq_cst(&domain->global, &now, now + 1);
     return true;
 }
 

@@ -51,6 +51,9 @@
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
  * A forced advance from s does not help: it may have looked at the counter just before R found X, and U may have
  * stamped s just before it swapped.  Of the advance from s+1 we know that it looked after the stamp.
+ * Steps 1, 2 and 5 speak of an epoch that a thread has read before its fence, and another has written.  That a fence
+ * orders this as well is what C++20 says, and what processors do; for C17 the swap of the epoch is sequentially
+ * consistent, and so before the fence of whoever has read it.
  * The fences are needed: on x86 too, a store and a later load change places without one.
  *
  * A stale read of the epoch by a member only delays; a reader that never comes back (a preempted guest, a member that

@@ -33,24 +33,26 @@
 static bool clear_idle(pgs_sched *s, unsigned number)
 {
     uint64_t bit = (uint64_t)1 << number % 64;
-    /* Acquire and release: one of the waker and the worker itself wins, and the loser sees that. */
-    if (!(and_acq_rel(&s->idle[number / 64], ~bit) & bit)) return false;
+    /* Acquire: a waker finds the worker by its number, even if that was made just now; partner: set_idle.  Not release:
+     * where the waker wins, the worker waits for its token, and sees by that what the waker did. */
+    if (!(and_acquire(&s->idle[number / 64], ~bit) & bit)) return false;
     sub_seq_cst(&s->idle_count, 1); /* before the look at monitor_parked; partner: monitor_may_park */
     return true;
 }
 
 static void set_idle(pgs_sched *s, unsigned number)
 {
-    or_acq_rel(&s->idle[number / 64], (uint64_t)1 << number % 64); /* partner: clear_idle */
-    add_seq_cst(&s->idle_count, 1);                                /* partner: pgs_idle_hint's callers */
+    or_release(&s->idle[number / 64], (uint64_t)1 << number % 64); /* partner: clear_idle */
+    add_relaxed(&s->idle_count, 1); /* before the fence in pgs_idle_park, as the bit is */
 }
 
-/* By the bits, not by idle_count, which is behind them for a moment: whoever waits for it to follow would spin. */
+/* By the bits, not by idle_count, which is behind them for a moment: whoever waits for it to follow would spin.  Behind
+ * a fence. */
 static bool anyone_idle(pgs_sched *s)
 {
     unsigned words = load_relaxed(&s->workers) / 64 + 1;
     for (unsigned i = 0; i < words && i < PGS_IDLE_WORDS; i++) {
-        if (load_seq_cst(&s->idle[i]) != 0) return true; /* partner: set_idle */
+        if (load_relaxed(&s->idle[i]) != 0) return true;
     }
     return false;
 }
@@ -86,7 +88,7 @@ void pgs_idle_wake_one(pgs_sched *s)
         if (!cas_seq_cst(&s->searching, &nobody, 1)) return; /* partner: stop_searching */
         pgs_delay(PGS_AT_WAKE);
         if (wake_some(s)) return;
-        sub_seq_cst(&s->searching, 1);
+        sub_relaxed(&s->searching, 1);
         /* While this stood as a searcher, a worker may have parked, and a submitter or whoever added a source relied on
          * this: look again, and behind a fence, for what is looked at is mostly read relaxed.  Partners: the fences in
          * pgs_idle_park, pgs_ready and pgs_source_add. */
@@ -144,7 +146,7 @@ static bool sleep_until(pgs_worker *w, int64_t deadline, bool *watches)
 /* The worker is awake, and tasks that it makes ready are its own. */
 static void end_watch(pgs_sched *s)
 {
-    if (!load_acquire(&s->stopping)) pgs_poller_fire(&s->poller); /* partner: pgs_sched_stop */
+    if (!load_relaxed(&s->stopping)) pgs_poller_fire(&s->poller); /* nothing is read that was written before it */
     pgs_poller_give_back(&s->poller);
 }
 
@@ -158,9 +160,9 @@ bool pgs_idle_park(pgs_worker *w)
     pgs_delay(PGS_AT_PARK);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
     bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
-    if (work || load_acquire(&s->stopping)) { /* partner: pgs_sched_stop */
+    if (work || load_relaxed(&s->stopping)) { /* read again before it ends */
         if (clear_idle(s, w->number)) {
-            add_seq_cst(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
+            add_relaxed(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
         } else {
             pgs_parker_park(&w->parker, PGS_NEVER); /* the waker's token is on its way */
         }
@@ -272,13 +274,15 @@ void pgs_idle_hand_over(pgs_worker *to, pgs_task *task)
     pgs_sched *s = to->face.sched;
     uint64_t bit = (uint64_t)1 << to->number % 64;
     pgs_injector_push(&to->inbox, &task->link);
-    fence_seq_cst(); /* the push, its link too, is before the looks; partners: set_idle and the store of `retired` */
-    bool sleeps = load_seq_cst(&s->idle[to->number / 64]) & bit; /* partner: set_idle */
+    /* The push, its link too, is before the looks.  Partners: the fences behind set_idle, and behind the store of
+     * `retired`. */
+    fence_seq_cst();
+    bool sleeps = load_relaxed(&s->idle[to->number / 64]) & bit;
     if (unlikely(sleeps) && clear_idle(s, to->number)) {
-        add_seq_cst(&s->searching, 1); /* before it can run; partner: pgs_idle_hint */
+        add_relaxed(&s->searching, 1); /* before it can run, and stop */
         pgs_parker_unpark(&to->parker);
     }
-    if (likely(!load_seq_cst(&to->retired))) return; /* partner: pgs_idle_retire_if_surplus */
+    if (likely(!load_relaxed(&to->retired))) return;
     give_inbox(to);
     fence_seq_cst(); /* partner: the fence in pgs_idle_park */
     pgs_idle_hint(s);
@@ -308,15 +312,14 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     give_away(w);
     store_relaxed(&w->face.running, NULL);
     pgs_delay(PGS_AT_RETIRE);
-    /* Then the look into the inbox: this, or whoever hands something over, sees the other.  Partners: unretire_one, and
-     * the look in pgs_idle_hand_over. */
-    store_seq_cst(&w->retired, true);
+    store_release(&w->retired, true); /* behind the count; partner: unretire_one, which counts back */
+    /* Then the look into the inbox: this, or whoever hands something over, sees the other. */
     fence_seq_cst(); /* partner: the fence in pgs_idle_hand_over */
     give_inbox(w);
     stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);
     pgs_epoch_member_offline(&s->epoch, &w->member);
-    while (load_acquire(&w->retired) && !load_acquire(&s->stopping)) { /* partners: unretire_one, pgs_sched_stop */
+    while (load_relaxed(&w->retired) && !load_relaxed(&s->stopping)) { /* who stops it is seen before it parks */
         pgs_parker_park(&w->parker, pgs_wheel_next(&w->wheel));
         pgs_wheel_expire(&w->wheel, pgs_now());
     }
@@ -330,7 +333,7 @@ bool pgs_idle_unretire_one(pgs_sched *s)
     for (unsigned i = 0; i < n; i++) {
         pgs_worker *w = pgs_worker_at(s, i);
         bool retired = true;
-        if (!cas_acq_rel(&w->retired, &retired, false)) continue; /* partner: the loop in retire_if_surplus */
+        if (!cas_acquire(&w->retired, &retired, false)) continue; /* partner: the store in retire_if_surplus */
         sub_relaxed(&s->retired, 1);
         pgs_parker_unpark(&w->parker);
         return true;

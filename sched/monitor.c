@@ -113,9 +113,9 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
 static void look_at_sources(pgs_sched *s, int64_t now)
 {
     if (likely(!pgs_poller_is_unwatched(&s->poller))) return;
-    bool for_long = now - load_relaxed(&s->poller.slept_at) >= PGS_LOOK_EVERY_NS;
     pgs_poller_look(&s->poller, PGS_WATCH_MONITOR);
-    if (for_long && load_relaxed(&s->idle_count) > 0) pgs_idle_wake_one(s);
+    if (now - load_relaxed(&s->poller.slept_at) < PGS_LOOK_EVERY_NS) return;
+    if (load_relaxed(&s->idle_count) > 0) pgs_idle_wake_one(s);
 }
 
 /* Keeps as many workers moving as were asked for, and some for a crowd of blockers. */
@@ -152,7 +152,7 @@ static bool monitor_may_park(pgs_sched *s)
 
 void pgs_monitor_wake(pgs_sched *s)
 {
-    if (xchg_acq_rel(&s->monitor_parked, false)) pgs_parker_unpark(&s->monitor_parker); /* one waker is enough */
+    if (xchg_relaxed(&s->monitor_parked, false)) pgs_parker_unpark(&s->monitor_parker); /* one waker is enough */
 }
 
 void *pgs_monitor_main(void *arg)
@@ -170,7 +170,7 @@ void *pgs_monitor_main(void *arg)
         }
         int64_t now = pgs_now();
         census found = {.gives = ++looks % PGS_GIVE_EVERY == 0};
-        unsigned n = load_acquire(&s->workers); /* partner: pgs_worker_new */
+        unsigned n = load_relaxed(&s->workers); /* written by this thread, or before it began */
         for (unsigned i = 0; i < n; i++) look_at(s, pgs_worker_at(s, i), now, &found);
         look_at_sources(s, now);
         balance(s, &found);

@@ -51,7 +51,9 @@ struct thread {
     struct clock fence;   /* its clock at its last fence: what its relaxed stores release */
     struct clock light;   /* weak: its clock at its last light fence */
     struct clock ordered; /* weak: what heavy fences have shown it, and it may not overlook behind its next light one */
-    bool was_stale;       /* weak: it has read an old value, and need not wait for a change to see the new one */
+    uint32_t
+        fenced[MODEL_MAX_THREADS]; /* weak, by C17: whose writes, up to where, it may not overlook for fences' sake */
+    bool was_stale; /* weak: it has read an old value, and need not wait for a change to see the new one */
     struct buffered buffer[BUFFER];
     int buffered;
     int marked; /* so many of them, the oldest, are before a light fence */
@@ -77,6 +79,7 @@ static uint8_t choice[4 * MAX_STEPS], alternatives[4 * MAX_STEPS];
 static int depth, recorded;
 static int timeouts, preemptions_left, delays_left, stale_left, spurious_left;
 static bool weak;
+bool model_fences_by_c17 = true;
 static struct {
     int preemptions, delays;
 } bounds;                                                /* of the case, in this round */
@@ -370,7 +373,8 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
     int options[HISTORY], n = 0;
     options[n++] = past->count - 1;
     const uint32_t *shown = order == MODEL_SEQ_CST ? consistent : NULL;
-    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown) : past->count - 1;
+    const uint32_t *fenced = model_fences_by_c17 ? th->fenced : NULL;
+    int oldest = stale_left > 0 ? past_oldest(past, th->clock.seen, shown, fenced) : past->count - 1;
     for (int i = past->count - 2; i >= oldest; i--) {
         if (!expected || past->value[i].value != *expected) options[n++] = i;
     }
@@ -387,12 +391,13 @@ static struct value *choose_value(struct past *past, struct thread *th, enum mod
 /* From here on the thread overlooks nothing that has been shown by what is sequentially consistent. */
 static void look_consistently(struct thread *th)
 {
-    join(th->clock.seen, consistent);
+    join(model_fences_by_c17 ? th->fenced : th->clock.seen, consistent);
 }
 
 static void show_consistently(const struct thread *th)
 {
-    join(consistent, th->clock.seen);
+    consistent[current] = th->clock.at[current];
+    if (!model_fences_by_c17) join(consistent, th->clock.seen);
 }
 
 static void fence_consistently(struct thread *th)
@@ -739,6 +744,7 @@ static void execute(void)
         th->status = RUNNING;
         th->buffered = th->marked = 0;
         th->was_stale = false;
+        memset(th->fenced, 0, sizeof th->fenced);
         th->clock = th->fetched = th->fence = th->light = th->ordered = (struct clock){0};
         th->clock.at[t] = th->clock.seen[t] = 1;
     }
@@ -754,8 +760,7 @@ static double seconds(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-/* All executions of the case within the bounds, with store buffers or with weak orders.  Returns how many operations.
- * */
+/* All executions of the case within the bounds of this round.  Returns how many operations. */
 static uint64_t explore(const struct model_case *c)
 {
     double start = seconds();
@@ -775,7 +780,7 @@ static uint64_t explore(const struct model_case *c)
 void model_explore(const struct model_case *c)
 {
     const char *only = getenv("MODEL_ONLY"), *deeper = getenv("MODEL_DEEPER");
-    bool plainly = getenv("MODEL_PLAIN") != NULL;
+    bool plainly = getenv("MODEL_PLAIN") != NULL, weakly = getenv("MODEL_WEAK") != NULL;
     if (only && !strstr(c->name, only)) return;
     int more = deeper ? atoi(deeper) : 0;
     the_case = c;
@@ -784,7 +789,7 @@ void model_explore(const struct model_case *c)
     weak = false;
     bounds.preemptions = c->preemptions + more;
     bounds.delays = plainly ? 0 : c->delays + more;
-    bool large = explore(c) > LARGE;
+    bool large = weakly || explore(c) > LARGE;
     if (plainly) return;
     weak = true;
     if (large && bounds.preemptions > 0) bounds.preemptions--;

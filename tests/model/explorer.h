@@ -19,7 +19,7 @@
  * took more than 2.5 million operations.  MODEL_DEEPER=1 in the environment, or more, adds so much to preemptions,
  * delays and stale reads; MODEL_ONLY=text leaves out the cases that do not have it in their names; with
  * MODEL_PLAIN=1 everything is seen at once, in one round: what is found then needs neither store buffers nor weak
- * orders.
+ * orders; with MODEL_WEAK=1 the first round is left out, and the second one is as if it had been large.
  *
  * A case fails, with a trace of the operations that led there, when
  *   - a MODEL_CHECK or a pgs_assert is not true,
@@ -37,7 +37,7 @@
  *   - The order in which the stores to a place are executed is its modification order, and a load never reads what is
  *     stored later (the "load buffering" that no compiler and few processors do).
  *   - Sequentially consistent fences, loads and stores take place in the order in which they are executed.  Such a
- *     store shows what its thread has done and seen, where the standard has it show no more than itself; such a load
+ *     store shows what its thread has written, where the standard has it show no more than itself; such a load
  *     overlooks nothing that was shown; a fence does the one, and the other for all that comes after it, and so does a
  *     system call that sleeps or wakes.  A plain load behind a consistent store or load, or behind a read-modify-write
  *     of whatever order, may still be stale.
@@ -82,6 +82,11 @@ void model_kill(int thread);
 /* The calling thread reads or writes plain memory, named by its address. */
 void model_read(const void *address);
 void model_write(const void *address);
+
+/* Whether sequentially consistent fences order, in the round with weak orders, only what their own threads wrote, as
+ * C17 has it by its letter, and nothing that their threads had read or been told of: on, at first.  C++20 mended that,
+ * and no processor is so weak. */
+extern bool model_fences_by_c17;
 
 /* Whether this is the round with weak orders. */
 bool model_is_weak(void);

@@ -65,6 +65,8 @@ struct place {
 struct value {
     uint64_t value;
     struct clock release; /* what an acquire load of it gets */
+    int writer;           /* -1: it was there before there were threads */
+    uint32_t written;     /* the writer's clock then */
     uint32_t
         first[MODEL_MAX_THREADS]; /* the operation by which each thread wrote it, or read it first; 0: it has not */
 };
@@ -78,7 +80,7 @@ struct past {
 static inline void past_begin(struct past *past, uint64_t value)
 {
     past->count = 1;
-    past->value[0] = (struct value){.value = value};
+    past->value[0] = (struct value){.value = value, .writer = -1};
 }
 
 static inline struct value *past_newest(struct past *past)
@@ -87,14 +89,19 @@ static inline struct value *past_newest(struct past *past)
 }
 
 /* The oldest value that may still be read by who may overlook nothing in `seen` (coherence), nor in `shown`, unless
- * that is NULL: a value that was written or read by then. */
-static inline int past_oldest(const struct past *past, const uint32_t *seen, const uint32_t *shown)
+ * that is NULL: a value that was written or read by then.  With `fenced`, by the letter of C17, only what was written
+ * counts of `shown`, and of `fenced`, which is what fences have shown. */
+static inline int past_oldest(const struct past *past, const uint32_t *seen, const uint32_t *shown,
+                              const uint32_t *fenced)
 {
     for (int i = past->count - 1; i > 0; i--) {
+        const struct value *v = &past->value[i];
         for (int t = 0; t < MODEL_MAX_THREADS; t++) {
-            uint32_t first = past->value[i].first[t];
-            if (first && (first <= seen[t] || (shown && first <= shown[t]))) return i;
+            uint32_t first = v->first[t];
+            if (first && (first <= seen[t] || (shown && !fenced && first <= shown[t]))) return i;
         }
+        if (!fenced || v->writer < 0) continue;
+        if (v->written <= fenced[v->writer] || (shown && v->written <= shown[v->writer])) return i;
     }
     return 0;
 }
@@ -104,7 +111,7 @@ static inline void past_append(struct past *past, uint64_t value, const struct c
 {
     if (past->count == HISTORY) memmove(past->value, past->value + 1, sizeof past->value[0] * (size_t)--past->count);
     struct value *v = &past->value[past->count++];
-    *v = (struct value){.value = value, .release = *release};
+    *v = (struct value){.value = value, .release = *release, .writer = thread, .written = at};
     v->first[thread] = at;
 }
 

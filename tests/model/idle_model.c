@@ -15,9 +15,12 @@
  *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
  *      bits.
  *   4. The monitor does not stay parked while a worker works.
- *   5. Who sleeps as the host of a guest is kicked for each job that it has not seen.
- *   6. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
- *      source that has just been added: the job would not be done. */
+ *   5. Events are harvested by whoever has the watch, one at a time (happens-before), who sees what was opened for the
+ *      sources; and no event stays unseen while all workers sleep, nor does a source that has just been added: the job
+ *      would not be done.
+ *   6. Who looks asleep to the monitor has nothing that only the monitor could give to others.
+ *   7. Whoever wakes a worker finds it by its number.
+ *   8. Who sleeps as the host of a guest is kicked for each job that it has not seen. */
 #include "explorer.h"
 #include "sched_setup.h"
 #include "worker.h"
@@ -29,7 +32,7 @@ enum { WORKERS = 2, JOBS = 3 };
 
 typedef struct job {
     pgs_task task;
-    enum { QUICK, WAITS_FOR_NEXT, WAITS_FOR_MONITOR } kind;
+    enum { QUICK, WAITS_FOR_NEXT, WAITS_FOR_MONITOR, WAITS_TO_BE_STUCK } kind;
     pgs_parker parker; /* where it waits */
 } job;
 
@@ -73,6 +76,7 @@ int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
 {
     (void)source;
     (void)events;
+    model_write(&p->epoll); /* opens both */
     add_seq_cst(&p->sources, 1);
     return 0;
 }
@@ -92,12 +96,15 @@ void pgs_poller_remove(pgs_poller *p, pgs_source *source)
 void pgs_poller_harvest(pgs_poller *p, int64_t deadline)
 {
     MODEL_CHECK(load_relaxed(&p->watch) != PGS_WATCH_FREE);
+    model_read(&p->epoll);
+    model_write(&p->found);
     p->found = (model_epoll_wait(deadline) & MODEL_EPOLL_EVENT) != 0;
 }
 
 /* A worker pushes to its own deque, the monitor to the injector. */
 void pgs_poller_fire(pgs_poller *p)
 {
+    model_write(&p->found);
     if (p->found == 0) return;
     p->found = 0;
     uint32_t watch = load_relaxed(&p->watch);
@@ -156,6 +163,7 @@ static void run(pgs_worker *w, pgs_task *task)
         store_seq_cst(&wants_monitor, &j->parker);
         pgs_parker_park(&j->parker, PGS_NEVER);
     }
+    if (j->kind == WAITS_TO_BE_STUCK) pgs_parker_park(&j->parker, PGS_NEVER);
     if (--undone == 0) stop();
 }
 
@@ -254,6 +262,28 @@ static void host(void)
     } while (undone > 0 || armed);
 }
 
+/* Comes from watching sources that are gone by now. */
+static void leaving_watcher(void)
+{
+    end_watch(&sched);
+    worker(&workers[0]);
+}
+
+/* As find_work in worker.c, which looks into its queues later. */
+static void retiring_worker(void)
+{
+    pgs_idle_retire_if_surplus(&workers[0]);
+    worker(&workers[0]);
+}
+
+/* One that is made just now: what add_worker in worker.c ends with, and its thread. */
+static void new_worker(void)
+{
+    add_seq_cst(&sched.searching, 1);
+    store_release(&sched.worker[1], &workers[1]); /* partner: pgs_worker_at */
+    worker(&workers[1]);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the others */
 
 static void submit_first(void)
@@ -306,6 +336,27 @@ static void monitor(void)
         }
         if (model_moves_of_others() == moves) cpu_relax();
     }
+}
+
+/* What the monitor takes for asleep it does not rescue: then nothing may be left to be rescued.  With weak orders it
+ * may see old values, and would rescue at its next look. */
+static void observer(void)
+{
+    pgs_worker *w = &workers[0];
+    if (model_is_weak() || !sleeps(&sched, w)) return;
+    MODEL_CHECK(pgs_deque_size_hint(&w->deque) == 0 && pgs_injector_is_empty(&w->fifo));
+}
+
+/* The real one, whose look finds that a task is stuck. */
+static void whole_monitor(void)
+{
+    pgs_monitor_main(&sched);
+}
+
+static void stuck(void *context, pgs_task *task, int64_t duration)
+{
+    (void)context, (void)duration;
+    pgs_parker_unpark(&container_of(task, job, task)->parker);
 }
 
 static void device(void)
@@ -384,11 +435,38 @@ static void with_monitor(void)
     jobs[0].kind = WAITS_FOR_MONITOR;
 }
 
+static void with_whole_monitor(void)
+{
+    alone();
+    jobs[0].kind = WAITS_TO_BE_STUCK;
+    sched.ops.stuck = stuck;
+    sched.config.stuck_after = 0;
+}
+
 static void with_surplus(void)
 {
     setup(2);
     sched.config.workers = 1;
     store_relaxed(&sched.surplus, 1);
+}
+
+/* The one that retires searches for nothing, and has something in its inbox. */
+static void surplus_with_mail(void)
+{
+    with_surplus();
+    undone = 1;
+    store_relaxed(&sched.searching, 1);
+    workers[0].searching = false;
+    pgs_injector_push(&workers[0].inbox, &jobs[0].task.link);
+}
+
+/* The one that retires has done one task, and has another. */
+static void surplus_with_task(void)
+{
+    with_surplus();
+    undone = 1;
+    store_relaxed(&workers[0].face.running, &jobs[1].task);
+    pgs_deque_push(&workers[0].deque, &jobs[0].task);
 }
 
 /* The first job is a submitter's, or the event's itself; the second, if there is one, is the event's. */
@@ -437,12 +515,27 @@ static void source_comes(void)
     event_job = 0;
 }
 
+static void watched_for_nothing(void)
+{
+    source_comes();
+    store_relaxed(&sched.poller.watch, 1);
+}
+
 static void surplus_with_sources(void)
 {
     with_surplus();
     undone = 1;
     event_job = 0;
     store_relaxed(&sched.poller.sources, 1);
+}
+
+/* Nobody searches but the one that comes. */
+static void newcomer(void)
+{
+    setup(1);
+    store_relaxed(&sched.searching, 0);
+    store_relaxed(&sched.worker[1], NULL);
+    workers[0].searching = false;
 }
 
 static void two(void)
@@ -484,6 +577,14 @@ int main(void)
         {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
         {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},
         {"idle: the monitor goes to sleep", with_monitor, {worker_0, submit_first, monitor}, check, 2, 1, 0},
+        {"idle: the monitor goes to sleep, and sees old values",
+         with_monitor,
+         {worker_0, submit_first, monitor},
+         check,
+         1,
+         2,
+         0},
+        {"idle: all of the monitor", with_whole_monitor, {worker_0, submit_first, whole_monitor}, check, 1, 1, 0},
         {"idle: an event", event, {worker_0, worker_1, device}, check, 2, 1, 0},
         {"idle: an event and a job", event_and_job, {worker_0, worker_1, device, submit_first}, check, 1, 0, 0},
         {"idle: the event's job waits for another",
@@ -515,6 +616,13 @@ int main(void)
          2,
          1,
          0},
+        {"idle: a source is added, and who watched leaves",
+         watched_for_nothing,
+         {leaving_watcher, device_is_added},
+         check,
+         2,
+         1,
+         0},
         {"idle: one too many, and an event",
          surplus_with_sources,
          {worker_0, worker_1, device, monitor},
@@ -536,6 +644,9 @@ int main(void)
          2,
          1,
          0},
+        {"idle: one too many, with mail", surplus_with_mail, {retiring_worker, worker_1}, check, 2, 1, 0},
+        {"idle: one too many, with a task", surplus_with_task, {retiring_worker, worker_1, observer}, check, 1, 0, 0},
+        {"idle: a new worker", newcomer, {new_worker, submit_first, late_waker}, check, 2, 1, 0},
         {"idle: a timer against a submitter", with_timer, {worker_0, worker_1, submit_first}, check, 2, 0, 0},
         {"idle: the same jobs of two submitters",
          dependent,

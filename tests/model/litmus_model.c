@@ -2,13 +2,14 @@
  *
  * Each case has one outcome that is in question, and says for each round whether some execution has to have it, or none
  * may.  The names are the usual ones: SB store buffering, MP message passing, IRIW independent reads of independent
- * writes, WRC write-to-read causality, LB load buffering, CoRR coherence of two reads.
+ * writes, WRC write-to-read causality, RWC read-to-write causality, LB load buffering, CoRR coherence of two reads.
  *
  * Invariants checked:
  *   1. What x86 does is seen with store buffers, and nothing more.
  *   2. What C11 allows is seen with weak orders, but for what explorer.h leaves out; nothing that C11 forbids. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "explorer.h"
 #include "fence.h"
@@ -80,6 +81,11 @@ THREAD(wrc_1, r[0] = load_acquire(&x); store_release(&y, r[0]))
 THREAD(wrc_2, r[1] = load_acquire(&y); r[2] = load_relaxed(&x))
 OUTCOME(cause_missed, r[1] == 1 && r[2] == 0)
 
+THREAD(write_x_relaxed, store_relaxed(&x, 1))
+THREAD(rwc_1, r[0] = load_relaxed(&x); fence_seq_cst(); r[1] = load_relaxed(&y))
+THREAD(rwc_2, store_relaxed(&y, 1); fence_seq_cst(); r[2] = load_relaxed(&x))
+OUTCOME(read_missed, r[0] == 1 && r[1] == 0 && r[2] == 0)
+
 THREAD(lb_0, r[0] = load_relaxed(&x); store_relaxed(&y, 1))
 THREAD(lb_1, r[1] = load_relaxed(&y); store_relaxed(&x, 1))
 OUTCOME(from_the_future, r[0] == 1 && r[1] == 1)
@@ -111,6 +117,9 @@ static const struct litmus {
      false,
      false},
     {{"litmus: WRC", setup, {write_x, wrc_1, wrc_2}, cause_missed, 4, 2, 0}, false, false},
+    {{"litmus: RWC, fences", setup, {write_x_relaxed, rwc_1, rwc_2}, read_missed, 4, 2, 0}, false, true},
+    {{"litmus: RWC, fences of C++20", setup, {write_x_relaxed, rwc_1, rwc_2}, read_missed, 4, 2, 0}, false, false},
+    {{"litmus: SB, fences of C++20", setup, {sb_fence_0, sb_fence_1}, both_missed, 4, 2, 0}, false, false},
     {{"litmus: LB", setup, {lb_0, lb_1}, from_the_future, 4, 2, 0}, false, false},
     {{"litmus: two additions", setup, {add_x, add_x}, one_is_lost, 4, 2, 0}, false, false},
 };
@@ -121,6 +130,7 @@ int main(void)
     for (size_t i = 0; i < sizeof litmus / sizeof litmus[0]; i++) {
         const struct litmus *l = &litmus[i];
         seen[0] = seen[1] = false;
+        model_fences_by_c17 = !strstr(l->c.name, "C++20");
         model_explore(&l->c);
         if (seen[0] == l->tso && seen[1] == l->weak) continue;
         fprintf(stderr, "%s: seen with store buffers: %d, with weak orders: %d; to be seen: %d, %d\n", l->c.name,

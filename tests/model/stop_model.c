@@ -11,7 +11,8 @@
  *      epoll_wait, or the monitor in or before its sleep (else: deadlock).
  *   2. Nobody touches a worker that has been joined and freed.
  *   3. No task is left behind: what was ready when the last one ended has been run.
- *   4. Who has been told to stop runs nothing more. */
+ *   4. Who has been told to stop runs nothing more, and sees what was done before (happens-before), as what the host
+ *      calls at the end of each thread may have to. */
 #define _GNU_SOURCE /* as scheduler.c */
 #include "explorer.h"
 #include "sched_setup.h"
@@ -174,6 +175,12 @@ void pgs_ready(pgs_sched *s, pgs_task *task)
 /* --------------------------------------------------------------------------------------------------------- the threads
  * */
 
+static void end(unsigned thread)
+{
+    model_read(&stop_was_asked);
+    store_release(&over[thread], 1); /* partner: join_thread */
+}
+
 static void run(pgs_worker *w, pgs_task *task)
 {
     MODEL_CHECK(!stop_was_asked);
@@ -205,7 +212,7 @@ static void worker(unsigned number)
             cpu_relax(); /* another takes from the injector */
         }
     }
-    store_release(&over[number], 1); /* partner: join_thread */
+    end(number);
 }
 
 static void worker_0(void)
@@ -221,12 +228,13 @@ static void worker_1(void)
 static void monitor(void)
 {
     pgs_monitor_main(&sched);
-    store_release(&over[MONITOR], 1); /* partner: join_thread */
+    end(MONITOR);
 }
 
 static void stop(void)
 {
     while (undone > 0) pgs_parker_park(&stopper, PGS_NEVER);
+    model_write(&stop_was_asked);
     stop_was_asked = true;
     stop_threads(&sched, true);
 }
@@ -308,6 +316,7 @@ int main(void)
         {"stop: two workers, one wakes the other", two_and_two_tasks, {stop, worker_0, worker_1}, check, 1, 1, 0},
         {"stop: one too many retires", one_too_many, {stop, worker_0, worker_1}, check, 2, 0, 0},
         {"stop: two workers, one sleeps in epoll", with_sources, {stop, worker_0, worker_1}, check, 2, 1, 0},
+        {"stop: the same, woken for nothing", with_sources, {stop, worker_0, worker_1}, check, 1, 0, 1},
         {"stop: the monitor and a worker", with_monitor, {stop, worker_0, monitor}, check, 2, 1, 0},
         {"stop: the same, behind the last task", with_monitor_and_task, {stop, worker_0, monitor}, check, 1, 1, 0},
     };

@@ -116,7 +116,7 @@ static void check_sleeper(void)
 static struct one {
     pgs_timer timer;
     int fired, cancelled;
-} ones[TIMERS];
+} ones[TIMERS + 1]; /* one of them is added by the way */
 
 static void fire(pgs_timer *timer)
 {
@@ -191,8 +191,7 @@ static void check_levels(void)
     check_several();
 }
 
-/* ------------------------------------------------------------------------------------------ going to sleep until next
- * */
+/* ------------------------------------------------------------------------------------ going to sleep until next */
 
 static _Atomic(bool) asleep;
 static bool woken;
@@ -227,6 +226,36 @@ static void adds_earlier(void)
 static void cancels_first(void)
 {
     MODEL_CHECK(pgs_timer_cancel(&ones[0].timer));
+}
+
+/* As many are due as who expires them handles in a row, and one is left that is late; another is added meanwhile. */
+static void setup_batch(void)
+{
+    setup_several();
+    pgs_timer_cancel(&ones[2].timer);
+    pgs_wheel_add(&wheel, &ones[2].timer, 30 * TICK);
+    ones[TIMERS].fired = ones[TIMERS].cancelled = 0;
+    pgs_timer_init(&ones[TIMERS].timer, fire);
+    store_relaxed(&asleep, false);
+    woken = false;
+}
+
+static void expire_batch(void)
+{
+    pgs_wheel_expire(&wheel, 6 * TICK);
+}
+
+static void adds_between(void)
+{
+    bool earlier = pgs_wheel_add(&wheel, &ones[TIMERS].timer, 8 * TICK);
+    fence_seq_cst(); /* partner: the fence in worker_sleeps */
+    if (earlier && load_relaxed(&asleep)) woken = true;
+}
+
+static void check_batch(void)
+{
+    MODEL_CHECK(woken || until <= 8 * TICK);
+    MODEL_CHECK(pgs_wheel_next(&wheel) == 8 * TICK && pgs_wheel_pending(&wheel) == 2);
 }
 
 static void check_next(void)
@@ -272,6 +301,13 @@ int main(void)
          check_next,
          4,
          2,
+         0},
+        {"timer: the same, while a batch is expired",
+         setup_batch,
+         {worker_sleeps, adds_between, expire_batch},
+         check_batch,
+         3,
+         1,
          0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);

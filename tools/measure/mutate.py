@@ -8,8 +8,8 @@
     tools/mutate -j N --out FOLDER  N at once (the processors); where mutants.tsv goes (build/mutate)
 
 mutants.py says what a mutant is. Each is built into the models of its subject, one after the other, and then into its
-tests, under ThreadSanitizer, until one of them fails: that one has killed it. One that runs for far longer than without
-the mutant has not ended, and has killed it too. A mutant that does not compile is none.
+tests, under ThreadSanitizer or AddressSanitizer, until one of them fails: that one has killed it. One that runs for far
+longer than without the mutant has not ended, and has killed it too. A mutant that does not compile is none.
 
 What survives is to stand in tests/model/survivors.tsv with the reason. A survivor that is not listed there makes status
 1; a listed one that is killed by now, or is gone, is named, so that the list can be shortened.
@@ -50,6 +50,7 @@ class Check:
 
     name: str  # as model/deque_model
     parts: tuple
+    sanitizer: str = "thread"  # of a test
 
     @property
     def is_model(self):
@@ -62,6 +63,11 @@ def model(name, *parts):
 
 def test(name, *parts):
     return Check(name, parts)
+
+
+def leaks(name, *parts):
+    """The same under AddressSanitizer, which tells what is left behind, too."""
+    return Check(name, parts, "address")
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,8 @@ STOP = model("stop", "sched/deque.c", "sched/epoch.c", "sched/injector.c", "sche
 SUBJECTS = [
     Subject("deque", ("sched/deque.h", "sched/deque.c"),
             (model("deque", "sched/deque.c"),
-             test("unit/deque_test", "sched/deque.c"), test("stress/deque_stress", "sched/deque.c"))),
+             test("unit/deque_test", "sched/deque.c"), test("stress/deque_stress", "sched/deque.c"),
+             leaks("unit/deque_test", "sched/deque.c"))),
     Subject("mpsc", ("sched/mpsc.h",), (model("mpsc"), test("unit/mpsc_test"), test("stress/mpsc_stress"))),
     Subject("lifo", ("sched/lifo.h", "sched/lifo.c"),
             (model("lifo", "sched/lifo.c"), test("stress/lifo_stress", "sched/lifo.c"))),
@@ -95,7 +102,8 @@ SUBJECTS = [
     Subject("ring", ("sched/ring.h",),
             (model("ring"), test("unit/ring_test", "sched/ring.c"), test("stress/ring_stress", "sched/ring.c"))),
     Subject("idle", ("sched/idle.c", "sched/monitor.c", "sched/poller.h"),
-            (STOP, IDLE, test("unit/scheduler_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c"),
+            (STOP, IDLE,
+             test("unit/scheduler_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c"),
              test("unit/poller_test", "sched/idle.c", "sched/monitor.c", "sched/worker.c", "sched/scheduler.c",
                   "sched/poller.c"))),
     Subject("timer", ("sched/timer.h", "sched/timer.c"),
@@ -117,7 +125,8 @@ class Workshop:
     def includes(self):
         folders = [self.folder, self.folder / "sched", self.folder / "runtime", self.folder / "include",
                    ROOT, ROOT / "tests/model", ROOT / "tests/support"]
-        return [argument for folder in folders for argument in ("-iquote", str(folder))]
+        quoted = [argument for folder in folders for argument in ("-iquote", str(folder))]
+        return [*quoted, "-I", str(self.folder / "include")]
 
     def build(self, check):
         """Returns the command that runs it, or None: it does not compile."""
@@ -128,18 +137,22 @@ class Workshop:
         if check.is_model:
             command = ["cc", "-O2", "-DPGS_MODEL", *command, str(self.shared / "explorer.o")]
         else:
-            command = ["clang", "-O1", "-fsanitize=thread", *command, str(self.shared / "rest.a"), "-lm"]
+            rest = self.shared / f"{check.sanitizer}.a"
+            command = ["clang", "-O1", f"-fsanitize={check.sanitizer}", *command, str(rest), "-lm"]
         if subprocess.run([*command, "-o", str(program)], stderr=subprocess.DEVNULL).returncode != 0:
             return None
         return [str(program)] if check.is_model else ["setarch", "-R", str(program)]
 
-    def run(self, check, limit):
-        """Builds and runs. Returns "passed", "failed", "hangs" or "no program"."""
+    def run(self, check, limit, quick=False):
+        """Builds and runs; a model's round with weak orders alone, if `quick`. Returns "passed", "failed", "hangs" or "no
+        program"."""
         command = self.build(check)
         if command is None:
             return "no program"
         environment = {**os.environ, "PG_TEST_MS": STRESS_MS, "PG_TEST_SEED": "1",
                        "TSAN_OPTIONS": f"halt_on_error=1:atexit_sleep_ms=0:suppressions={SUPPRESSIONS}"}
+        if quick:
+            environment["MODEL_WEAK"] = "1"
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
                                    start_new_session=True)
         try:
@@ -159,8 +172,9 @@ class Workshop:
         whole = path.read_text()
         path.write_text(whole[:mutant.begin] + mutant.text + whole[mutant.end:])
         try:
-            for check in checks:
-                how = self.run(check, limits[check])
+            # Most are seen with weak orders, in a fraction of the time.
+            for check, quick in [(check, True) for check in checks if check.is_model] + [(c, False) for c in checks]:
+                how = self.run(check, limits[check], quick)
                 if how != "passed":
                     return (None, how) if how == "no program" else (check, how)
             return None, None
@@ -171,7 +185,7 @@ class Workshop:
 class Workshops:
     """As many as there are jobs; each job takes one and gives it back."""
 
-    def __init__(self, folder, jobs, tests):
+    def __init__(self, folder, jobs, sanitizers):
         shared = folder / "shared"
         shared.mkdir()
         (shared / "orders.h").write_text(missing_orders((ROOT / "sched/atomic.h").read_text()))
@@ -181,17 +195,17 @@ class Workshops:
         first = self.free.queue[0]
         self.compile([["cc", "-O2", "-DPGS_MODEL", *EVERYWHERE, *first.includes(), "-c",
                        str(ROOT / "tests/model/explorer.c"), "-o", str(shared / "explorer.o")]], 1)
-        if tests:
-            self.build_rest(first, shared, jobs)
+        for sanitizer in sanitizers:
+            self.build_rest(first, shared, jobs, sanitizer)
 
-    def build_rest(self, workshop, shared, jobs):
+    def build_rest(self, workshop, shared, jobs, sanitizer):
         """What tests are linked with, without a mutant, and where a mutated part takes precedence."""
         units = [*sorted((ROOT / "sched").glob("*.[cS]")), *sorted((ROOT / "tests/support").glob("*.c"))]
         units = [unit for unit in units if unit.stem != "fiber_ucontext"]
-        objects = [str(shared / f"{unit.stem}.o") for unit in units]
-        self.compile([["clang", "-O1", "-fsanitize=thread", *EVERYWHERE, *workshop.includes(), "-c", str(unit),
+        objects = [str(shared / f"{unit.stem}.{sanitizer}.o") for unit in units]
+        self.compile([["clang", "-O1", f"-fsanitize={sanitizer}", *EVERYWHERE, *workshop.includes(), "-c", str(unit),
                        "-o", made] for unit, made in zip(units, objects)], jobs)
-        subprocess.run(["ar", "rc", str(shared / "rest.a"), *objects], check=True)
+        subprocess.run(["ar", "rc", str(shared / f"{sanitizer}.a"), *objects], check=True)
 
     @staticmethod
     def compile(commands, jobs):
@@ -334,7 +348,7 @@ def run_all(pairs, options):
     checks = list(dict.fromkeys(check for subject, _ in pairs for check in checks_of(subject, options)))
     verdicts, done = [], 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
-        workshops = Workshops(Path(folder), options.jobs, any(not check.is_model for check in checks))
+        workshops = Workshops(Path(folder), options.jobs, {check.sanitizer for check in checks if not check.is_model})
         limits = limits_of(checks, workshops, pool)
 
         def judge(pair):

@@ -26,15 +26,15 @@ static void get_some(pg_process *self)
 {
     pg_pid me = pg_self(self);
     int64_t began = pg_now();
-    set_well(pg_send_after(self, me, PG_MS(30), "third", 3, pg_list(1, "a string of more than fourteen bytes")));
-    set_well(pg_send_after(self, me, PG_MS(10), "second"));
+    set_well(pg_send_after(self, me, PG_MS(150), "third", 3, pg_list(1, "a string of more than fourteen bytes")));
     set_well(pg_send_after(self, me, -1));
+    set_well(pg_send_after(self, me, PG_MS(20), "second"));
     set_well(pg_send_after(self, me, PG_FOREVER, "never"));
     EXPECT(self, "()");
     EXPECT(self, "(\"second\")");
-    CHECK(pg_now() - began >= PG_MS(10));
+    CHECK(pg_now() - began >= PG_MS(20));
     EXPECT(self, "(\"third\", 3, [1, \"a string of more than fourteen bytes\"])");
-    CHECK(pg_now() - began >= PG_MS(30));
+    CHECK(pg_now() - began >= PG_MS(150));
     expect_nothing(self);
 }
 

@@ -64,7 +64,7 @@
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.  paragram/guest.h: in
- *             the event loop of the program.
+ *             the event loop of the program.  paragram/signals.h: signals as messages.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -570,6 +570,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #include "paragram/guest.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
+#include "paragram/signals.h"
 #include "paragram/timer.h"
 
 #include "paragram/sugar.h"

@@ -251,6 +251,7 @@ static void init_locks(pg_runtime *rt)
     pgi_delays_init(&rt->delays);
     pgi_descriptors_init(&rt->descriptors);
     pgi_pool_init(&rt->pool);
+    pgi_signals_init(&rt->signals);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -263,6 +264,7 @@ static void free_structure(pg_runtime *rt)
     pgi_delays_destroy(&rt->delays);
     pgi_descriptors_destroy(&rt->descriptors);
     pgi_pool_destroy(&rt->pool);
+    pgi_signals_destroy(&rt->signals);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);
@@ -532,6 +534,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     pgi_names_clear(rt);
     pgi_threads_join(rt, true);
     pgi_pool_stop(&rt->pool);
+    pgi_signals_stop(rt);
     pgs_sched_stop(rt->sched);
     pgi_os_stop(rt);
     pgi_slots_drain(rt, &rt->foreign.slots); /* now: idle workers hand slots over to it */

@@ -237,7 +237,8 @@ static int start_sched(pg_runtime *rt)
                                .stuck_after = rt->options.stuck_after,
                                .lent = rt->child != NULL,
                                .seed = rt->options.seed,
-                               .guest = rt->options.guest};
+                               .guest = rt->options.guest,
+                               .outlived = true};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }
@@ -564,6 +565,6 @@ void pgi_runtime_drop(pg_runtime *rt)
     pgi_node_free(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
-    if (rt->options.guest) pgs_sched_forget(rt->sched);
+    pgs_sched_forget(rt->sched);
     free_structure(rt);
 }

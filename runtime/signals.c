@@ -146,11 +146,20 @@ static void close_source(pg_runtime *rt)
     signals->source.fd = -1;
 }
 
+/* Of the descriptor that there is.  Under the lock: nobody reads from it meanwhile, though the kernel would not mind. */
+static int change_source(pgi_signals *signals, const sigset_t *set)
+{
+    pthread_mutex_lock(&signals->lock);
+    int error = signalfd(signals->source.fd, set, 0) < 0 ? -errno : 0;
+    pthread_mutex_unlock(&signals->lock);
+    return error;
+}
+
 /* 0 or -errno.  `setup` is held. */
 static int open_source(pg_runtime *rt, const sigset_t *set)
 {
     pgi_signals *signals = &rt->signals;
-    if (signals->source.fd >= 0) return signalfd(signals->source.fd, set, 0) < 0 ? -errno : 0;
+    if (signals->source.fd >= 0) return change_source(signals, set);
     int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0) return -errno;
     signals->source = (pgs_source){.fd = fd, .fire = fire};
@@ -170,7 +179,7 @@ static void leave(pg_runtime *rt, const pg_process *p)
     if (!any) {
         close_source(rt);
     } else if (signals->source.fd >= 0) {
-        signalfd(signals->source.fd, &set, 0); /* fewer: it cannot fail */
+        change_source(signals, &set); /* to fewer: it cannot fail */
     }
     pthread_mutex_lock(&signals->lock);
     pgi_subscriber **at = find(signals, p), *s = *at;

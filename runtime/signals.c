@@ -2,7 +2,8 @@
  *
  * A runtime has one signalfd, of all signals that some process has asked for, and it is a source of the scheduler's.
  * Whoever fires it reads what is there, and sends it to each that has asked for that number, as a timer would.  So a
- * signal is taken from the kernel once, and handed to all; with a descriptor for each process, one of them would get it.
+ * signal is taken from the kernel once, and handed to all; with a descriptor for each process, one of them would get
+ * it.
  *
  * What threads block is read from /proc: the calling thread's own mask says nothing, since a green process is on a
  * worker, where all are blocked.  It is a look at this moment; who unblocks a signal later has it delivered there.
@@ -42,7 +43,8 @@ void pgi_signals_destroy(pgi_signals *signals)
     pthread_mutex_destroy(&signals->lock);
 }
 
-/* ---------------------------------------------------------------------------------------------------- what is blocked */
+/* ---------------------------------------------------------------------------------------------------- what is
+ * blocked */
 
 /* The mask of blocked signals in a thread's status; all, where the thread has gone. */
 static uint64_t blocked_in(const char *tid)
@@ -146,7 +148,8 @@ static void close_source(pg_runtime *rt)
     signals->source.fd = -1;
 }
 
-/* Of the descriptor that there is.  Under the lock: nobody reads from it meanwhile, though the kernel would not mind. */
+/* Of the descriptor that there is.  Under the lock: nobody reads from it meanwhile, though the kernel would not
+ * mind. */
 static int change_source(pgi_signals *signals, const sigset_t *set)
 {
     pthread_mutex_lock(&signals->lock);

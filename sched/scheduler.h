@@ -102,8 +102,8 @@ void pgs_sched_stop(pgs_sched *sched);
 /* Where config.outlived is set, frees what that has left. */
 void pgs_sched_forget(pgs_sched *sched);
 
-/* pgs_parker_park(), of a thread that waits for what a task of this scheduler does, perhaps.  The host of a guest drives
- * it meanwhile.  `sched` may be NULL. */
+/* pgs_parker_park(), of a thread that waits for what a task of this scheduler does, perhaps.  The host of a guest
+ * drives it meanwhile.  `sched` may be NULL. */
 bool pgs_sched_park(pgs_sched *sched, pgs_parker *parker, int64_t deadline);
 
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */

@@ -36,10 +36,10 @@ extern "C" {
  *   all of them ints: the sender's operating-system pid, or for SIGCHLD that of the child, 0: the kernel; si_code of
  *   sigaction(2); and the value that was sent with it by sigqueue(3), or for SIGCHLD the child's status, an exit
  *   status or a signal as `code` says.
- * Any number of processes of a runtime may ask for the same, and each gets it; of several runtimes one does.  The kernel
- * keeps one of each kind that waits, but for real-time signals: two of SIGCHLD may be one message, so after one wait for
- * all children that have ended.  One that is sent to a single thread, as by raise(3) or pthread_kill(3), does not come.
- * Where memory is short a message is lost.
+ * Any number of processes of a runtime may ask for the same, and each gets it; of several runtimes one does.  The
+ * kernel keeps one of each kind that waits, but for real-time signals: two of SIGCHLD may be one message, so after one
+ * wait for all children that have ended.  One that is sent to a single thread, as by raise(3) or pthread_kill(3), does
+ * not come.  Where memory is short a message is lost.
  * All kinds of the program's do the same.  In a process of kind PG_OS, and in a simulation, it is PG_EUNSUPPORTED.
  * PG_EINVAL: NULL, or no signal, or SIGKILL, SIGSTOP, or one that an instruction raises (SIGSEGV, SIGBUS, SIGFPE,
  * SIGILL); PG_EUNSUPPORTED: some thread of the program has not blocked one of them: the log says which, and what.

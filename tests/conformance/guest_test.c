@@ -65,7 +65,8 @@ static void loop_until(pg_runtime *rt, atomic_int *count, int enough)
     }
 }
 
-/* -------------------------------------------------------------------------------------------------- without a thread */
+/* -------------------------------------------------------------------------------------------------- without a
+ * thread */
 
 static atomic_int done;
 
@@ -149,7 +150,8 @@ static void has_no_thread(void)
     CHECK_EQ(entries("/proc/self/fd"), files);
 }
 
-/* -------------------------------------------------------------------------------------------- descriptor and deadline */
+/* -------------------------------------------------------------------------------------------- descriptor and
+ * deadline */
 
 static void sleeps_for_an_hour(pg_process *self)
 {
@@ -235,7 +237,8 @@ static void is_woken_once(void)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
-/* ----------------------------------------------------------------------------------------------------- steps that end */
+/* ----------------------------------------------------------------------------------------------------- steps that
+ * end */
 
 static void yields_for_ever(pg_process *self)
 {
@@ -313,7 +316,8 @@ static void steps_end(void)
     }
 }
 
-/* Whatever others do without end: one that sleeps, and one that waits for a descriptor, have their turns in one step. */
+/* Whatever others do without end: one that sleeps, and one that waits for a descriptor, have their turns in one
+ * step. */
 static void nobody_starves(void)
 {
     pg_runtime *rt = begin();
@@ -521,7 +525,8 @@ static void no_wake_up_is_lost(void)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
-/* ----------------------------------------------------------------------------------------------------- the host waits */
+/* ----------------------------------------------------------------------------------------------------- the host
+ * waits */
 
 static void host_waits(void)
 {

@@ -1,5 +1,5 @@
-/* signals_test.c - signals as messages: to all that ask, with their sender, none lost while they wait in the kernel; the
- * errors; and that no descriptor stays.  main() blocks those of the cases before it has threads. */
+/* signals_test.c - signals as messages: to all that ask, with their sender, none lost while they wait in the kernel;
+ * the errors; and that no descriptor stays.  main() blocks those of the cases before it has threads. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <signal.h>
@@ -133,8 +133,8 @@ static void stopping_ends_it(pg_process *self)
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(all_that_ask_get_it), CASE(children_are_told), CASE(what_waits_is_told),
-        CASE(errors),              CASE(stopping_ends_it),
+        CASE(all_that_ask_get_it), CASE(children_are_told), CASE(what_waits_is_told), CASE(errors),
+        CASE(stopping_ends_it),
     };
     sigset_t set;
     sigemptyset(&set);

@@ -6,8 +6,8 @@
  *                   millisecond: from before pg_send() until the handler runs; the median of single ways.  wake/host is
  *                   the same of a worker
  *
- * One operation is one message.  Included: building, the look-up, the queue, scheduling; in guest/wake the waking of the
- * loop, and its step.  Not included: starting, and the pauses. */
+ * One operation is one message.  Included: building, the look-up, the queue, scheduling; in guest/wake the waking of
+ * the loop, and its step.  Not included: starting, and the pauses. */
 #include <poll.h>
 
 #include <algorithm>

@@ -65,7 +65,8 @@
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.  paragram/timer.h:
  *             messages sent later.  paragram/io.h: descriptors.  paragram/supervisor.h: processes that start others
- *             again.  paragram/guest.h: in the event loop of the program.  paragram.hpp: C++.
+ *             again.  paragram/guest.h: in the event loop of the program.  paragram/signals.h: signals as messages.
+ *             paragram.hpp: C++.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -578,6 +579,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #include "paragram/guest.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
+#include "paragram/signals.h"
 #include "paragram/supervisor.h"
 #include "paragram/timer.h"
 #include "paragram/unwind.h"

@@ -159,7 +159,9 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *ar
     pgi_question q = {.to = to,
                       .node = pgi_pid_node(to),
                       .sleeper = self ? &self->sleeper : &stranger,
-                      .sched = self ? self->rt->sched : driven ? driven->sched : NULL,
+                      .sched = self     ? self->rt->sched
+                               : driven ? driven->sched
+                                        : NULL,
                       .exit = exit,
                       .pid = pid,
                       .linked = linked,

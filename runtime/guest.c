@@ -9,7 +9,8 @@
 static int look(const pg_runtime *rt)
 {
     if (!rt || !rt->options.guest) return PG_EINVAL;
-    return load_acquire(&((pg_runtime *)(uintptr_t)rt)->stopped) ? PG_ESTOPPED : PG_OK; /* partner: the end of pg_stop */
+    pg_runtime *mutable = (pg_runtime *)(uintptr_t)rt;
+    return load_acquire(&mutable->stopped) ? PG_ESTOPPED : PG_OK; /* partner: the end of pg_stop */
 }
 
 int pg_fd(const pg_runtime *rt)

@@ -239,7 +239,8 @@ static int start_sched(pg_runtime *rt)
                                .stuck_after = rt->options.stuck_after,
                                .lent = rt->child != NULL,
                                .seed = rt->options.seed,
-                               .guest = rt->options.guest};
+                               .guest = rt->options.guest,
+                               .outlived = true};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }
@@ -253,6 +254,7 @@ static void init_locks(pg_runtime *rt)
     pgi_delays_init(&rt->delays);
     pgi_descriptors_init(&rt->descriptors);
     pgi_pool_init(&rt->pool);
+    pgi_signals_init(&rt->signals);
     pthread_mutex_init(&rt->threads.lock, NULL);
     pthread_mutex_init(&rt->exits_lock, NULL);
 }
@@ -265,6 +267,7 @@ static void free_structure(pg_runtime *rt)
     pgi_delays_destroy(&rt->delays);
     pgi_descriptors_destroy(&rt->descriptors);
     pgi_pool_destroy(&rt->pool);
+    pgi_signals_destroy(&rt->signals);
     pthread_mutex_destroy(&rt->threads.lock);
     pthread_mutex_destroy(&rt->exits_lock);
     free(rt->exits);
@@ -544,6 +547,7 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
     pgi_names_clear(rt);
     pgi_threads_join(rt, true);
     pgi_pool_stop(&rt->pool);
+    pgi_signals_stop(rt);
     pgs_sched_stop(rt->sched);
     pgi_os_stop(rt);
     pgi_slots_drain(rt, &rt->foreign.slots); /* now: idle workers hand slots over to it */
@@ -575,6 +579,6 @@ void pgi_runtime_drop(pg_runtime *rt)
     pgi_node_free(rt->node, timers == UINT32_MAX ? timers : pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
-    if (rt->options.guest) pgs_sched_forget(rt->sched);
+    pgs_sched_forget(rt->sched);
     free_structure(rt);
 }

@@ -17,6 +17,7 @@
 #include "pace.h"
 #include "pool.h"
 #include "process.h"
+#include "signals.h"
 #include "slots.h"
 
 /* What each worker has of its own.  The counters are written by it alone, and read by anybody. */
@@ -68,6 +69,7 @@ struct pg_runtime {
     pgi_os os;           /* of kind PG_OS */
     pgi_child *child;    /* NULL: this is no child of another program's runtime */
 
+    pgi_signals signals;
     pgi_names names;
 
     pthread_mutex_t exits_lock;

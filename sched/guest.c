@@ -148,7 +148,8 @@ bool pgs_guest_ends_slice(pgs_sched *s)
     return true;
 }
 
-/* Whether the worker sleeps now, so that who makes something ready kicks; else there is more to do, and it is kicked. */
+/* Whether the worker sleeps now, so that who makes something ready kicks; else there is more to do, and it is
+ * kicked. */
 static bool arm(pgs_guest *g)
 {
     bool over = load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;

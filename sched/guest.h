@@ -10,10 +10,10 @@
  *   the host: who stepped last       park by pgs_sched_park(): the scheduler is driven meanwhile
  *   all others                       make tasks ready, add timers and sources; park as anywhere
  *
- * The hand-over is that of idle.c.  Who makes something ready that the worker has not seen finds its idle bit set, takes
- * it away, and puts a token into its parker, which is POLLING: so it writes to the kick, and pgs_guest_fd() is readable
- * until the next step has harvested it.  The next to come finds no bit, and writes nothing: one write for each sleep.
- * Hence the halves pgs_idle_arm() and pgs_idle_disarm(), at the end of a step and at the beginning of the next:
+ * The hand-over is that of idle.c.  Who makes something ready that the worker has not seen finds its idle bit set,
+ * takes it away, and puts a token into its parker, which is POLLING: so it writes to the kick, and pgs_guest_fd() is
+ * readable until the next step has harvested it.  The next to come finds no bit, and writes nothing: one write for each
+ * sleep. Hence the halves pgs_idle_arm() and pgs_idle_disarm(), at the end of a step and at the beginning of the next:
  *
  *   another thread: push; fence; bit set? take it, unpark ---> the kick
  *   arm:            set the bit; fence; anything in a queue? take the bit back.  Else POLLING, unless there is a token
@@ -49,8 +49,8 @@ int pgs_guest_fd(struct pgs_sched *sched);
  * the thread that steps. */
 int64_t pgs_guest_next(struct pgs_sched *sched);
 
-/* Runs what is ready for about `ns`, and at least one turn.  1: there is more; 0: there is not; -EBUSY: another thread is
- * in here; -EDEADLK: the calling thread is a worker, of whatever scheduler.  Never blocks. */
+/* Runs what is ready for about `ns`, and at least one turn.  1: there is more; 0: there is not; -EBUSY: another thread
+ * is in here; -EDEADLK: the calling thread is a worker, of whatever scheduler.  Never blocks. */
 int pgs_guest_step(struct pgs_sched *sched, int64_t ns);
 
 /* A short step, if the calling thread is the host: true.  Else nothing. */

@@ -93,7 +93,8 @@ int pgs_poller_init(pgs_poller *p);
 /* After its last thread: closes what was opened.  Sources that are still there are forgotten. */
 void pgs_poller_destroy(pgs_poller *p);
 
-/* Opens the epoll instance and the kick before there is a source.  By whoever has the poller for itself.  0 or -errno. */
+/* Opens the epoll instance and the kick before there is a source.  By whoever has the poller for itself.  0 or
+ * -errno. */
 int pgs_poller_open(pgs_poller *p);
 
 /* Who sleeps in the epoll instance comes back.  Any thread, once it is open. */

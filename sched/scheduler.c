@@ -170,20 +170,17 @@ void pgs_sched_stop(pgs_sched *s)
     if (s->guest) {
         pgs_guest_end(s);
         pgs_thread_end(s);
-        free_parts(s);
-        return;
-    }
-    if (s->sim) {
+    } else if (s->sim) {
         stop_sim(s);
     } else {
         stop_threads(s, true);
     }
-    free_sched(s);
+    free_parts(s);
+    if (!s->config.outlived) pgs_sched_forget(s);
 }
 
 void pgs_sched_forget(pgs_sched *s)
 {
-    if (!s->guest) return;
     free(s->guest);
     free(s);
 }

@@ -79,6 +79,7 @@ typedef struct pgs_config {
     bool lent;           /* the one worker is a thread of the caller's: see pgs_sched_work */
     uint64_t seed;       /* not 0: the one worker is simulated, on the calling thread: see sim.h */
     bool guest;          /* the one worker is whatever thread drives it: see guest.h */
+    bool outlived;       /* pgs_sched_stop() leaves a shell, for threads that are about to park by pgs_sched_park() */
 } pgs_config;
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
@@ -95,13 +96,14 @@ PGS_NORETURN void pgs_sched_work(pgs_sched *sched);
 int pgs_sched_watch(pgs_sched *sched);
 
 /* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more: sources have
- * been removed, or are silent.  Not from a worker; not where config.lent is set.  Of a guest, by who has taken it, and a
- * shell is left for threads that are about to park, until pgs_sched_forget(). */
+ * been removed, or are silent.  Not from a worker; not where config.lent is set.  Of a guest, by who has taken it. */
 void pgs_sched_stop(pgs_sched *sched);
-void pgs_sched_forget(pgs_sched *sched); /* nothing, where it is no guest */
 
-/* pgs_parker_park(), of a thread that waits for what a task of this scheduler does, perhaps.  The host of a guest drives
- * it meanwhile.  `sched` may be NULL. */
+/* Where config.outlived is set, frees what that has left. */
+void pgs_sched_forget(pgs_sched *sched);
+
+/* pgs_parker_park(), of a thread that waits for what a task of this scheduler does, perhaps.  The host of a guest
+ * drives it meanwhile.  `sched` may be NULL. */
 bool pgs_sched_park(pgs_sched *sched, pgs_parker *parker, int64_t deadline);
 
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */

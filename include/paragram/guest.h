@@ -25,10 +25,10 @@
  *             own locks, or its pg_blocking(), which calls in place.
  *   Others.   Threads may attach, send and wait, as anywhere: they wait in the kernel until the host has had the step
  *             that they wait for.  Their sends wake the loop, by one system call for each time that it sleeps.
- *   Slices.   A step looks at the clock every few turns, and ends when its time is over, or nothing is left; but it does
- *             not interrupt a handler or target.  One that computes for long, or blocks in a system call, holds up the
- *             loop and all other processes: no other thread takes over, and PG_LOG_STUCK is not reported.  pg_yield()
- *             now and then lets the step end.
+ *   Slices.   A step looks at the clock every few turns, and ends when its time is over, or nothing is left; but it
+ *             does not interrupt a handler or target.  One that computes for long, or blocks in a system call, holds up
+ *             the loop and all other processes: no other thread takes over, and PG_LOG_STUCK is not reported.
+ *             pg_yield() now and then lets the step end.
  *   Stacks.   Processes run on stacks of .stack_size.  A handler of the host's for signals runs there too, if one comes
  *             during a step, unless it has an alternate stack (SA_ONSTACK).  .report_overflow is for overflows in the
  *             thread that has called pg_start().
@@ -50,9 +50,9 @@ typedef struct pg_runtime pg_runtime;
  * PG_EINVAL: NULL, or no guest; PG_ESTOPPED: in the child of a fork. */
 PG_API int pg_fd(const pg_runtime *rt);
 
-/* Nanoseconds from now until pg_step() is to be called even if pg_fd() is not readable: 0: now; PG_FOREVER: there are no
- * timers.  It may be early, and then there is nothing to do.  To be asked after a step, and after what the host itself
- * has sent or set, by the thread that steps.  Errors as for pg_fd(). */
+/* Nanoseconds from now until pg_step() is to be called even if pg_fd() is not readable: 0: now; PG_FOREVER: there are
+ * no timers.  It may be early, and then there is nothing to do.  To be asked after a step, and after what the host
+ * itself has sent or set, by the thread that steps.  Errors as for pg_fd(). */
 PG_API int64_t pg_next_deadline(pg_runtime *rt);
 
 /* Runs what is ready, and fires what is due, for about `max_ns` nanoseconds, and at least a little; PG_FOREVER: until

@@ -243,8 +243,8 @@ static void worker_1(void)
     worker(&workers[1]);
 }
 
-/* The host of a guest: steps as in guest.c, and sleeps in between, without a time, until there is something in the epoll
- * instance. */
+/* The host of a guest: steps as in guest.c, and sleeps in between, without a time, until there is something in the
+ * epoll instance. */
 static void host(void)
 {
     pgs_worker *w = &workers[0];

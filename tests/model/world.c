@@ -10,8 +10,8 @@
 
 #include "sched/alarm.h"
 #include "sched/cpus.h"
-#include "sched/injector.h"
 #include "sched/guest.h"
+#include "sched/injector.h"
 #include "sched/sim.h"
 
 enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };

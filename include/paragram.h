@@ -64,6 +64,8 @@
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
+ *             paragram/timer.h: messages that are sent later.  paragram/io.h: descriptors, and calls that block.
+ *             paragram/supervisor.h: processes that start others again.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -501,7 +503,7 @@ typedef enum pg_exit_kind {
     PG_EXIT_FAILED,            /* pg_fail(), a failed check, or terminated with an error */
     PG_EXIT_UNHANDLED_MESSAGE, /* a message came that no receiver matches */
     PG_EXIT_UNHANDLED_EXIT,    /* a linked process ended, and no receiver matches (exit, pid) */
-    PG_EXIT_KILLED,            /* ended by pg_stop() where it slept or waited */
+    PG_EXIT_KILLED,            /* ended by pg_stop() or pg_kill() where it slept or waited */
     PG_EXIT_CRASHED,           /* its operating-system process died with it: by a signal, by exit(), by a sandbox */
     PG_EXIT_UNKNOWN            /* it ended abnormally or not, too long ago to be remembered */
 } pg_exit_kind;
@@ -533,6 +535,13 @@ PG_API int pg_undefer(pg_process *self, void (*f)(void *argument), void *argumen
  * PG_ENOMEM. */
 PG_API int pg_terminate(pg_pid pid);
 PG_API int pg_terminate_value(pg_pid pid, pg_value error);
+
+/* Ends a process by force, without asking it: one that rests, receives, sleeps, or waits, whatever for, ends there as
+ * PG_EXIT_KILLED, and clean-ups run; one of kind PG_OS is killed, with all that is in it, and has crashed.  Nothing is
+ * done to code that runs: it ends where it waits next, which nobody who is in the way of that can be sure of, so ask
+ * again until it has ended; nor to a call of pg_blocking(), behind which it ends.  PG_OK; PG_ENOPROC; PG_EINVAL: it is
+ * attached.  Of those within another operating-system process, PG_ETIMEDOUT: that does not answer in 5 s. */
+PG_API int pg_kill(pg_pid pid);
 
 /* Links two processes both ways: when one ends, the other gets (exit, pid), and ends too unless it has a receiver for
  * that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.  PG_ENOPROC for a pid
@@ -566,6 +575,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #include "paragram/call.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
+#include "paragram/supervisor.h"
 #include "paragram/timer.h"
 
 #include "paragram/sugar.h"

@@ -31,8 +31,8 @@ struct pgi_question {
  * the address of one that a process before it with this node has asked.  Before the first question. */
 void pgi_ask_begin(uint32_t generation);
 
-/* Asks the node of `to`, and waits for the answer until the timeout.  `what` is PGI_ASK_WHY, PGI_ASK_WAIT or
- * PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed; `linked`, unless NULL, the caller,
+/* Asks the node of `to`, and waits for the answer until the timeout.  `what` is PGI_ASK_KILL, PGI_ASK_WHY,
+ * PGI_ASK_WAIT or PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed; `linked`, unless NULL, the caller,
  * who is linked on this side with the process that is the answer before anything else is heard of that.  Returns the
  * status of the answer, or of linking; *exit and *pid are filled in with what it brings.  PG_ETIMEDOUT: none came in
  * time; PG_ENOPROC: nothing leads there. */

@@ -23,6 +23,7 @@
 #include "ask.h"
 #include "call.h"
 #include "child.h"
+#include "kill.h"
 #include "os.h"
 #include "parcel.h"
 #include "runtime.h"
@@ -337,6 +338,10 @@ static void arrived_question(pgi_bridge *bridge, uint8_t what, pg_pid to, pg_pid
     pg_runtime *rt = bridge->process.rt;
     pg_exit_info exit;
     far_watcher *w = NULL;
+    if (what == PGI_ASK_KILL) {
+        pgi_far_answer(from, pgi_kill_in(rt, to), to, NULL);
+        return;
+    }
     if (what == PGI_ASK_WAIT) {
         w = pgi_alloc(sizeof *w);
         if (!w) {
@@ -416,6 +421,8 @@ void pgi_far_refuse(pg_runtime *rt, uint8_t type, uint8_t flags, pg_pid to, pg_p
             pgi_ask_answer(from, 0, PG_ENOPROC, (pg_pid){0}, NULL);
         } else if (flags == PGI_ASK_SPAWN) {
             pgi_far_answer(from, PG_EUNSUPPORTED, (pg_pid){0}, NULL);
+        } else if (flags == PGI_ASK_KILL) {
+            pgi_far_answer(from, PG_ENOPROC, (pg_pid){0}, NULL);
         } else {
             int status = pgi_look_back_far(to, &exit);
             pgi_far_answer(from, status, to, &exit);
@@ -484,6 +491,15 @@ static bool refuse_abroad(const pgi_bridge *bridge, const pgi_bridge *next, cons
     return true;
 }
 
+/* True: the frame asks for the death of a child as a whole, which the hub sees to. */
+static bool kill_for_another(pgi_bridge *next, const pgi_frame *frame)
+{
+    pg_pid from = {frame->from};
+    if (frame->type != PGI_F_ASK || frame->flags != PGI_ASK_KILL || next->root.id != frame->to) return false;
+    pgi_far_answer(from, pgi_kill_child(next), next->root, NULL);
+    return true;
+}
+
 /* For another node: the hub passes it on. */
 static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
 {
@@ -503,7 +519,7 @@ static void pass_on(pgi_bridge *bridge, const pgi_frame *frame, pg_message *msg)
         } else {
             pgi_bridge_break(bridge, "it floods another process");
         }
-    } else if (!refuse_abroad(bridge, next, frame)) {
+    } else if (!refuse_abroad(bridge, next, frame) && !kill_for_another(next, frame)) {
         size_t bytes = 0;
         if (msg) pgi_wire_prepare(pgi_cache_here(NULL), &msg, &bytes); /* it has come in this form */
         int status = pgi_post_frame(next, &(pgi_letter){.type = frame->type,

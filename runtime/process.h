@@ -12,7 +12,7 @@
  *   waiting    its own (blocked)        clear              whoever moves `token` from WAITING: a timer, an exit, a stop
  *   ended      none                     clear              nobody; senders fail the check of `id`
  *
- * The file of each verb:  slots.c allocate and find | spawn.c begin | process.c run | send.c | receive.c | wait.c |
+ * The file of each verb:  slots.c allocate and find | spawn.c begin | process.c run | send.c | receive.c | wait.c | kill.c |
  * link.c | exit.c end | host.c threads and attached hosts | runtime.c start and stop. */
 #ifndef PGI_PROCESS_H
 #define PGI_PROCESS_H
@@ -76,6 +76,12 @@ enum {
     PGI_LOOSE = 0x20     /* handled, and in no queue: to be freed by whoever drops it */
 };
 
+/* In pg_process.told. */
+enum {
+    PGI_TO_END = 1, /* pg_stop() has sent it a terminate */
+    PGI_TO_DIE = 2  /* pg_kill() wants it to end where it waits */
+};
+
 struct pg_process {
     /* Whoever sends to it or wakes it. */
     _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
@@ -104,7 +110,7 @@ struct pg_process {
     uint8_t kind : 4;             /* pg_kind */
     bool attached : 1;            /* stands for a host thread */
     bool dying;                   /* its links and watchers have been taken away */
-    bool told;                    /* pg_stop() has sent it a terminate */
+    uint8_t told;                 /* PGI_TO_END, PGI_TO_DIE: what others have decided */
     _Atomic(uint16_t) flooded_on; /* the number of the worker, and 1, on which it had many messages in one go last */
 
     /* What a message does not need. */
@@ -205,8 +211,8 @@ PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
 
 /* ---- wait.c */
 
-/* When pg_stop() has lost its patience, this process ends here: wherever it would wait, or has been woken without a
- * reason.  Not for attached ones. */
+/* When pg_stop() has lost its patience, or pg_kill() was called for it, this process ends here: wherever it would wait,
+ * or has been woken without a reason.  Not for attached ones. */
 void pgi_end_if_killed(pg_process *p);
 
 bool pgi_sleeper_commit(pgs_task *task);

@@ -371,12 +371,12 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
     pgi_lock(p);
-    bool tell_it = !p->attached && !p->told && load_relaxed(&p->id) == pid.id;
-    if (tell_it) p->told = true; /* once: the handler for (exit) of one that takes its time is not called again */
+    bool tell_it = !p->attached && !(p->told & PGI_TO_END) && load_relaxed(&p->id) == pid.id;
+    if (tell_it) p->told |= PGI_TO_END; /* once: the handler for (exit) of one that takes its time is not called again */
     pgi_unlock(p);
     if (!tell_it || pg_terminate(pid) != PG_ENOMEM) return;
     pgi_lock(p);
-    p->told = false;
+    p->told &= (uint8_t)~PGI_TO_END;
     pgi_unlock(p);
     ++*n;
 }
@@ -485,7 +485,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
     unsigned n = 0;
     pgi_os_tell_stop(rt);
     if (wait_for_all(rt, deadline, 0, tell, &n)) return true;
-    store_seq_cst(&rt->killing, true); /* partner: pgi_end_if_killed */
+    store_seq_cst(&rt->killing, PGI_KILLING_ALL); /* partner: pgi_end_if_killed */
     pgi_os_kill_all(rt);
     n = 0;
     bool ended = wait_for_all(rt, 0, kill_patience, kill_waiting, &n);

@@ -33,6 +33,9 @@ typedef struct pgi_local {
 /* The last abnormal exits, the oldest overwritten first. */
 enum { PGI_EXITS_KEPT = 1024 };
 
+/* Who is to end where he waits. */
+enum { PGI_KILLING_NONE, PGI_KILLING_SOME /* whoever has PGI_TO_DIE */, PGI_KILLING_ALL };
+
 struct pg_runtime {
     /* Constant after the start. */
     pg_options options;
@@ -44,7 +47,7 @@ struct pg_runtime {
     pgi_depot depot;
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
-    _Atomic(bool) killing;              /* whoever waits is to end */
+    _Atomic(uint8_t) killing;           /* PGI_KILLING_...: who waits is to end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
     _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */

@@ -7,7 +7,7 @@
 int pg_pid_status(pg_pid pid)
 {
     if (pgi_pid_node(pid) != 0) return PG_OK;
-    return pid.id == 0 || pid.id > (uint64_t)-PG_EFULL ? PG_ENOPROC : -(int)pid.id;
+    return pid.id == 0 || pid.id > (uint64_t)-PG_ETAKEN ? PG_ENOPROC : -(int)pid.id;
 }
 
 /* What the usual spawn consists of is put together in one function, and none of its parts pass through memory. */
@@ -95,7 +95,7 @@ static ALWAYS_INLINE void init_process(pg_process *p, pg_target target, const pa
     p->phase = PGI_NEW;
     p->dying = false;
     p->attached = of->attached;
-    p->told = false;
+    p->told = 0;
     p->data = NULL;
     if (unlikely(of->kind == PG_THREAD)) {
         p->sleeper.task.parker = &p->sleeper.parker;

@@ -39,9 +39,20 @@ static const pgi_end killed = {.kind = PG_EXIT_KILLED,
                                .text = "ended by pg_stop() while it slept or waited",
                                .no_news = true /* pg_stop() has named it */};
 
+static const pgi_end killed_alone = {.kind = PG_EXIT_KILLED, .text = "ended by pg_kill() where it waited"};
+
+static PGS_COLD void end_if_meant(pg_process *p)
+{
+    if (load_relaxed(&p->rt->killing) == PGI_KILLING_ALL) pgi_die(p, &killed);
+    pgi_lock(p);
+    bool meant = p->told & PGI_TO_DIE;
+    pgi_unlock(p);
+    if (meant) pgi_die(p, &killed_alone);
+}
+
 void pgi_end_if_killed(pg_process *p)
 {
-    if (unlikely(load_relaxed(&p->rt->killing)) && !p->attached && p->phase != PGI_ENDING) pgi_die(p, &killed);
+    if (unlikely(load_relaxed(&p->rt->killing)) && !p->attached && p->phase != PGI_ENDING) end_if_meant(p);
 }
 
 int pg_sleep(pg_process *self, int64_t duration)

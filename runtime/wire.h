@@ -73,7 +73,7 @@ enum {
 };
 
 /* What is asked. */
-enum { PGI_ASK_WHY = 1, PGI_ASK_WAIT, PGI_ASK_SPAWN };
+enum { PGI_ASK_KILL, PGI_ASK_WHY, PGI_ASK_WAIT, PGI_ASK_SPAWN };
 
 /* A frame that is well-formed so far, but not all of whose bytes can be read. */
 enum { PGI_WIRE_PART = 1 };

@@ -2,19 +2,17 @@
  *
  *     kv [--port N] [--bind ADDRESS] [--shards N] [--workers N] [--os-shards]
  *
- *     clients  --  accept_clients   spawns a process for each connection
- *                       |
- *                  serve_client     one for each: reads, parses, asks, replies           connection.c, command.c
- *                       |
- *                  serve_shard      one for each part of the keys: owns them             shard.c, store.c
- *                       |
- *                  keep_shards      spawns those anew that have ended                    keep.c
+ *     main --- supervisor --+-- shard 0 ...    each owns a part of the keys               shard.c, store.c
+ *                           |-- watcher        says what the end of a shard means           watch.c
+ *                           `-- door           accepts, and spawns for each connection      accept.c
+ *                                 `-- client   reads, parses, asks shards, replies          connection.c, command.c
  *
  * No lock anywhere: a key belongs to one shard, a shard to one process.  What fails takes with it what it owned: a
  * client its connection, a shard its keys, and the others go on.  Nothing is written to a disk. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,43 +123,64 @@ static void wait_for_signals(pg_process *self)
     if (pg_read(self, fd, &info, sizeof info, PG_FOREVER) > 0) pg_send(pg_main(pg_runtime_of(self)), "shut down");
 }
 
-/* Nobody new comes, and those that are there read the end of their connections, and end. */
-static void disconnect(server *s)
+/* Shards first: the door opens when they are there.  Each is started anew, however often and however it ends. */
+static pg_pid supervise(pg_process *self, const server *s)
 {
-    shutdown(s->listener, SHUT_RDWR);
+    pg_child children[SHARDS_MAX + 2];
+    char names[SHARDS_MAX][SHARD_NAME];
+    pg_value shard[SHARDS_MAX][2], server_here = pg_v_ptr(s);
+    unsigned n = 0;
+    for (; n < s->shards; n++) {
+        shard_name(names[n], n);
+        shard[n][0] = pg_v_int((int)n);
+        shard[n][1] = pg_v_bool(s->os_shards);
+        children[n] = (pg_child){.id = names[n], .registered = names[n], .target = serve_shard};
+        children[n].spawn.kind = s->os_shards ? PG_OS : PG_GREEN;
+        children[n].spawn.args = pg_tuple_of(2, shard[n]);
+    }
+    children[n] = (pg_child){.id = "watcher", .target = watch_shards};
+    children[n++].spawn.args = pg_tuple_of(1, &server_here);
+    children[n] =
+        (pg_child){.id = "door", .target = accept_clients, .shutdown = -1}; /* it accepts, and hears nothing */
+    children[n++].spawn.args = pg_tuple_of(1, &server_here);
+    return pg_supervise(
+        self, &(pg_supervisor_options){.name = "supervisor", .intensity = INT_MAX, .backoff_max = PG_SECONDS(1)}, n,
+        children);
+}
+
+/* Nobody new comes, and those that are there read the end of their connections, and end; then the shards. */
+static void stop(pg_process *self, server *s, pg_pid supervisor)
+{
+    pg_supervisor_stop(self, supervisor, "door", PG_SECONDS(5));
     for (int patience = 0; patience < 500 && s->clients > 0; patience++) {
         for (unsigned fd = 0; fd < s->descriptors; fd++) {
             if (s->connected[fd]) shutdown((int)fd, SHUT_RDWR);
         }
-        pg_sleep(pg_current(), PG_MS(10));
+        pg_sleep(self, PG_MS(10));
     }
-}
-
-static void on_shut_down(pg_process *self, const pg_message *msg)
-{
-    (void)msg;
-    pg_exit(self);
+    pg_unlink(self, supervisor);
+    pg_terminate(supervisor);
+    pg_wait(supervisor, PG_SECONDS(5), NULL);
 }
 
 static int serve(server *s, int signals)
 {
     pg_process *self = pg_attach(s->rt, "main");
     if (!self) return 1;
-    pg_value here = pg_v_ptr(s);
-    pg_receive(self, on_shut_down, "shut down");
     pg_spawn(self, wait_for_signals, .name = "signals", .args = pg_tuple(signals));
-    pg_pid keeper = pg_spawn_link(self, keep_shards, .name = "keeper", .args = pg_tuple(here));
-    pg_pid door = pg_spawn_link(self, accept_clients, .name = "door", .args = pg_tuple(here));
-    int status = pg_pid_status(keeper) != PG_OK || pg_pid_status(door) != PG_OK;
-    if (status == 0) {
-        server_log("ready at port %d, %u shards%s, process %d", s->port, s->shards,
-                   s->os_shards ? " in processes of their own" : "", (int)getpid());
-        pg_serve(self, PG_FOREVER);
-        server_log("shuts down");
+    pg_pid supervisor = supervise(self, s);
+    if (pg_pid_status(supervisor) != PG_OK) {
+        server_log("cannot start: %s", pg_strerror(pg_pid_status(supervisor)));
+        return 1;
     }
+    server_log("ready at port %d, %u shards%s, process %d", s->port, s->shards,
+               s->os_shards ? " in processes of their own" : "", (int)getpid());
+    const pg_message *msg;
+    int status = pg_recv_match(self, &msg, PG_FOREVER, "shut down"); /* or the supervisor has ended */
+    server_log("shuts down");
     pg_close(self, signals); /* wakes who waits there */
-    disconnect(s);
-    return status;
+    stop(self, s, supervisor);
+    return status != PG_OK;
 }
 
 int main(int argc, char **argv)

@@ -6,7 +6,7 @@
 
 #include "job.h"
 
-enum { SHARDS_MAX = 64 };
+enum { SHARDS_MAX = 64, SHARD_NAME = 32 };
 
 typedef struct server {
     /* Constant once it serves. */
@@ -23,10 +23,12 @@ typedef struct server {
     _Atomic(uint64_t) clients;     /* connected */
     _Atomic(uint64_t) restarts;    /* of shards: who has seen another number looks for their pids again */
     _Atomic(bool) *connected;      /* by descriptor: a client's */
+
+    pg_pid watched[SHARDS_MAX]; /* of watch_shards() alone */
 } server;
 
-/* Spawned with the server's pointer as argument: keep.c, accept.c. */
-void keep_shards(pg_process *self);
+/* Spawned with the server's pointer as argument: watch.c, accept.c. */
+void watch_shards(pg_process *self);
 void accept_clients(pg_process *self);
 
 /* Spawned with the server's pointer and a connected socket. */
@@ -38,6 +40,9 @@ void serve_shard(pg_process *self);
 
 /* Sends the shard a message that fails it. */
 int fail_shard(pg_pid pid);
+
+/* The name that it is registered by. */
+void shard_name(char name[SHARD_NAME], unsigned shard);
 
 /* The shard's pid; while it is being restarted, waits for that up to a second, and is null then. */
 pg_pid find_shard(pg_process *self, const server *s, unsigned shard);

@@ -345,9 +345,7 @@ static void cmd_config(connection *c, size_t count, slice *args)
     said(c, from);
 }
 
-enum { STATS = 7 };
-
-/* The numbers of all shards, added up: those of store.c. */
+/* The numbers of all shards, added up. */
 static void add_up(connection *c, uint64_t sums[STATS])
 {
     for (unsigned i = 0; i < c->server->shards; i++) connection_job_for(c, JOB_STATS, i);
@@ -378,25 +376,26 @@ static void cmd_info(connection *c, size_t count, slice *args)
     (void)args;
     server *s = c->server;
     uint64_t n[STATS] = {0};
-    char text[2048];
     connection_flush(c);
     add_up(c, n);
-    int64_t up = (pg_now() - s->started) / 1000000000;
-    uint64_t connections = s->connections, clients = s->clients, restarts = s->restarts;
+    char text[2048];
+    unsigned long long up = (unsigned long long)((pg_now() - s->started) / 1000000000);
+    unsigned long long connections = s->connections, clients = s->clients, restarts = s->restarts, memory = resident();
+    unsigned long long numbers[STATS];
+    for (int i = 0; i < STATS; i++) numbers[i] = n[i];
     int length = snprintf(text, sizeof text,
                           "# Server\r\nredis_version:7.0.0\r\nredis_mode:standalone\r\nprocess_id:%d\r\ntcp_port:%d\r\n"
-                          "uptime_in_seconds:%lld\r\nshards:%u\r\nshard_kind:%s\r\nshard_restarts:%llu\r\n\r\n"
+                          "uptime_in_seconds:%llu\r\nshards:%u\r\nshard_kind:%s\r\nshard_restarts:%llu\r\n\r\n"
                           "# Clients\r\nconnected_clients:%llu\r\n\r\n"
-                          "# Memory\r\nused_memory_dataset:%llu\r\nused_memory_rss:%lu\r\n\r\n"
+                          "# Memory\r\nused_memory:%llu\r\nused_memory_rss:%llu\r\nused_memory_dataset:%llu\r\n\r\n"
                           "# Stats\r\ntotal_connections_received:%llu\r\ntotal_commands_processed:%llu\r\n"
                           "keyspace_hits:%llu\r\nkeyspace_misses:%llu\r\nexpired_keys:%llu\r\n\r\n# Keyspace\r\n",
-                          (int)getpid(), s->port, (long long)up, s->shards, s->os_shards ? "os" : "green",
-                          (unsigned long long)restarts, (unsigned long long)clients, (unsigned long long)n[2],
-                          resident(), (unsigned long long)connections, (unsigned long long)n[3],
-                          (unsigned long long)n[4], (unsigned long long)n[5], (unsigned long long)n[6]);
-    if (n[0] > 0) {
+                          (int)getpid(), s->port, up, s->shards, s->os_shards ? "os" : "green", restarts, clients,
+                          memory, memory, numbers[STAT_BYTES], connections, numbers[STAT_JOBS], numbers[STAT_HITS],
+                          numbers[STAT_MISSES], numbers[STAT_EXPIRED]);
+    if (n[STAT_KEYS] > 0) {
         length += snprintf(text + length, sizeof text - (size_t)length, "db0:keys=%llu,expires=%llu,avg_ttl=0\r\n",
-                           (unsigned long long)n[0], (unsigned long long)n[1]);
+                           numbers[STAT_KEYS], numbers[STAT_EXPIRING]);
     }
     say_bulk(c, text, (size_t)length);
 }

@@ -21,9 +21,12 @@ typedef enum job_kind {
     JOB_PERSIST, /* never */
     JOB_SIZE,    /* how many keys there are; of the shard, as those that follow */
     JOB_FLUSH,
-    JOB_STATS, /* a line of numbers: shard_stats */
+    JOB_STATS, /* its numbers, as in memory: STAT_KEYS and so on */
     JOB_KINDS
 } job_kind;
+
+/* uint64_t each, the answer to JOB_STATS. */
+enum { STAT_KEYS, STAT_EXPIRING, STAT_BYTES, STAT_JOBS, STAT_HITS, STAT_MISSES, STAT_EXPIRED, STATS };
 
 /* Of JOB_SET. */
 enum { SET_NX = 1, SET_XX = 2, SET_KEEP_TTL = 4, SET_EXPIRES = 8 };

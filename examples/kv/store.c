@@ -203,7 +203,9 @@ static void time_left(store *s, job *j, int64_t now, buffer *replies)
 
 static void stats(store *s, buffer *replies)
 {
-    const uint64_t numbers[] = {s->keys, s->keys_expiring, s->bytes, s->jobs, s->hits, s->misses, s->expired};
+    const uint64_t numbers[STATS] = {
+        [STAT_KEYS] = s->keys, [STAT_EXPIRING] = s->keys_expiring, [STAT_BYTES] = s->bytes,    [STAT_JOBS] = s->jobs,
+        [STAT_HITS] = s->hits, [STAT_MISSES] = s->misses,          [STAT_EXPIRED] = s->expired};
     buffer_put(replies, numbers, sizeof numbers);
 }
 

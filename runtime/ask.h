@@ -32,10 +32,10 @@ struct pgi_question {
 void pgi_ask_begin(uint32_t generation);
 
 /* Asks the node of `to`, and waits for the answer until the timeout.  `what` is PGI_ASK_KILL, PGI_ASK_WHY,
- * PGI_ASK_WAIT or PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed; `linked`, unless NULL, the caller,
- * who is linked on this side with the process that is the answer before anything else is heard of that.  Returns the
- * status of the answer, or of linking; *exit and *pid are filled in with what it brings.  PG_ETIMEDOUT: none came in
- * time; PG_ENOPROC: nothing leads there. */
+ * PGI_ASK_WAIT or PGI_ASK_SPAWN; `body` and `args` a letter's (PGI_ASK_SPAWN), which are consumed; `linked`, unless
+ * NULL, the caller, who is linked on this side with the process that is the answer before anything else is heard of
+ * that. Returns the status of the answer, or of linking; *exit and *pid are filled in with what it brings.
+ * PG_ETIMEDOUT: none came in time; PG_ENOPROC: nothing leads there. */
 int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *args, int64_t timeout, pg_exit_info *exit,
             pg_pid *pid, pg_process *linked);
 

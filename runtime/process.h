@@ -12,8 +12,8 @@
  *   waiting    its own (blocked)        clear              whoever moves `token` from WAITING: a timer, an exit, a stop
  *   ended      none                     clear              nobody; senders fail the check of `id`
  *
- * The file of each verb:  slots.c allocate and find | spawn.c begin | process.c run | send.c | receive.c | wait.c | kill.c |
- * link.c | exit.c end | host.c threads and attached hosts | runtime.c start and stop. */
+ * The file of each verb:  slots.c allocate and find | spawn.c begin | process.c run | send.c | receive.c | wait.c |
+ * kill.c | link.c | exit.c end | host.c threads and attached hosts | runtime.c start and stop. */
 #ifndef PGI_PROCESS_H
 #define PGI_PROCESS_H
 

@@ -372,7 +372,8 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
     (void)rt;
     pgi_lock(p);
     bool tell_it = !p->attached && !(p->told & PGI_TO_END) && load_relaxed(&p->id) == pid.id;
-    if (tell_it) p->told |= PGI_TO_END; /* once: the handler for (exit) of one that takes its time is not called again */
+    /* Once: the handler for (exit) of one that takes its time is not called again. */
+    if (tell_it) p->told |= PGI_TO_END;
     pgi_unlock(p);
     if (!tell_it || pg_terminate(pid) != PG_ENOMEM) return;
     pgi_lock(p);

@@ -1,6 +1,6 @@
 /* supervise.c - what others ask of a supervisor, and how one begins.  It and supervisor.c are clients: processes,
- * messages, links, calls and timers as paragram.h has them, but for the line in the log, and the pid that says why there
- * is none. */
+ * messages, links, calls and timers as paragram.h has them, but for the line in the log, and the pid that says why
+ * there is none. */
 #include <stdlib.h>
 
 #include "pid.h"
@@ -88,7 +88,7 @@ static pg_value *children_value(size_t count, const pg_child *children, pg_value
 
 static const pg_supervisor_options no_options;
 
-/* The target of a supervisor that pg_supervise() starts.  Who called is linked before he hears that it has started. */
+/* The target of a supervisor that pg_supervise() starts. */
 static void supervise(pg_process *self)
 {
     const pg_message *kept = pg_keep(self, pg_args(self));
@@ -100,10 +100,10 @@ static void supervise(pg_process *self)
         const pgi_supervisor_start start = {.options = &options,
                                             .registered = pg_get_str(NULL, kept, 2),
                                             .children = pg_get(NULL, kept, 3),
-                                            .kept = kept};
+                                            .kept = kept,
+                                            .starter = pg_get_pid(NULL, kept, 0)};
         status = pgi_supervisor_begin(self, &start, why);
     }
-    if (status == PG_OK) status = pg_link(self, pg_get_pid(NULL, pg_args(self), 0));
     const pg_message *asked; /* now, before any child's end can be the supervisor's */
     if (pg_recv_match(self, &asked, PG_SECONDS(5), PGI_STARTED) == PG_OK) pg_reply(asked, status);
     if (status != PG_OK) pg_fail(self, "%s", why);
@@ -115,7 +115,11 @@ static pg_pid await_start(pg_process *self, pg_pid pid, const pg_supervisor_opti
     int status = pg_call(self, pid, &reply, o->start_timeout ? o->start_timeout : PG_FOREVER, PGI_STARTED);
     bool ends = status == PG_OK || status == PG_ENOPROC;
     if (status == PG_OK) status = (int)pg_get_int(NULL, reply, 0);
-    if (status == PG_OK) return pid;
+    if (status == PG_OK) status = pg_link(self, pid); /* by the caller: what fails is not linked with him at any time */
+    if (status == PG_OK) {
+        pg_send(pid, PGI_SUPERVISOR, "linked");
+        return pid;
+    }
     pg_terminate(pid);
     pg_exit_info why = {.kind = PG_EXIT_UNKNOWN, .pid = pid};
     if (o->why && ends) pg_wait(pid, PG_SECONDS(5), &why);

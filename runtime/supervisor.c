@@ -9,8 +9,8 @@
  *   STOPPED --launch--> RUNNING --its end, stop--> STOPPED       (pid: null but while RUNNING)
  *                          `--its end, fail--> WAITING --its alarm: on_alarm, launch--> RUNNING
  *
- * An alarm is a message with a ref, sent after the delay; what takes it back forgets the ref, so that one which has been
- * sent already means nothing.  With PG_ONE_FOR_ONE each child has an alarm of its own; else there is one, the
+ * An alarm is a message with a ref, sent after the delay; what takes it back forgets the ref, so that one which has
+ * been sent already means nothing.  With PG_ONE_FOR_ONE each child has an alarm of its own; else there is one, the
  * supervisor's, for all who are WAITING.
  *
  * Invariants:
@@ -64,6 +64,7 @@ typedef struct supervisor {
     const pg_message **held; /* requests, until all who are WAITING have been started */
     size_t held_count;
     const pg_message *serving;
+    pg_ref starter;   /* the monitor of who waits for its start, and is not linked yet */
     uint64_t unknown; /* messages */
     uint64_t random;
 } supervisor;
@@ -597,6 +598,13 @@ static bool is_left(supervisor *s, pg_pid pid)
     return false;
 }
 
+static PG_NORETURN void end_with(supervisor *s, const pg_exit_info *other)
+{
+    stop_all(s);
+    if (other->kind == PG_EXIT_NORMAL) pg_exit(s->self);
+    pg_fail(s->self, "a process that it was linked to has ended: %s", other->text);
+}
+
 static void on_exit_of(pg_process *self, const pg_message *msg)
 {
     supervisor *s = of(self);
@@ -607,10 +615,23 @@ static void on_exit_of(pg_process *self, const pg_message *msg)
     if (c) {
         child_ended(s, c, &info);
     } else if (!is_left(s, pid)) {
-        stop_all(s);
-        if (info.kind == PG_EXIT_NORMAL) pg_exit(self);
-        pg_fail(self, "a process that it was linked to has ended: %s", info.text);
+        end_with(s, &info);
     }
+}
+
+/* Of who has called pg_supervise(), and was not linked yet. */
+static void on_down(pg_process *self, const pg_message *msg)
+{
+    supervisor *s = of(self);
+    pg_exit_info info;
+    pg_get_exit(NULL, msg, 3, &info);
+    if (pg_get_ref(NULL, msg, 1).id == s->starter.id) end_with(s, &info);
+}
+
+static void on_linked(pg_process *self, const pg_message *msg)
+{
+    (void)msg;
+    pg_demonitor(self, of(self)->starter);
 }
 
 static void on_terminate(pg_process *self, const pg_message *msg)
@@ -670,6 +691,8 @@ static int receive_all(pg_process *self)
     int status = pg_receive(self, on_terminate, PG_EXIT);
     if (status == PG_OK) status = pg_receive(self, on_exit_of, PG_EXIT, PG_PID);
     if (status == PG_OK) status = pg_receive(self, on_started, PGI_STARTED);
+    if (status == PG_OK) status = pg_receive(self, on_down, "down", PG_REF, PG_PID, PG_EXIT);
+    if (status == PG_OK) status = pg_receive(self, on_linked, PGI_SUPERVISOR, "linked");
     if (status == PG_OK) status = pg_receive(self, on_alarm, PGI_SUPERVISOR, "alarm", PG_REF);
     if (status == PG_OK) status = pg_receive(self, on_request, PGI_SUPERVISOR, "start", PG_PTR, PG_TUPLE);
     static const char *const requests[] = {"stop", "remove", "restart", "children"};
@@ -683,6 +706,7 @@ static int start_all(supervisor *s, const pgi_supervisor_start *start, char why[
     char text[PGI_WHY_MAX];
     size_t count = pg_term_count(NULL, start->children);
     int status = receive_all(s->self);
+    if (status == PG_OK && start->starter.id != 0) status = pg_monitor(s->self, start->starter, &s->starter);
     for (size_t i = 0; i < count && status == PG_OK; i++) {
         if (!add(s, pg_term_at(NULL, start->children, i))) status = PG_ENOMEM;
     }

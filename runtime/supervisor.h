@@ -2,6 +2,7 @@
  * messages.
  *
  *   pg_supervise:   arguments of the supervisor: (pid of who called, options, registered, children)
+ *   linked:         (PGI_SUPERVISOR, "linked"): who called is linked now, and need not be monitored any more
  *   become:         to itself: (PGI_BECOME, ref, children)
  *   start:          (PGI_SUPERVISOR, "start", ptr, child), answered by (status, pid), or (status)
  *   stop, remove:   (PGI_SUPERVISOR, what, id), answered by (status)
@@ -32,6 +33,7 @@ typedef struct pgi_supervisor_start {
     const char *registered;               /* NULL: by no name */
     const pg_term *children;              /* a list; in `kept` */
     const pg_message *kept;               /* becomes the supervisor's in any case */
+    pg_pid starter;                       /* with whom it ends until he is linked; {0}: nobody */
 } pgi_supervisor_start;
 
 /* Makes `self` a supervisor.  PG_OK; or a status, with what there is to say in why[], and no child is left. */

@@ -1,8 +1,8 @@
 /* supervisor.h - processes that start others, and start them again when they fail.  Included by paragram.h.
  *
- * A supervisor is a process that has children, of any kind, and is linked with each.  It starts them in the order given,
- * and stops them in reverse; when one ends, it decides what becomes of that one and of the others.  The model is that of
- * Erlang's supervisors.
+ * A supervisor is a process that has children, of any kind, and is linked with each.  It starts them in the order
+ * given, and stops them in reverse; when one ends, it decides what becomes of that one and of the others.  The model is
+ * that of Erlang's supervisors.
  *
  *     static const pg_child children[] = {
  *         {.id = "store", .target = store, .registered = "store"},
@@ -18,21 +18,22 @@
  *
  * ENDS
  *   A child that ends by itself is started again if it is PG_PERMANENT, however it ended, also normally; or if it is
- *   PG_TRANSIENT and its end was abnormal: any exit that is not PG_EXIT_NORMAL.  One that was ended by pg_terminate() of
- *   somebody else has ended normally.  What the supervisor has stopped stays stopped.  Each end after which something is
- *   started again, and each abnormal one, is told in the log (PG_LOG_WARNING).
+ *   PG_TRANSIENT and its end was abnormal: any exit that is not PG_EXIT_NORMAL.  One that was ended by pg_terminate()
+ *   of somebody else has ended normally.  What the supervisor has stopped stays stopped.  Each end after which
+ *   something is started again, and each abnormal one, is told in the log (PG_LOG_WARNING).
  *   Not at once: after .backoff_min, and twice as long after each failure that follows, until the child has lived for
- *   .backoff_reset.  Where that is more often than .intensity allows, the supervisor stops all children and fails, which
- *   those linked to it see; its own supervisor, for one, starts it again.
+ *   .backoff_reset.  Where that is more often than .intensity allows, the supervisor stops all children and fails,
+ *   which those linked to it see; its own supervisor, for one, starts it again.
  *   A child that cannot be started again has failed once more.
  *   When something else that is linked to the supervisor ends, who has called pg_supervise() for one, it stops its
- *   children and ends, too: normally, or as a failure, as the other did.  A terminate does the same.  When it is ended by
- *   force, or fails, its children end by their links; one that has a receiver for (PG_EXIT, PG_PID) sees to that itself.
+ *   children and ends, too: normally, or as a failure, as the other did.  A terminate does the same.  When it is ended
+ *   by force, or fails, its children end by their links; one that has a receiver for (PG_EXIT, PG_PID) sees to that
+ *   itself.
  *
  * STOPPING
- *   A child is stopped by a terminate.  If it has not ended when its .shutdown is over, it is ended by pg_kill(): one of
- *   kind PG_OS is killed, others end where they wait.  One that computes half a second longer is named in the log and
- *   left behind, no longer linked: it ends when it next waits, and another may run in its place by then.
+ *   A child is stopped by a terminate.  If it has not ended when its .shutdown is over, it is ended by pg_kill(): one
+ *   of kind PG_OS is killed, others end where they wait.  One that computes half a second longer is named in the log
+ *   and left behind, no longer linked: it ends when it next waits, and another may run in its place by then.
  *   pg_stop() tells all processes to end at once.  Where the order counts, the supervisor is terminated and waited for
  *   before.
  *

@@ -145,6 +145,26 @@ END
     fi
 fi
 
+# Its crash is the sanitizer's to report, at length.
+if [[ -n ${ASAN_OPTIONS-}${TSAN_OPTIONS-} ]]; then
+    echo "supervised_parser: a sanitizer tells of what is meant to crash"
+    tested+="supervised_parser "
+else
+    run supervised_parser
+    same supervised_parser <<END
+say hello                "hello"
+repeat 10 x              "xxxxxxxxxx"
+repeat 1000000000 x      the parser has crashed
+say it goes on           "it goes on"
+skip 2 a-b-c-d           "abcd"
+skip 0 a-b-c-d           the parser hangs
+nonsense                 refused
+repeat 9999999999 y      the parser has crashed
+repeat 3 z               "zzz"
+5 parsed, 1 refused; 2 crashes, 1 hung: the parser was started again 3 times
+END
+fi
+
 # A seed is one order wherever it is run.
 run lost_update
 same lost_update <<END

@@ -1,7 +1,7 @@
 /* supervisor_requests_test.c - supervisors: children that come and go, names, trees, and what is refused. */
 #include "supervised.h"
 
-/* ---------------------------------------------------------------------------------------------------- dynamic children */
+/* ------------------------------------------------------------------------------------------------- dynamic children */
 
 static void started_and_ended(pg_process *self)
 {
@@ -64,7 +64,7 @@ static void starts_wait(pg_process *self)
     pg_child a = worker(self, "a"), b = worker(self, "b");
     pg_pid sup = good(pg_supervise(self, &o, 1, &a));
     pg_send(EVENT(self, "started", "a"), "fail");
-    while (info_of(self, sup, "a").state != PG_CHILD_WAITING) pg_yield(self);
+    await_waiting(self, sup, "a");
     good(pg_supervisor_start(self, sup, &b, PATIENCE));
     EVENT(self, "started", "a");
     EVENT(self, "started", "b");
@@ -98,7 +98,7 @@ static void names(pg_process *self)
     CHECK_EQ(pg_whereis(rt, "the supervisor").id, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ trees of supervisors */
+/* --------------------------------------------------------------------------------------------- trees of supervisors */
 
 /* (main, depth, supervisor's kind): a worker, and one level less. */
 static void level(pg_process *self)
@@ -228,6 +228,59 @@ static void with_its_parent(pg_process *self)
     }
 }
 
+/* Who has called for it ends while it starts: it does not stay. */
+static void start_in_vain(pg_process *self)
+{
+    const pg_value own[] = {pg_v_pid(first_arg(self))};
+    const pg_child children[] = {
+        {.id = "a", .target = work, .start_timeout = PATIENCE, .spawn = {.args = pg_tuple_of(1, own)}},
+        {.id = "slow", .target = never_say, .start_timeout = PG_MS(100), .shutdown = -1},
+        {.id = "c", .target = work, .start_timeout = PATIENCE, .spawn = {.args = pg_tuple_of(1, own)}}};
+    pg_supervise(self, &quick, 3, children);
+}
+
+static void start_slowly(pg_process *self)
+{
+    pg_sleep(self, PG_MS(500));
+    CHECK_EQ(pg_started(self), PG_OK);
+}
+
+static void start_in_time(pg_process *self)
+{
+    const pg_value own[] = {pg_v_pid(first_arg(self))};
+    const pg_child children[] = {
+        {.id = "a", .target = work, .start_timeout = PATIENCE, .spawn = {.args = pg_tuple_of(1, own)}},
+        {.id = "slow", .target = start_slowly, .start_timeout = PATIENCE}};
+    pg_supervise(self, &quick, 2, children);
+}
+
+static void before_it_has_started(pg_process *self)
+{
+    static const pg_target targets[] = {start_in_vain, start_in_time};
+    for (int i = 0; i < 2; i++) {
+        pg_pid starter = good(pg_spawn(self, targets[i], .kind = PG_GREEN, .args = pg_tuple(self)));
+        EVENT(self, "started", "a");
+        pg_exit_info why;
+        do pg_kill(starter);
+        while (pg_wait(starter, PG_MS(1), &why) == PG_ETIMEDOUT);
+        EVENT(self, "stopping", "a"); /* and if this thread was late, the starter has ended by itself */
+        expect_nothing(self);
+    }
+}
+
+/* A start that takes too long leaves nothing behind, and no exit comes of it. */
+static void too_slow(pg_process *self)
+{
+    pg_child children[] = {worker(self, "a"), {.id = "slow", .target = start_slowly, .start_timeout = PATIENCE}};
+    pg_supervisor_options o = quick;
+    o.start_timeout = PG_MS(10);
+    CHECK_EQ(pg_pid_status(pg_supervise(self, &o, 2, children)), PG_ETIMEDOUT);
+    const pg_message *msg;
+    while (pg_recv(self, &msg, PATIENCE) == PG_OK && !pg_matches(pg_get(NULL, msg, 0), "stopping")) {}
+    pg_sleep(self, PG_MS(20));
+    expect_nothing(self);
+}
+
 static void what_it_does_not_know(pg_process *self)
 {
     survive(self);
@@ -258,7 +311,7 @@ static void crashes(pg_process *self)
     pg_pid sup = good(pg_supervise(self, &o, 2, children));
     EVENT(self, "started", "a");
     pg_pid pid = EVENT(self, "started", "b");
-    for (int i = 0; i < 20; i++) {
+    for (int i = 0; i < 8; i++) {
         pg_send(pid, "segv");
         pid = EVENT(self, "started", "b");
         CHECK(pg_same(info_of(self, sup, "b").pid, pid));
@@ -281,6 +334,7 @@ static void elsewhere(pg_process *self)
     pg_child children[] = {worker(self, "a"), worker(self, "b")};
     children[0].spawn.kind = PG_GREEN;
     children[0].registered = "a there";
+    children[1].shutdown = PG_MS(50);
     pg_supervisor_options o = quick;
     o.kind = PG_OS;
     pg_pid sup = good(pg_supervise(self, &o, 2, children));
@@ -373,6 +427,8 @@ int main(int argc, char **argv)
         CASE(trees_that_do_not_start),
         CASE(with_its_supervisor),
         CASE(with_its_parent),
+        CASE(before_it_has_started),
+        CASE(too_slow),
         CASE(what_it_does_not_know),
         CASE(crashes),
         CASE(elsewhere),

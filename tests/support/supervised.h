@@ -135,6 +135,17 @@ static inline pg_child_info info_of(pg_process *self, pg_pid sup, const char *id
     return (pg_child_info){.id = ""};
 }
 
+/* Until a child that has ended waits to be started again, or, where this thread was late, has been. */
+static inline void await_waiting(pg_process *self, pg_pid sup, const char *id)
+{
+    uint64_t before = info_of(self, sup, id).restarts;
+    for (int64_t until = pg_now() + PATIENCE; pg_now() < until; pg_yield(self)) {
+        pg_child_info info = info_of(self, sup, id);
+        if (info.state == PG_CHILD_WAITING || info.restarts != before) return;
+    }
+    CHECK_FAIL("child \"%s\" does not wait to be started again", id);
+}
+
 static inline void end_supervisor(pg_process *self, pg_pid sup)
 {
     CHECK_EQ(pg_terminate(sup), PG_OK);

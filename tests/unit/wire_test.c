@@ -34,7 +34,6 @@ static const pgi_frame good[] = {
     {.type = PGI_F_UNLINK, .to = 1, .from = 2, .word = 3},
     {.type = PGI_F_SPAWN, .length = 64},
     {.type = PGI_F_ASK, .flags = PGI_ASK_KILL, .to = 1, .from = 2},
-    {.type = PGI_F_ASK, .flags = PGI_ASK_WHY, .to = 1, .from = 2},
     {.type = PGI_F_ASK, .flags = PGI_ASK_WAIT, .to = 1, .from = 2},
     {.type = PGI_F_ASK, .flags = PGI_ASK_SPAWN, .length = 64, .to = 1, .from = 2},
     {.type = PGI_F_PART, .flags = PGI_F_ASK, .length = 16, .to = 1, .from = 2},

@@ -65,7 +65,8 @@
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
  *             paragram/timer.h: messages that are sent later.  paragram/io.h: descriptors, and calls that block.
- *             paragram/supervisor.h: processes that start others again.
+ *             paragram/supervisor.h: processes that start others again.  paragram/guest.h:
+ *             in the event loop of the program.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -204,6 +205,8 @@ typedef struct pg_options {
     uint64_t seed;
     /* Of a simulation: where a line goes for each step of a process; NULL: nowhere. */
     FILE *trace;
+    /* It has no threads: one of the program's drives it: see paragram/guest.h. */
+    bool guest;
 } pg_options;
 
 /* Starts a runtime.  Several may exist in a program.  `options` may be NULL, and is copied.
@@ -252,7 +255,7 @@ typedef struct pg_stats {
     uint64_t alive;     /* processes, attached ones included */
     uint64_t spawned;   /* since the start */
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
-                           arrive in the moment of its end are counted a little later */
+                           arrive in the moment of its end are counted when its worker is next awake */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */
@@ -573,6 +576,7 @@ PG_API const pg_term *pg_get_error(pg_process *self, const pg_message *msg, size
 #endif
 
 #include "paragram/call.h"
+#include "paragram/guest.h"
 #include "paragram/io.h"
 #include "paragram/registry.h"
 #include "paragram/supervisor.h"

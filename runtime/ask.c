@@ -117,6 +117,15 @@ static uint32_t asking_node(uint32_t node)
     return own;
 }
 
+/* The runtime of this number, held, if it is a guest: its host drives it while it waits.  Else NULL. */
+static pg_runtime *hold_guest(uint32_t node)
+{
+    pg_runtime *rt = node == 0 ? NULL : pgi_hold_node(node);
+    if (!rt || rt->options.guest) return rt;
+    pgi_release_node(node);
+    return NULL;
+}
+
 /* Posts a frame about the question; the body and the arguments are consumed. */
 static int post(const pgi_question *q, uint8_t type, uint8_t flags, pg_pid to, void *body, uint64_t length,
                 pg_message *args)
@@ -145,16 +154,18 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *ar
     if (self && self->phase == PGI_ENDING) self = NULL; /* it waits as a plain thread does */
     pgi_sleeper stranger = {.task = {.parker = &stranger.parker}};
     pgs_parker_init(&stranger.parker);
+    uint32_t node = asking_node(pgi_pid_node(to));
+    pg_runtime *driven = self ? NULL : hold_guest(node);
     pgi_question q = {.to = to,
                       .node = pgi_pid_node(to),
                       .sleeper = self ? &self->sleeper : &stranger,
-                      .sched = self ? self->rt->sched : NULL,
+                      .sched = self ? self->rt->sched : driven ? driven->sched : NULL,
                       .exit = exit,
                       .pid = pid,
                       .linked = linked,
                       .status = PG_ETIMEDOUT};
     store_relaxed(&q.sleeper->token, PGI_AWAKE);
-    put_in(&q, asking_node(q.node));
+    put_in(&q, node);
     int status = post(&q, PGI_F_ASK, what, to, body, length, args);
     int error = 0;
     if (status == PG_OK) {
@@ -162,6 +173,7 @@ int pgi_ask(uint8_t what, pg_pid to, void *body, uint64_t length, pg_message *ar
         error = pgs_block(q.sched, &q.sleeper->task, &wait);
     }
     take_out(&q);
+    if (driven) pgi_release_node(node);
     if (status != PG_OK) return status;
     if (!q.answered) post(&q, PGI_F_CANCEL, 0, to, NULL, 0, NULL);
     return q.answered ? q.status : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;

@@ -5,9 +5,9 @@
  * the answer is put there and the caller woken, or nobody waits for it and it is dropped.  So it passes by the mailbox,
  * and a late one reaches nobody.  A watch of the callee (watch.h) wakes the caller when nobody will answer.
  *
- * Three may end the wait: the answer, the callee's end, the time.  The answer sets the token to TOLD as its last act,
- * so a caller who finds that owns its frame again; in the other cases it takes the frame off under its lock, and may
- * find that the answer has just come.
+ * Three may end the wait: the answer, the callee's end, the time; and, of a host thread, that its runtime has stopped,
+ * so that no answer finds it.  The answer sets the token to TOLD as its last act, so a caller who finds that owns its
+ * frame again; in the other cases it takes the frame off under its lock, and may find that the answer has just come.
  *
  * Rejected: the answer as a message with a ref, for which the mailbox is searched, and from which it has to be taken
  * when it comes late.  Who asks as the first values of the message: receivers would have to have two patterns. */
@@ -43,6 +43,13 @@ static void put_up(pg_process *self, pgi_call *call)
     pgi_lock(self);
     self->extra->call = call;
     pgi_unlock(self);
+}
+
+void pgi_call_dismiss(pg_process *p)
+{
+    pgi_lock(p);
+    if (p->extra && p->extra->call) pgi_sleeper_wake(p->rt->sched, &p->sleeper);
+    pgi_unlock(p);
 }
 
 /* Whether the answer has come; from now on it does not. */
@@ -95,6 +102,19 @@ static PGS_COLD bool waits_for_itself(pg_process *self, pg_pid pid)
     return true;
 }
 
+/* What is looked at rarely, now that the call has been put up: whether it is in vain. */
+static PGS_COLD int look_rarely(pg_process *self, pg_pid pid)
+{
+    if (load_relaxed(&self->rt->dismissed)) return PG_ESTOPPED; /* else it is seen by unpublish; partner: by the lock */
+    return self->rt->options.debug_calls && waits_for_itself(self, pid) ? PG_EINSIDE : PG_OK;
+}
+
+static PGS_COLD int without_reply(const pg_process *self, bool ended, int error)
+{
+    if (load_relaxed(&self->rt->dismissed)) return PG_ESTOPPED;
+    return ended ? PG_ENOPROC : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;
+}
+
 /* Sends the request and waits.  PG_OK: call->reply is the answer. */
 static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_message *request, int64_t timeout)
 {
@@ -102,14 +122,15 @@ static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_messa
     int status = pgi_watch_begin(&call->watch, self->rt, pid, callee_ended, &exit);
     if (status != PG_OK) {
         pgi_message_free(pgi_cache_here(NULL), request);
-        return status == PG_EENDED ? PG_ENOPROC : status;
+        return status == PG_EENDED || status == PG_ENOPROC ? without_reply(self, true, 0) : status;
     }
     put_up(self, call);
-    if (unlikely(self->rt->options.debug_calls) && waits_for_itself(self, pid)) {
-        pgi_message_free(pgi_cache_here(NULL), request);
-        status = PG_EINSIDE;
-    } else {
+    bool rare = self->rt->options.debug_calls | load_relaxed(&self->rt->dismissed);
+    if (unlikely(rare)) status = look_rarely(self, pid);
+    if (likely(status == PG_OK)) {
         status = pgi_send(pid, request);
+    } else {
+        pgi_message_free(pgi_cache_here(NULL), request);
     }
     int error = 0;
     if (status == PG_OK) {
@@ -119,7 +140,7 @@ static int wait_for_reply(pg_process *self, pg_pid pid, pgi_call *call, pg_messa
     bool ended = !pgi_watch_end(&call->watch, self->rt);
     if (take_down(self, call)) return PG_OK;
     if (status != PG_OK) return status;
-    return ended ? PG_ENOPROC : error == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;
+    return without_reply(self, ended, error);
 }
 
 static int may_call(const pg_process *self, pg_pid pid, const pg_message **reply)

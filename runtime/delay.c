@@ -5,7 +5,7 @@
  *
  * A handle is (node, generation, index), 12, 28 and 24 bits.  The generation is odd while the timer is pending, and
  * grows with each end and each use, so a handle never names two timers; an index whose generations are used up is not
- * used again.
+ * used again.  The next runtime of the program that gets the number goes on with greater ones, as with pids (node.h).
  *
  *   free --set--> pending --expired, or cancelled: by compare-and-swap of `id`--> its message sent or freed --> free
  *
@@ -55,6 +55,11 @@ static bool is_pending(uint64_t id)
     return id & GENERATION;
 }
 
+static uint32_t generation_of(pgi_delay *d)
+{
+    return (uint32_t)(load_relaxed(&d->id) / GENERATION & GENERATION_MAX);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the table */
 
 void pgi_delays_init(pgi_delays *delays)
@@ -100,7 +105,7 @@ static pgi_delay *take_new(pg_runtime *rt, int *status)
         store_release(&delays->chunks[number], chunk); /* partner: find */
     }
     pgi_delay *d = chunk + place_in_chunk(delays->used);
-    store_relaxed(&d->id, pgi_pid_make(rt->node, 0, 0).id | delays->used++);
+    store_relaxed(&d->id, pgi_pid_make(rt->node, 0, 0).id | delays->first_generation * GENERATION | delays->used++);
     return d;
 }
 
@@ -157,10 +162,20 @@ static pgi_delay *take(pg_runtime *rt, pgi_local *local, int *status)
 static void give(pg_runtime *rt, pgi_local *local, pgi_delay *d)
 {
     pgi_delay_cache none = {0}, *cache = local ? &local->delays : &none;
-    if (unlikely((load_relaxed(&d->id) / GENERATION & GENERATION_MAX) == GENERATION_MAX - 1)) return; /* used up */
+    if (unlikely(generation_of(d) == GENERATION_MAX - 1)) return; /* used up */
     d->next_free = cache->free;
     cache->free = d;
     if (unlikely(++cache->count > (local ? KEEP : 0))) spill(rt, cache, local ? BATCH : 0);
+}
+
+uint32_t pgi_delays_next_generation(const pgi_delays *delays)
+{
+    uint32_t next = delays->first_generation;
+    for (uint32_t i = 0; i < delays->used; i++) {
+        uint32_t generation = generation_of(find((pgi_delays *)(uintptr_t)delays, i));
+        if (generation >= next) next = (generation + 1) & ~1u; /* one that is pending is even with the next */
+    }
+    return next < GENERATION_MAX - 1 ? next : UINT32_MAX;
 }
 
 void pgi_delays_destroy(pgi_delays *delays)
@@ -265,7 +280,6 @@ static pg_timer refused(int status)
 static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count, const pg_value *values)
 {
     pg_runtime *rt = self->rt;
-    if (unlikely(self->attached) && load_acquire(&rt->stopped)) return refused(PG_ESTOPPED); /* partner: pg_stop */
     pgi_local *local = pgi_local_here(rt);
     pg_message *msg;
     int status = count > 0 && !values ? PG_EINVAL : build(local, count, values, &msg);
@@ -286,14 +300,27 @@ static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval
     return (pg_timer){id};
 }
 
+/* The runtime of one that is attached may be stopped meanwhile, with the wheels. */
+static PGS_COLD pg_timer set_as_guest(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count,
+                                      const pg_value *values)
+{
+    pgi_visit visit;
+    pgi_visit_runtime(&visit, self->rt);
+    pg_timer timer = visit.rt ? set(self, to, delay, interval, count, values) : refused(PG_ESTOPPED);
+    pgi_leave(&visit);
+    return timer;
+}
+
 pg_timer pg_send_after_values(pg_process *self, pg_pid pid, int64_t delay, size_t count, const pg_value *values)
 {
     if (!self || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
+    if (unlikely(self->attached)) return set_as_guest(self, pid, delay, 0, count, values);
     return set(self, pid, delay, 0, count, values);
 }
 
 pg_timer pg_send_every_values(pg_process *self, pg_pid pid, int64_t interval, size_t count, const pg_value *values)
 {
     if (!self || interval <= 0 || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
+    if (unlikely(self->attached)) return set_as_guest(self, pid, interval, interval, count, values);
     return set(self, pid, interval, interval, count, values);
 }

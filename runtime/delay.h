@@ -21,11 +21,16 @@ typedef struct pgi_delay_cache {
 typedef struct pgi_delays {
     pthread_mutex_t lock; /* for all but the reading of chunks */
     pgi_delay *free;
-    uint32_t used; /* from here on none was ever handed out */
+    uint32_t used;             /* from here on none was ever handed out */
+    uint32_t first_generation; /* even */
     _Atomic(pgi_delay *) chunks[PGI_DELAY_CHUNKS];
 } pgi_delays;
 
 void pgi_delays_init(pgi_delays *delays);
+
+/* What the next runtime with the number begins with: above all generations of this one's.  When nobody uses it any
+ * more.  UINT32_MAX: there is nothing left. */
+uint32_t pgi_delays_next_generation(const pgi_delays *delays);
 
 /* When no thread of the scheduler's runs any more, and nobody finds the runtime: what is pending is dropped. */
 void pgi_delays_destroy(pgi_delays *delays);

@@ -41,6 +41,7 @@
 #include <time.h>
 
 #include "runtime.h"
+#include "sched/guest.h"
 
 static const int64_t DOUBT_NS = 1000000000;
 static const uint32_t EVERYTHING = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
@@ -172,7 +173,7 @@ static int add_source(pg_runtime *rt, pgi_descriptor *d, int fd)
     if (error) {
         pthread_mutex_destroy(&d->lock);
     } else {
-        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_closes */
+        store_release(&d->added, true); /* partners: list_of, pgi_descriptor_wake */
     }
     return error;
 }
@@ -266,12 +267,22 @@ static int wait_in_poll(int fd, int events, int64_t deadline)
     return n > 0 || (n < 0 && errno == EINTR) ? PG_OK : n == 0 ? PG_ETIMEDOUT : pgi_system_error(errno);
 }
 
+/* The host of a guest drives it meanwhile. */
+static int wait_as_host(pg_process *self, int fd, int events, int64_t deadline)
+{
+    int there = pgs_guest_poll(self->rt->sched, fd, (short)events, deadline);
+    if (there == -EAGAIN) return wait_in_poll(fd, events, deadline);
+    return there > 0 || there == -EINTR ? PG_OK : there == 0 ? PG_ETIMEDOUT : pgi_system_error(-there);
+}
+
 int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline)
 {
     if (fd < 0) return pgi_system_error(EBADF);
     if (self->phase == PGI_ENDING) return PG_EENDED;
     if (deadline <= 0) return PG_ETIMEDOUT;
-    return self->attached ? wait_in_poll(fd, events, deadline) : wait_as_process(self, fd, events, deadline);
+    if (!self->attached) return wait_as_process(self, fd, events, deadline);
+    bool drives = self->rt->options.guest && !load_relaxed(&self->rt->stopped);
+    return drives ? wait_as_host(self, fd, events, deadline) : wait_in_poll(fd, events, deadline);
 }
 
 /* Whoever waits is told.  The lock is held. */
@@ -283,16 +294,16 @@ static void tell_all(pgi_descriptor *d, bool closed)
     }
 }
 
-void pgi_descriptor_closes(pg_runtime *rt, int fd)
+void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed)
 {
     pgi_descriptor *d = fd >= 0 ? find(&rt->descriptors, fd) : NULL;
     if (!d || !load_acquire(&d->added)) return; /* partner: add_source */
     pthread_mutex_lock(&d->lock);
-    if (load_relaxed(&d->known) & PGI_FOLLOWED) {
+    if (closed && load_relaxed(&d->known) & PGI_FOLLOWED) {
         store_relaxed(&d->known, 0);
         pgs_source_arm(rt->sched, &d->source, EPOLLET | EPOLLONESHOT); /* for duplicates of it, which live on */
     }
-    tell_all(d, true);
+    tell_all(d, closed);
     pthread_mutex_unlock(&d->lock);
 }
 

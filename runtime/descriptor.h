@@ -32,8 +32,8 @@ void pgi_descriptors_destroy(pgi_descriptors *table);
  * error as of pg_wait_fd().  In the process's own code. */
 int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline);
 
-/* Whoever waits for it returns with EBADF as a system's error. */
-void pgi_descriptor_closes(pg_runtime *rt, int fd);
+/* Wakes whoever waits for it: `closed`: to return with EBADF as a system's error; else to look again. */
+void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed);
 
 /* `fd` is a connection that has just been accepted, and is followed from now on, if memory and the kind of socket allow
  * it. */

@@ -41,14 +41,14 @@ static pgs_mpsc_node *next_message(pg_process *p, int64_t deadline)
         pgs_mpsc_node *node = pgs_mpsc_peek(&p->mailbox);
         if (node) return node;
         if (deadline <= 0) {
-            pgi_seeded_looked(p);
+            pgi_looked(p);
             return NULL;
         }
         if (!pgi_rest(p, NULL)) {
             cpu_relax(); /* a sender stands between its exchange and its link */
             continue;
         }
-        if (pgs_parker_park(&p->sleeper.parker, deadline)) {
+        if (pgs_sched_park(p->rt->sched, &p->sleeper.parker, deadline)) {
             pgi_end_if_killed(p);
             continue;
         }

@@ -32,7 +32,7 @@ static void take_turn(pg_process *self)
 
 static int wait_for(pg_process *self, int fd, int events, patience *p)
 {
-    if (self->rt->options.seed != 0 && p->timeout > 0) return PG_EUNSUPPORTED; /* the world is not simulated */
+    if (pgi_is_simulated(self->rt) && p->timeout > 0) return PG_EUNSUPPORTED; /* the world is not simulated */
     if (p->deadline < 0) p->deadline = pgs_deadline(p->timeout);
     return pgi_descriptor_wait(self, fd, events, p->deadline);
 }
@@ -176,7 +176,7 @@ int pg_accept(pg_process *self, int fd, struct sockaddr *address, socklen_t *len
     int connection = (int)persist(self, fd, &from, 0, POLLIN, &(patience){timeout, -1}, try_accept);
     /* Partner: the end of pg_stop, which an attached process may outlive. */
     bool lives = connection >= 0 && !load_acquire(&self->rt->stopped);
-    if (lives && self->rt->options.seed == 0) pgi_descriptor_accepted(self->rt, connection);
+    if (lives && !pgi_is_simulated(self->rt)) pgi_descriptor_accepted(self->rt, connection);
     return connection;
 }
 
@@ -216,10 +216,14 @@ int pg_connect(pg_process *self, int fd, const struct sockaddr *address, socklen
     return error ? pgi_system_error(error) : PG_OK;
 }
 
+/* Those who wait are told before, when the number can be nobody else's yet.  Who comes between that and the close has
+ * armed a file that goes, of which no event comes any more: he is woken behind it, and finds out by his call. */
 int pg_close(pg_process *self, int fd)
 {
     if (!self) return PG_EINVAL;
-    if (!load_acquire(&self->rt->stopped)) pgi_descriptor_closes(self->rt, fd); /* partner: the end of pg_stop */
-    return close(fd) == 0 || errno == EINTR ? PG_OK
-                                            : pgi_system_error(errno); /* Linux has closed it, interrupted or not */
+    pg_runtime *rt = load_acquire(&self->rt->stopped) ? NULL : self->rt; /* partner: the end of pg_stop */
+    if (rt) pgi_descriptor_wake(rt, fd, true);
+    int error = close(fd) == 0 ? 0 : errno; /* Linux has closed it, interrupted or not */
+    if (rt) pgi_descriptor_wake(rt, fd, false);
+    return error == 0 || error == EINTR ? PG_OK : pgi_system_error(error);
 }

@@ -12,12 +12,14 @@
  *   3. What is retired is freed an epoch of grace later (sched/epoch.h): whoever walks the table looks, as those do who
  *      look for a slot.  The read lock is only what cds_lfht asks for; every way in takes it, once.
  *   4. Who tells of an end takes the entry out and retires it under one hold of `retired_lock`, so that clearing the
- *      table finds it in one place or the other, or waits.
+ *      table finds it in one place or the other, or waits.  He may be of another runtime, and counts in `tellers` from
+ *      before that until he has left this one: clearing waits for him.
  *
  * Rejected: liburcu's own grace periods, which somebody would have to wait for, or a thread of its own.  A table that
  * grows: liburcu does so in a thread of its own, too. */
 #include "names.h"
 
+#include <sched.h>
 #include <urcu/urcu-bp.h>
 
 #include <urcu/rculfhash.h>
@@ -175,12 +177,16 @@ static void process_ended(pgi_watch *watch, const pgi_end *end)
 {
     (void)end;
     pgi_name *n = container_of(watch, pgi_name, watch);
+    pgi_names *names = &n->rt->names;
     pgs_epoch *epoch = pgs_sched_epoch(n->rt->sched);
+    add_relaxed(&names->tellers, 1); /* before `n` is taken out, under the lock by which pgi_names_clear sees it */
     pgs_epoch_guest guest = pgs_epoch_enter(epoch);
     urcu_bp_read_lock();
     retire(n);
+    pgs_delay(PGS_AT_END);
     urcu_bp_read_unlock();
     pgs_epoch_leave(epoch, guest);
+    sub_release(&names->tellers, 1); /* the last touch of this runtime; partner: pgi_names_clear */
 }
 
 static pgi_name *make(pg_runtime *rt, const char *name, size_t length, pg_pid pid, bool is_member)
@@ -290,7 +296,7 @@ pg_pid pg_whereis(pg_runtime *rt, const char *name)
 
 size_t pg_members(pg_runtime *rt, const char *group, size_t max, pg_pid *members)
 {
-    if (!rt || !group || !load_relaxed(&rt->names.table)) return 0;
+    if (!rt || !group || (max > 0 && !members) || !load_relaxed(&rt->names.table)) return 0;
     const wanted w = {.text = group, .is_member = true};
     size_t count = 0;
     pgi_visit visit;
@@ -347,6 +353,8 @@ void pgi_names_clear(pg_runtime *rt)
     }
     urcu_bp_read_unlock();
     pthread_mutex_unlock(&rt->names.lock);
+    /* Nothing is left to be told of, but by those who were faster than this. */
+    while (load_acquire(&rt->names.tellers) > 0) sched_yield(); /* partner: process_ended */
     sweep(rt, true);
     pgs_assert(cds_lfht_destroy(table, NULL) == 0);
     store_relaxed(&rt->names.table, NULL);

@@ -15,6 +15,7 @@ typedef struct pgi_names {
     _Atomic(struct cds_lfht *) table; /* NULL until the first name */
     pthread_mutex_t retired_lock;     /* for what follows; the last to be taken */
     pgi_name *retired;                /* taken out, and maybe still being looked at */
+    _Atomic(uint32_t) tellers;        /* of ends, who are at it */
 } pgi_names;
 
 void pgi_names_init(pgi_names *names);

@@ -13,6 +13,7 @@ static struct node {
     _Atomic(pgi_bridge *) bridge;
     _Atomic(uint32_t) holders;
     uint32_t next_generation; /* under the lock */
+    uint32_t next_timers;     /* likewise */
     _Atomic(bool) far;        /* its last owner was an operating-system process */
 } nodes[NODES];
 
@@ -42,6 +43,21 @@ void pgi_node_free(uint32_t node, uint32_t next_generation)
 {
     pthread_mutex_lock(&lock);
     nodes[node].next_generation = next_generation < PGI_GENERATION_MAX ? next_generation : PGI_GENERATION_MAX;
+    pthread_mutex_unlock(&lock);
+}
+
+uint32_t pgi_node_timers(uint32_t node)
+{
+    pthread_mutex_lock(&lock);
+    uint32_t first = nodes[node].next_timers;
+    pthread_mutex_unlock(&lock);
+    return first;
+}
+
+void pgi_node_used_timers(uint32_t node, uint32_t next_generation)
+{
+    pthread_mutex_lock(&lock);
+    nodes[node].next_timers = next_generation;
     pthread_mutex_unlock(&lock);
 }
 

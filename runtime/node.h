@@ -26,6 +26,11 @@ uint32_t pgi_node_reserve(uint32_t room, uint32_t *first_generation);
 /* Gives a number back; its next owner begins with `next_generation`. */
 void pgi_node_free(uint32_t node, uint32_t next_generation);
 
+/* The generation that timers of a number begin with (delay.c), and, before a runtime gives it back, the one that those
+ * of its next owner do. */
+uint32_t pgi_node_timers(uint32_t node);
+void pgi_node_used_timers(uint32_t node, uint32_t next_generation);
+
 void pgi_node_publish(uint32_t node, pg_runtime *rt);
 
 /* Nobody finds the runtime any more.  Until pgi_node_is_held() is false some are still inside. */

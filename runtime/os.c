@@ -295,8 +295,9 @@ static int connect_once(pg_runtime *rt)
         if (os->client < 0) {
             os->client = client;
         } else { /* under its number: somebody may be about to ask for a kill */
-            dup3(client, os->client, O_CLOEXEC);
+            bool moved = dup3(client, os->client, O_CLOEXEC) >= 0;
             close(client);
+            if (!moved) return PG_ENOMEM; /* it stays lost: whoever is next tries again */
         }
         store_relaxed(&os->lost, false);
     }

@@ -24,7 +24,7 @@ enum {
 
 static bool is_simulated(pgs_worker *w)
 {
-    return ((pgi_local *)pgs_worker_local(w))->rt->options.seed != 0;
+    return pgi_is_simulated(((pgi_local *)pgs_worker_local(w))->rt);
 }
 
 /* `timed`: the next look will want to know how long that has taken. */

@@ -189,7 +189,7 @@ int pg_blocking(pg_process *self, void (*f)(void *argument), void *argument)
     if (!self || !f) return PG_EINVAL;
     if (self->phase == PGI_ENDING) return PG_EENDED;
     pgi_end_if_killed(self);
-    if (self->sleeper.task.parker || self->rt->options.seed != 0) {
+    if (self->sleeper.task.parker || pgi_is_simulated(self->rt)) {
         f(argument);
     } else {
         const call c = {f, argument, self};

@@ -215,6 +215,10 @@ PGS_NORETURN void pgi_die(pg_process *p, const pgi_end *end);
  * or has been woken without a reason.  Not for attached ones. */
 void pgi_end_if_killed(pg_process *p);
 
+/* `p` has looked for a message without waiting: in a simulation, or in a guest, others have a turn then, or who looks
+ * again and again would do so in vain. */
+void pgi_looked(pg_process *p);
+
 bool pgi_sleeper_commit(pgs_task *task);
 bool pgi_sleeper_claim(pgs_task *task);
 

@@ -167,7 +167,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
     for (;;) {
         pgs_mpsc_node *node = next_node(p, last, deadline, &status);
         if (!node) {
-            if (deadline <= 0) pgi_seeded_looked(p);
+            if (deadline <= 0) pgi_looked(p);
             break;
         }
         pg_message *msg = pgi_of_node(node);

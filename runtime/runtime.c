@@ -5,8 +5,10 @@
  *   2. until the deadline it waits for them to end; it looks again now and then for those that were being spawned
  *   3. `killing`: who still sleeps or waits is woken, and ends where it is
  *   4. who runs even then is named in the log, and the call returns; the runtime goes on, and may be stopped again
- *   5. attached processes are told, and the number is taken out of the table; guests that are inside leave
- *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor
+ *   5. attached processes are told, and who watches them or waits in one; the number is taken out of the table, and
+ *      guests that are inside leave
+ *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor.  A guest has no such,
+ *      and is driven by this thread from step 1 on
  *   7. the structure itself, with the slots, goes with its last reference: hosts that have not detached keep it */
 #define _GNU_SOURCE
 #include "runtime.h"
@@ -16,10 +18,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "call.h"
 #include "crash.h"
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
+#include "sched/guest.h"
 #include "sched/sim.h"
 #include "seeded.h"
 
@@ -48,7 +52,10 @@ void pgi_leave_guest(const pgi_visit *visit)
 static void after_fork(void)
 {
     pg_runtime *rt;
-    while ((rt = pgi_node_forget_one()) != NULL) store_relaxed(&rt->stopped, true);
+    while ((rt = pgi_node_forget_one()) != NULL) {
+        store_relaxed(&rt->stopped, true);
+        pgs_guest_forget(rt->sched);
+    }
     pgs_sim_forget();
 }
 
@@ -209,6 +216,8 @@ static int complete(pg_options *o)
     if (o->stuck_after == 0) o->stuck_after = default_stuck_after;
     if (o->stuck_after < 0) return PG_EINVAL;
     if (!o->log) o->log = log_to_stderr;
+    if (o->guest && o->seed != 0) return PG_EINVAL;
+    if (o->guest) o->workers = 1;
     return pgi_seeded_complete(o);
 }
 
@@ -229,7 +238,8 @@ static int start_sched(pg_runtime *rt)
                                .stacks = (size_t)rt->options.max_processes + 2 * (size_t)PGS_WORKERS_MAX,
                                .stuck_after = rt->options.stuck_after,
                                .lent = rt->child != NULL,
-                               .seed = rt->options.seed};
+                               .seed = rt->options.seed,
+                               .guest = rt->options.guest};
     int error = pgs_sched_start(&rt->sched, &config, &ops);
     return error == 0 ? PG_OK : error == -EINVAL ? PG_EINVAL : PG_ENOMEM;
 }
@@ -305,6 +315,7 @@ static pg_runtime *start(const pg_options *options, int *status)
     if (!rt) return NULL;
     uint32_t first_generation = 0;
     rt->node = pgi_node_reserve(1, &first_generation);
+    rt->delays.first_generation = pgi_node_timers(rt->node);
     *status = rt->node == 0 ? PG_ELIMIT : PG_OK;
     if (*status == PG_OK) {
         *status = pgi_os_start(rt); /* before the first thread */
@@ -400,15 +411,23 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
     pgi_unlock(p);
 }
 
-/* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process. */
+static void dismiss_caller(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)rt, (void)pid, (void)n;
+    pgi_call_dismiss(p);
+}
+
+/* Nobody comes in any more, and those who are inside leave.  Only attached processes are left: who watches one, for as
+ * long as it likes and from wherever, is told before that it has ended, and nobody else comes to watch one (pgi_look);
+ * so no watch of this runtime's is told by somebody who is not seen to be here.  Nor will they be answered. */
 static void unpublish(pg_runtime *rt)
 {
+    unsigned n = 0;
+    store_relaxed(&rt->dismissed, true); /* before the locks of the processes are taken; partners: pgi_look, pg_call */
+    each_process(rt, dismiss_watchers, &n);
     pgi_node_unpublish(rt->node);
-    while (pgi_node_is_held(rt->node)) {
-        unsigned n = 0;
-        each_process(rt, dismiss_watchers, &n);
-        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
-    }
+    each_process(rt, dismiss_caller, &n);
+    while (pgi_node_is_held(rt->node)) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
 }
 
 enum { NAMED = 20 };
@@ -468,7 +487,7 @@ static bool wait_for_all(pg_runtime *rt, int64_t deadline, int64_t patience,
         }
         if (now >= deadline) return false;
         int64_t until = again < deadline ? again : deadline;
-        if (!pgs_parker_park(&rt->stopper, until) && until == PGS_NEVER)
+        if (!pgs_sched_park(rt->sched, &rt->stopper, until) && until == PGS_NEVER)
             return false; /* it has come: see sched/sim.h */
     }
 }
@@ -509,12 +528,15 @@ int pg_stop(pg_runtime *rt, int64_t timeout)
 {
     if (!rt) return PG_EINVAL;
     if (load_relaxed(&rt->stopped)) return PG_ESTOPPED; /* the child of a fork */
-    if (called_from_inside(rt)) return PG_EINSIDE;
+    if (called_from_inside(rt) || (rt->options.guest && pgs_worker_self())) return PG_EINSIDE;
     if (pgs_sim_is_elsewhere(rt->sched)) return PG_EUNSUPPORTED;
     pthread_mutex_lock(&rt->stop_lock);
+    bool driven = pgs_guest_take(rt->sched, pgs_deadline(timeout));
     bool ended = end_all(rt, timeout);
+    if (driven && !ended) pgs_guest_give_back(rt->sched);
     pthread_mutex_unlock(&rt->stop_lock);
     if (!ended) return PG_ETIMEDOUT;
+    if (!driven) pgs_guest_take(rt->sched, PGS_NEVER); /* whoever drives has nothing more to do */
 
     unsigned n = 0;
     each_process(rt, tell_attached, &n);
@@ -548,8 +570,11 @@ void pgi_runtime_drop(pg_runtime *rt)
     if (sub_acq_rel(&rt->references, 1) != 1) return;
     pgi_slots_drop_mail(rt); /* attached hosts that detached after the stop have told one another */
     free_names(rt);
-    pgi_node_free(rt->node, pgi_slots_highest_generation(&rt->slots) + 1);
+    uint32_t timers = pgi_delays_next_generation(&rt->delays);
+    pgi_node_used_timers(rt->node, timers);
+    pgi_node_free(rt->node, timers == UINT32_MAX ? timers : pgi_slots_highest_generation(&rt->slots) + 1);
     pgi_slots_destroy(&rt->slots);
     pgi_receiver_store_destroy(&rt->receivers);
+    if (rt->options.guest) pgs_sched_forget(rt->sched);
     free_structure(rt);
 }

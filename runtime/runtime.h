@@ -48,6 +48,7 @@ struct pg_runtime {
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
     _Atomic(uint8_t) killing;           /* PGI_KILLING_...: who waits is to end */
+    _Atomic(bool) dismissed;            /* of attached processes, too, it counts as their end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
     _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */
@@ -74,6 +75,12 @@ struct pg_runtime {
     uint64_t exits_made;
     _Atomic(uint32_t) exits_forgotten; /* the highest generation of one that was overwritten; written under the lock */
 };
+
+/* Whether it has a seed: it is run on one thread, in a time of its own (seeded.h). */
+static inline bool pgi_is_simulated(const pg_runtime *rt)
+{
+    return rt->options.seed != 0;
+}
 
 static inline pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 {

@@ -17,11 +17,6 @@ int pgi_seeded_complete(pg_options *o)
     return PG_OK;
 }
 
-void pgi_seeded_looked(pg_process *p)
-{
-    if (unlikely(p->rt->options.seed != 0)) pgs_yield(&p->sleeper.task);
-}
-
 /* ------------------------------------------------------------------------------------------------------- the trace */
 
 static void print_pid(pgi_print *out, const pg_runtime *rt, pg_pid pid)

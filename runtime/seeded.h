@@ -18,8 +18,4 @@ void pgi_seeded_deadlock(void *context);
 void pgi_seeded_sent(pg_process *p, pg_pid to, int status);
 void pgi_seeded_suspended(pg_process *p);
 
-/* `p` has looked for a message without waiting: in a simulation others have a turn then, or who looks again and again
- * would do so in vain. */
-void pgi_seeded_looked(pg_process *p);
-
 #endif

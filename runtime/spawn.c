@@ -63,7 +63,7 @@ static ALWAYS_INLINE int gather_args(pgi_cache *cache, const pg_spawn_options *o
 static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_spawn_options *o, parts *out)
 {
     *out = (parts){.kind = kind_of(rt, o)};
-    if (out->kind == PG_THREAD && rt->options.seed != 0) out->kind = PG_GREEN;
+    if (out->kind == PG_THREAD && pgi_is_simulated(rt)) out->kind = PG_GREEN;
     if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
     if (!target && !(o && o->table)) return PG_EINVAL;
     if (!o) return PG_OK;

@@ -12,6 +12,7 @@
 #include "far.h"
 #include "link.h"
 #include "runtime.h"
+#include "sched/guest.h"
 
 bool pgi_sleeper_commit(pgs_task *task)
 {
@@ -68,6 +69,22 @@ int pg_sleep(pg_process *self, int64_t duration)
     return error == -ENOMEM ? PG_ENOMEM : PG_OK;
 }
 
+/* A thread lets others run; the host of a guest drives it for a moment. */
+static void yield_thread(pg_process *p)
+{
+    if (!pgs_guest_turn(p->rt->sched)) pgs_yield(&p->sleeper.task);
+}
+
+void pgi_looked(pg_process *p)
+{
+    if (likely(p->rt->options.seed == 0 && !p->rt->options.guest)) return;
+    if (p->sleeper.task.parker) {
+        yield_thread(p);
+    } else {
+        pgs_yield(&p->sleeper.task);
+    }
+}
+
 int pg_yield(pg_process *self)
 {
     if (!self) return PG_EINVAL;
@@ -76,7 +93,7 @@ int pg_yield(pg_process *self)
     if (self->kind == PG_GREEN) {
         pgi_pace_yield(pgs_worker_self(), &self->sleeper.task);
     } else {
-        pgs_yield(&self->sleeper.task);
+        yield_thread(self);
     }
     return PG_OK;
 }
@@ -116,6 +133,9 @@ int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *inf
     int status = PG_ETIMEDOUT;
     if (load_relaxed(&p->id) != pid.id) {
         status = look_back(rt, p, pid, info);
+    } else if (watcher && unlikely(load_relaxed(&rt->dismissed))) { /* partner: unpublish, by the lock */
+        *info = (pg_exit_info){.kind = PG_EXIT_NORMAL, .pid = pid};
+        status = PG_OK;
     } else if (watcher) {
         pgi_watcher_insert(p, watcher);
     }
@@ -163,12 +183,14 @@ static int wait_as_stranger(pg_runtime *rt, pg_pid pid, int64_t timeout, pg_exit
 {
     pgi_sleeper sleeper = {.task = {.parker = &sleeper.parker}};
     pgs_parker_init(&sleeper.parker);
-    return watch(rt, pid, NULL, &sleeper, timeout, exit);
+    return watch(rt, pid, rt->sched, &sleeper, timeout, exit);
 }
 
 static int wait_as_process(pg_runtime *rt, pg_process *self, pg_pid pid, int64_t timeout, pg_exit_info *exit)
 {
-    return watch(rt, pid, self->rt->sched, &self->sleeper, timeout, exit);
+    bool is_thread = self->sleeper.task.parker; /* that drives the other's, where that is a guest */
+    pgs_sched *sched = is_thread && rt->options.guest ? rt->sched : self->rt->sched;
+    return watch(rt, pid, sched, &self->sleeper, timeout, exit);
 }
 
 /* A green process waits for one of its own runtime, which is there for as long as it lives: the node need not be

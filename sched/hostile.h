@@ -40,7 +40,7 @@ enum pgs_point {
     PGS_AT_BELL,    /* a record was written, and its reader's sleep not looked at */
     PGS_AT_DELIVER, /* the receiver was found, and has no message yet */
     PGS_AT_REST,    /* a process saw its mailbox empty, and is not at rest */
-    PGS_AT_END,     /* a process can no longer be found, and has told nobody */
+    PGS_AT_END,     /* a process can no longer be found, and has told nobody; or told of a name, and not left */
     PGS_AT_LINK,    /* the other end of a link was found, and is not locked */
     PGS_AT_READY,   /* forced: what is made ready goes where thieves can have it, not into the LIFO slot */
     PGS_AT_NEXT,    /* forced: a worker steals its next task, its own included */

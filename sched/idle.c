@@ -179,6 +179,37 @@ bool pgs_idle_park(pgs_worker *w)
     return !load_acquire(&s->stopping); /* partner: pgs_sched_stop */
 }
 
+/* ------------------------------------------------------------------------------------------------------ guests */
+
+/* As for one that parks, but that its thread sleeps elsewhere, and that a token which is on its way is not waited
+ * for. */
+bool pgs_idle_arm(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    stop_searching(w);
+    store_relaxed(&w->face.running, NULL);
+    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
+    set_idle(s, w->number);
+    pgs_delay(PGS_AT_PARK);
+    fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
+    bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
+    if (!work && pgs_parker_poll_begin(&w->parker, s->poller.kick)) return true;
+    if (!clear_idle(s, w->number)) w->searching = true; /* the waker has counted it */
+    return false;
+}
+
+bool pgs_idle_is_armed(pgs_worker *w)
+{
+    bool idle = load_relaxed(&w->face.sched->idle[w->number / 64]) >> w->number % 64 & 1;
+    return idle && !pgs_parker_has_token(&w->parker);
+}
+
+void pgs_idle_disarm(pgs_worker *w)
+{
+    pgs_parker_poll_end(&w->parker);
+    if (!clear_idle(w->face.sched, w->number)) w->searching = true; /* as above */
+}
+
 /* ----------------------------------------------------------------------------------------------------- sources */
 
 int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)

@@ -89,7 +89,7 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
     uint64_t steps = pgs_worker_steps(w);
     pgs_task *task = load_relaxed(&w->face.running);
     bool asleep = sleeps(s, w);
-    if (!asleep) store_relaxed(&w->face.slice_over, true); /* who moves, too: its turns may be long */
+    if (!asleep) store_relaxed(&w->face.slice_over, PGS_SLICE_OVER); /* who moves, too: its turns may be long */
     int idle = found->gives && !asleep ? load_relaxed(&s->idle_count) : 0;
     while (idle > 0 && pgs_idle_give_one(w)) idle--;
     if (steps != w->seen_steps || asleep) {

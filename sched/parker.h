@@ -62,6 +62,12 @@ static inline bool pgs_parker_try_take(pgs_parker *p)
     return cas_acquire(&p->state, &expected, PGS_PARKER_EMPTY); /* partner: the exchange in unpark */
 }
 
+/* Whether there is a token, at this moment.  Owner only. */
+static inline bool pgs_parker_has_token(pgs_parker *p)
+{
+    return load_relaxed(&p->state) == PGS_PARKER_NOTIFIED;
+}
+
 /* From now until poll_end() an unpark writes 8 bytes to the eventfd `kick`; false: there was a token, which is
  * consumed, and poll_end() is not to be called.  Owner only. */
 static inline bool pgs_parker_poll_begin(pgs_parker *p, int kick)

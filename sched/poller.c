@@ -77,7 +77,7 @@ static void free_slot(pgs_poller *p, uint32_t slot)
 }
 
 /* The epoll instance with the kick in it, at the first source. */
-static int open_both(pgs_poller *p)
+int pgs_poller_open(pgs_poller *p)
 {
     if (p->epoll >= 0) return 0;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -94,6 +94,15 @@ static int open_both(pgs_poller *p)
     return 0;
 }
 
+void pgs_poller_kick(pgs_poller *p)
+{
+    int saved = errno;
+    uint64_t one = 1;
+    ssize_t written = write(p->kick, &one, sizeof one);
+    pgs_assert(written == (ssize_t)sizeof one);
+    errno = saved;
+}
+
 /* 0 or what epoll_ctl failed with. */
 static int control(pgs_poller *p, int operation, const pgs_source *source, uint32_t events)
 {
@@ -103,7 +112,7 @@ static int control(pgs_poller *p, int operation, const pgs_source *source, uint3
 
 static int add_locked(pgs_poller *p, pgs_source *source, uint32_t events)
 {
-    int error = open_both(p);
+    int error = pgs_poller_open(p);
     if (error) return error;
     uint32_t slot = take_slot(p);
     if (slot == NO_SLOT) return -ENOMEM;

@@ -21,7 +21,8 @@
  *      long as any worker, does not park while nobody watches.
  *   3. fire is called under the lock, with a look at the source's slot: an event harvested before the source was
  *      removed finds another generation there.  Hence no call after pgs_poller_remove has returned.
- *   4. Without sources nothing is opened, and nobody takes the watch.
+ *   4. Without sources nothing is opened, and nobody takes the watch; but that of a guest (guest.h) is open from its
+ *      start on, and its worker has the watch for good.
  *
  *   who may call with whom: add, remove, arm with everything, but for one source one at a time; the rest by whoever has
  *   the watch.
@@ -91,6 +92,12 @@ int pgs_poller_init(pgs_poller *p);
 
 /* After its last thread: closes what was opened.  Sources that are still there are forgotten. */
 void pgs_poller_destroy(pgs_poller *p);
+
+/* Opens the epoll instance and the kick before there is a source.  By whoever has the poller for itself.  0 or -errno. */
+int pgs_poller_open(pgs_poller *p);
+
+/* Who sleeps in the epoll instance comes back.  Any thread, once it is open. */
+void pgs_poller_kick(pgs_poller *p);
 
 /* As pgs_source_add and so on in scheduler.h, but that nobody is woken to watch. */
 int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events);

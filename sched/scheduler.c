@@ -53,10 +53,15 @@ static void wait_for_threads(pgs_sched *s)
     }
 }
 
-static void free_sched(pgs_sched *s)
+static void free_parts(pgs_sched *s)
 {
     pgs_poller_destroy(&s->poller);
     pgs_stack_pool_destroy(&s->stacks);
+}
+
+static void free_sched(pgs_sched *s)
+{
+    free_parts(s);
     free(s);
 }
 
@@ -69,6 +74,7 @@ static int start_sim(pgs_sched *s)
     if (w) {
         begin(s);
         pgs_sim_begin(s->sim, w);
+        s->driven = true;
         return 0;
     }
     if (s->sim) pgs_sim_end(s->sim);
@@ -80,6 +86,14 @@ static void stop_sim(pgs_sched *s)
     pgs_worker_free(pgs_worker_at(s, 0));
     pgs_sim_end(s->sim);
     pgs_thread_end(s);
+}
+
+static int start_guest(pgs_sched *s)
+{
+    int error = pgs_guest_begin(s);
+    s->driven = true;
+    if (!error) begin(s);
+    return error;
 }
 
 static void stop_threads(pgs_sched *s, bool with_monitor)
@@ -112,7 +126,7 @@ void pgs_sched_work(pgs_sched *s)
 
 int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *ops)
 {
-    bool one = config->lent || config->seed != 0;
+    bool one = config->lent || config->guest || config->seed != 0;
     if (config->workers < 1 || config->workers > (one ? 1 : PGS_WORKERS_TARGET_MAX)) return -EINVAL;
     pgs_sched *s = aligned_alloc(_Alignof(pgs_sched), sizeof(pgs_sched));
     if (!s) return -ENOMEM;
@@ -133,8 +147,8 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
         return error;
     }
     *out = s; /* before the first worker, which may call ops that read it */
-    if (config->seed != 0) {
-        error = start_sim(s);
+    if (config->guest || config->seed != 0) {
+        error = config->guest ? start_guest(s) : start_sim(s);
         if (error) free_sched(s);
         return error;
     }
@@ -153,12 +167,25 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
 
 void pgs_sched_stop(pgs_sched *s)
 {
+    if (s->guest) {
+        pgs_guest_end(s);
+        pgs_thread_end(s);
+        free_parts(s);
+        return;
+    }
     if (s->sim) {
         stop_sim(s);
     } else {
         stop_threads(s, true);
     }
     free_sched(s);
+}
+
+void pgs_sched_forget(pgs_sched *s)
+{
+    if (!s->guest) return;
+    free(s->guest);
+    free(s);
 }
 
 pgs_epoch *pgs_sched_epoch(pgs_sched *s)

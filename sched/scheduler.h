@@ -78,6 +78,7 @@ typedef struct pgs_config {
     int64_t stuck_after; /* ns until ops->stuck is called */
     bool lent;           /* the one worker is a thread of the caller's: see pgs_sched_work */
     uint64_t seed;       /* not 0: the one worker is simulated, on the calling thread: see sim.h */
+    bool guest;          /* the one worker is whatever thread drives it: see guest.h */
 } pgs_config;
 
 enum { PGS_WORKERS_TARGET_MAX = 256, PGS_WORKERS_MAX = 1024 };
@@ -94,8 +95,14 @@ PGS_NORETURN void pgs_sched_work(pgs_sched *sched);
 int pgs_sched_watch(pgs_sched *sched);
 
 /* Ends all threads, and frees.  No task may be queued, running or blocked, and none become ready any more: sources have
- * been removed, or are silent.  Not from a worker; not where config.lent is set. */
+ * been removed, or are silent.  Not from a worker; not where config.lent is set.  Of a guest, by who has taken it, and a
+ * shell is left for threads that are about to park, until pgs_sched_forget(). */
 void pgs_sched_stop(pgs_sched *sched);
+void pgs_sched_forget(pgs_sched *sched); /* nothing, where it is no guest */
+
+/* pgs_parker_park(), of a thread that waits for what a task of this scheduler does, perhaps.  The host of a guest drives
+ * it meanwhile.  `sched` may be NULL. */
+bool pgs_sched_park(pgs_sched *sched, pgs_parker *parker, int64_t deadline);
 
 /* Makes a task that is at rest, or blocked, runnable; see the one rule.  Any thread. */
 void pgs_ready(pgs_sched *sched, pgs_task *task);
@@ -161,6 +168,13 @@ static inline pgs_worker *pgs_worker_at_entry(void)
     return pgs_worker_current;
 }
 
+/* What becomes of the slice of what runs. */
+enum pgs_slice {
+    PGS_SLICE_LASTS,
+    PGS_SLICE_OVER, /* by the monitor, until end_slice; in a simulation, for good; of a guest, with its step */
+    PGS_SLICE_ASKS  /* a guest's: see guest.h */
+};
+
 /* How a worker begins, so that what is asked for with each message is read without a call. */
 typedef struct pgs_worker_face {
     pgs_sched *sched;
@@ -170,7 +184,7 @@ typedef struct pgs_worker_face {
     _Atomic(pgs_task *) running; /* NULL between tasks; written by the owner */
     _Atomic(uint64_t) steps;     /* grows with each task and each message; written by the owner */
     uint32_t turns;              /* that pgs_worker_next() may still give; the owner's own */
-    _Atomic(bool) slice_over;    /* written by the monitor; cleared by the owner, in end_slice */
+    _Atomic(uint8_t) slice_over; /* an enum pgs_slice; written by the monitor; cleared by the owner, in end_slice */
 } pgs_worker_face;
 
 _Static_assert(sizeof(pgs_worker_face) == 64, "what each message needs of its worker is one cache line");
@@ -233,11 +247,15 @@ static inline void pgs_worker_step(pgs_worker *worker)
     store_relaxed(&face->steps, load_relaxed(&face->steps) + 1);
 }
 
+/* The path of pgs_worker_progress() where a slice does not just last. */
+PGS_COLD bool pgs_worker_slice_ends(pgs_worker *worker);
+
 /* Between two messages of one task: tells the monitor that work goes on.  True: the slice has lasted long, end it. */
 static inline bool pgs_worker_progress(pgs_worker *worker)
 {
     pgs_worker_step(worker);
-    return unlikely(load_relaxed(&((pgs_worker_face *)(void *)worker)->slice_over)); /* until end_slice */
+    bool lasts = load_relaxed(&((pgs_worker_face *)(void *)worker)->slice_over) == PGS_SLICE_LASTS;
+    return unlikely(!lasts) && pgs_worker_slice_ends(worker);
 }
 
 /* The paths of pgs_worker_next(): for a task that goes on on its own stack, NULL; where the LIFO slot is empty. */
@@ -250,7 +268,7 @@ pgs_task *pgs_worker_next_of_deque(pgs_worker *worker);
 static inline pgs_task *pgs_worker_next(pgs_worker *worker)
 {
     pgs_worker_face *face = (pgs_worker_face *)(void *)worker;
-    if (unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over))) return NULL;
+    if (unlikely(face->turns == 0) || unlikely(load_relaxed(&face->slice_over) == PGS_SLICE_OVER)) return NULL;
     pgs_task *task = pgs_lifo_swap(&face->lifo, NULL);
     if (!task) return pgs_worker_next_of_deque(worker);
     face->turns--;

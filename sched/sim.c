@@ -214,7 +214,7 @@ pgs_sim *pgs_sim_new(pgs_sched *s, uint64_t seed)
 void pgs_sim_begin(pgs_sim *sim, pgs_worker *w)
 {
     sim->worker = w;
-    store_relaxed(&w->face.slice_over, true);
+    store_relaxed(&w->face.slice_over, PGS_SLICE_OVER);
     pgs_worker_begin(w);
 }
 

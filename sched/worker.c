@@ -185,6 +185,7 @@ static enum pgs_old_end next_old_end(pgs_worker *w)
 static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 {
     int64_t now = pgs_now();
+    if (unlikely(w->face.sched->guest)) w->turns_left = pgs_guest_look(w->face.sched, now) - 1;
     pgs_wheel_expire(&w->wheel, now);
     pgs_poller *poller = &w->face.sched->poller;
     if (pgs_poller_is_due(poller, now)) pgs_poller_look(poller, w->number + 1);
@@ -197,16 +198,23 @@ static PGS_COLD pgs_task *take_oldest(pgs_worker *w)
 }
 
 /* The monitor has looked: some milliseconds have passed.  Turns may be long, so that counting them is not enough:
- * timers are due, and every other time the next task is an old one.  False: all this is a simulation's to do. */
+ * timers are due, and every other time the next task is an old one.  False: all this is a simulation's to do, or the
+ * step of a guest is over. */
 static PGS_COLD bool end_slice(pgs_worker *w)
 {
-    if (w->face.sched->sim) return false;
-    store_relaxed(&w->face.slice_over, false);
+    if (w->face.sched->driven) return false;
+    store_relaxed(&w->face.slice_over, PGS_SLICE_LASTS);
     pgs_wheel_expire(&w->wheel, pgs_now());
     if (++w->slices % 2 == 0) return true;
     w->aged = true;
     w->turns_left = 0;
     return true;
+}
+
+bool pgs_worker_slice_ends(pgs_worker *w)
+{
+    bool asks = load_relaxed(&w->face.slice_over) == PGS_SLICE_ASKS;
+    return !asks || pgs_guest_ends_slice(w->face.sched);
 }
 
 /* Turns that pgs_worker_next() has given count like those taken here; and those that it may give from now on. */
@@ -231,7 +239,7 @@ static pgs_task *steal(pgs_worker *w);
 static inline pgs_task *take_own(pgs_worker *w)
 {
     settle_turns(w);
-    if (unlikely(load_relaxed(&w->face.slice_over)) && !end_slice(w)) return NULL;
+    if (unlikely(load_relaxed(&w->face.slice_over) == PGS_SLICE_OVER) && !end_slice(w)) return NULL;
     if (unlikely(w->turns_left-- == 0)) {
         w->turns_left = PGS_QUEUES_EVERY - 1;
         pgs_task *task = take_oldest(w);
@@ -286,7 +294,18 @@ static pgs_task *search(pgs_worker *w)
     return NULL;
 }
 
-/* NULL: the scheduler stops, or it is the turn of the thread of a simulation. */
+/* The worker is a thread of the caller's, and has nothing of its own to do, or is not to do it; NULL: it is the
+ * thread's turn. */
+static PGS_COLD pgs_task *find_driven(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    if (s->sim) return pgs_sim_next(s->sim);
+    if (load_relaxed(&w->face.slice_over) == PGS_SLICE_OVER) return NULL;
+    pgs_task *task = pgs_wheel_expire(&w->wheel, pgs_now()) ? take_newest(w) : NULL;
+    return task ? task : take_injected(w);
+}
+
+/* NULL: the scheduler stops, or it is the turn of the thread that drives it. */
 static pgs_task *find_work(pgs_worker *w)
 {
     for (;;) {
@@ -295,7 +314,7 @@ static pgs_task *find_work(pgs_worker *w)
         pgs_task *task = take_own(w);
         if (!task) {
             store_relaxed(&w->face.running, NULL);
-            if (unlikely(w->face.sched->sim != NULL)) return pgs_sim_next(w->face.sched->sim);
+            if (unlikely(w->face.sched->driven)) return find_driven(w);
             if (pgs_idle_retire_if_surplus(w)) continue;
             if (pgs_wheel_expire(&w->wheel, pgs_now())) continue;
             task = search(w);
@@ -431,9 +450,9 @@ static bool leave(pgs_worker *w, pgs_task *task, const pgs_wait *wait, pgs_alarm
     return true;
 }
 
-static int block_thread(pgs_task *task, const pgs_wait *wait)
+static int block_thread(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
 {
-    if (!wait->commit(task) || pgs_parker_park(task->parker, wait->deadline)) return 0;
+    if (!wait->commit(task) || pgs_sched_park(sched, task->parker, wait->deadline)) return 0;
     if (wait->claim(task)) return -ETIME;
     pgs_parker_park(task->parker, PGS_NEVER); /* somebody is about to unpark */
     return 0;
@@ -442,7 +461,7 @@ static int block_thread(pgs_task *task, const pgs_wait *wait)
 __attribute__((noinline)) int pgs_block(pgs_sched *sched, pgs_task *task, const pgs_wait *wait)
 {
     pgs_worker *w = pgs_worker_at_entry();
-    if (unlikely(task->parker)) return block_thread(task, wait);
+    if (unlikely(task->parker)) return block_thread(sched, task, wait);
     if (wait->deadline == PGS_NEVER) return leave(w, task, wait, NULL, NULL) ? 0 : -ENOMEM;
 
     pgs_alarm alarm;
@@ -467,7 +486,7 @@ void pgs_yield(pgs_task *task)
         return;
     }
     pgs_worker *w = pgs_worker_self();
-    bool alone = pgs_worker_alone(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER && !w->face.sched->sim;
+    bool alone = pgs_worker_alone(w) && pgs_wheel_next(&w->wheel) == PGS_NEVER && !w->face.sched->driven;
     if (alone) {
         begin(w, task); /* it is not stuck, and holds nothing */
     } else {

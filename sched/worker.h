@@ -23,6 +23,7 @@
 #include "atomic.h"
 #include "clock.h"
 #include "deque.h"
+#include "guest.h"
 #include "hostile.h"
 #include "injector.h"
 #include "poller.h"
@@ -101,7 +102,9 @@ struct pgs_sched {
     pgs_ops ops;
     pgs_config config;
     pthread_t monitor;
-    pgs_sim *sim; /* NULL: it is real */
+    pgs_sim *sim;     /* NULL: it is real */
+    pgs_guest *guest; /* NULL: it has threads */
+    bool driven;      /* one of both: a thread of the caller's is the worker now and then */
 
     /* Rarely written. */
     PGS_ALIGNED _Atomic(pgs_worker *) worker[PGS_WORKERS_MAX]; /* published with release, never removed */
@@ -150,6 +153,9 @@ bool pgs_idle_unretire_one(pgs_sched *sched);
 void pgs_idle_hand_over(pgs_worker *to, pgs_task *task); /* into its inbox */
 bool pgs_idle_give_one(pgs_worker *worker); /* of its inbox, to all; false: there is none, or somebody else is there */
 bool pgs_idle_any_work(pgs_sched *sched);   /* something in some queue */
+bool pgs_idle_arm(pgs_worker *worker);      /* of a guest: true: it sleeps; false: there is something to do */
+bool pgs_idle_is_armed(pgs_worker *worker); /* nobody has woken it since */
+void pgs_idle_disarm(pgs_worker *worker);   /* after an arming that said true */
 
 /* Work has been put where other workers can take it.  Not a promise: without a fence a worker that parks at this moment
  * may be missed.  The caller goes on to do the work itself then, or the monitor wakes somebody at its next look. */

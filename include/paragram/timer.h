@@ -19,7 +19,8 @@
 extern "C" {
 #endif
 
-/* Names a timer for ever: it is never given to another one.  {0} names none. */
+/* Names a timer for ever: it is never given to another one of the program.  {0} names none.  It means nothing in another
+ * operating-system process. */
 typedef struct pg_timer {
     uint64_t id;
 } pg_timer;

@@ -342,6 +342,82 @@ static void stopped_in_a_call(pg_process *self)
     log_clear(); /* operating-system processes that were killed are as it should be */
 }
 
+/* A host's process is no more when its runtime has stopped, also where the host has not let go of it: who calls it from
+ * another runtime is told, and is left alone when it does let go. */
+static void call_host(pg_process *self)
+{
+    const pg_message *reply;
+    pg_pid main_pid = pg_get_pid(self, pg_args(self), 1);
+    int64_t timeout = pg_get_int(self, pg_args(self), 2);
+    pg_send(main_pid, "calling");
+    int status = pg_call(self, first_arg(self), &reply, timeout, "never answered");
+    CHECK(status == PG_ENOPROC || (status == PG_ETIMEDOUT && timeout != PG_FOREVER));
+    char mine[4096]; /* where its call was */
+    memset(mine, 0, sizeof mine);
+    pg_send(main_pid, "returned");
+    CHECK_EQ(pg_sleep(self, PG_MS(50)), PG_OK);
+    for (size_t i = 0; i < sizeof mine; i++) CHECK_EQ(mine[i], 0);
+}
+
+static void of_a_host_that_stays(pg_process *self)
+{
+    enum { CALLERS = 3 };
+    static const int64_t timeouts[CALLERS] = {PG_FOREVER, PG_MS(40), PG_MS(80)};
+    pg_runtime *other = start_runtime();
+    pg_process *host = pg_attach(other, "host");
+    CHECK(host != NULL);
+    pg_kind kind = the_kind == PG_OS ? PG_GREEN : the_kind; /* from within one, nobody reaches another runtime */
+    pg_pid caller[CALLERS];
+    for (int i = 0; i < CALLERS; i++) {
+        const pg_message *msg;
+        caller[i] = good(pg_spawn(self, call_host, .kind = kind, .args = pg_tuple(host, self, timeouts[i])));
+        CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "calling"), PG_OK);
+    }
+    pg_sleep(self, PG_MS(20));
+    CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+    for (int i = 0; i < CALLERS; i++) EXPECT(self, "(\"returned\")");
+    pg_detach(host);
+    for (int i = 0; i < CALLERS; i++) CHECK_EQ(end_of(caller[i]).kind, PG_EXIT_NORMAL);
+}
+
+/* A host thread in a call, whose own runtime is stopped: no answer could reach it, wherever the callee is. */
+typedef struct host_call {
+    pg_runtime *rt;
+    pg_pid callee;
+} host_call;
+
+static void *call_from_host(void *argument)
+{
+    const host_call *call = argument;
+    const pg_message *reply;
+    pg_process *host = pg_attach(call->rt, "caller");
+    CHECK(host != NULL);
+    int status = pg_call(host, call->callee, &reply, PG_FOREVER, "never answered");
+    CHECK_EQ(status, PG_ESTOPPED);
+    CHECK_EQ(pg_call(host, call->callee, &reply, PG_FOREVER, "refused"), PG_ESTOPPED);
+    pg_detach(host);
+    return NULL;
+}
+
+static void hosts_are_let_go(pg_process *self)
+{
+    for (int at_home = 0; at_home < 2; at_home++) {
+        pthread_t thread;
+        const pg_message *msg;
+        pg_runtime *other = start_runtime();
+        pg_process *there = pg_attach(other, "main of the other"), *callee = at_home ? there : self;
+        CHECK(there != NULL);
+        host_call call = {other, pg_self(callee)};
+        CHECK_EQ(pthread_create(&thread, NULL, call_from_host, &call), 0);
+        CHECK_EQ(pg_recv(callee, &msg, PATIENCE), PG_OK);
+        pg_from from = pg_call_from(msg);
+        CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        CHECK_EQ(pg_reply_to(from, "too late"), PG_ENOPROC);
+        pg_detach(there);
+    }
+}
+
 /* Has the next of a circle call the next. */
 static void on_round(pg_process *self, const pg_message *msg)
 {
@@ -471,6 +547,8 @@ int main(int argc, char **argv)
         CASE_REAL(circles_are_found, "it starts another runtime"),
         CASE(a_host_answers),
         CASE_REAL(stopped_in_a_call, "it starts another runtime"),
+        CASE_REAL(of_a_host_that_stays, "it starts another runtime"),
+        CASE_REAL(hosts_are_let_go, "it starts another runtime"),
     };
     return RUN_CASES(cases);
 }

@@ -1,6 +1,7 @@
 /* delay_test.c - messages that are sent later, for every kind of process: once and again, cancelled in time or not, a
  * million at once, cancellations that race with the time. */
 #include "conformance.h"
+#include "runtime/node.h"
 
 static int64_t arg(pg_process *self, size_t index)
 {
@@ -180,16 +181,14 @@ static void set_a_million(pg_process *self)
     const size_t count = SANITIZED ? 50000 : the_kind == PG_GREEN ? 1000000 : 100000;
     pg_timer *timer = malloc(count * sizeof *timer);
     CHECK(timer != NULL);
-    int64_t began = check_now_ns();
+    int64_t began = check_now_ns(), due = pg_now() + PG_SECONDS(1);
     for (size_t i = 0; i < count; i++) timer[i] = pg_send_after(self, pg_self(self), PG_SECONDS(1) + (int64_t)i, "x");
     int64_t set = check_now_ns();
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (i % 100 == 0) {
-            kept++;
-        } else {
-            CHECK(pg_cancel_timer(timer[i]));
-        }
+        if (i % 100 != 0 && pg_cancel_timer(timer[i])) continue;
+        CHECK(i % 100 == 0 || pg_now() >= due); /* a machine that has much else to do */
+        kept++;
     }
     int64_t cancelled = check_now_ns();
     printf("%zu timers: %lld ns to set one, %lld ns to cancel it\n", count, (long long)(set - began) / (int64_t)count,
@@ -222,6 +221,71 @@ static void stopping_drops_what_is_pending(pg_process *self)
     pg_detach(host);
 }
 
+static pg_timer timer_of_a_runtime(uint32_t *node, pg_timer old)
+{
+    pg_runtime *rt = start_runtime();
+    pg_process *host = pg_attach(rt, "host");
+    CHECK(host != NULL);
+    *node = pgi_pid_node(pg_self(host));
+    pg_timer timer = set_well(pg_send_after(host, pg_self(host), PG_SECONDS(100), "x"));
+    CHECK(!pg_cancel_timer(old));
+    pg_detach(host);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    return timer;
+}
+
+/* When all the numbers of runtimes are taken but one, the next runtime gets that: what was a timer of who had it before
+ * is none of its timers. */
+static void a_name_is_for_ever(pg_process *self)
+{
+    enum { NODES = 1 << PGI_NODE_BITS };
+    static uint32_t generation[NODES];
+    (void)self;
+    uint32_t node, again, taken[NODES], count = 0;
+    pg_timer old = timer_of_a_runtime(&node, (pg_timer){0});
+    for (uint32_t first, n; (n = pgi_node_reserve(1, &first)) != 0;) {
+        generation[n] = first;
+        if (n != node) taken[count++] = n;
+    }
+    pgi_node_free(node, generation[node]);
+    timer_of_a_runtime(&again, old);
+    CHECK_EQ(again, node);
+    for (uint32_t i = 0; i < count; i++) pgi_node_free(taken[i], generation[taken[i]]);
+}
+
+/* Host threads set timers while their runtime is stopped, until they are told. */
+static pthread_barrier_t all_attached;
+
+static void *set_until_stopped(void *rt)
+{
+    pg_process *host = pg_attach(rt, "setter");
+    CHECK(host != NULL);
+    pthread_barrier_wait(&all_attached);
+    pg_timer timer;
+    do {
+        timer = pg_send_after(host, pg_self(host), PG_SECONDS(100), "x");
+    } while (pg_timer_status(timer) == PG_OK);
+    CHECK_EQ(pg_timer_status(timer), PG_ESTOPPED);
+    pg_detach(host);
+    return NULL;
+}
+
+static void setting_races_with_stopping(pg_process *self)
+{
+    enum { SETTERS = 2 };
+    (void)self;
+    pthread_barrier_init(&all_attached, NULL, SETTERS + 1);
+    for (int round = 0; round < (the_kind == PG_GREEN ? 20 : 5); round++) {
+        pthread_t setter[SETTERS];
+        pg_runtime *rt = start_runtime();
+        for (int i = 0; i < SETTERS; i++) CHECK_EQ(pthread_create(&setter[i], NULL, set_until_stopped, rt), 0);
+        pthread_barrier_wait(&all_attached);
+        CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+        for (int i = 0; i < SETTERS; i++) CHECK_EQ(pthread_join(setter[i], NULL), 0);
+    }
+    pthread_barrier_destroy(&all_attached);
+}
+
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
@@ -229,6 +293,8 @@ int main(int argc, char **argv)
         CASE(refuses_what_is_wrong),       CASE(comes_again_and_again),
         CASE(says_whether_it_was_in_time), CASE(cancelling_races_with_time),
         CASE(a_million_at_once),           CASE_REAL(stopping_drops_what_is_pending, "it starts another runtime"),
+        CASE_REAL(a_name_is_for_ever, "it starts other runtimes"),
+        CASE_REAL(setting_races_with_stopping, "it starts another runtime"),
     };
     return RUN_CASES(cases);
 }

@@ -180,6 +180,16 @@ done
 cmp "$room/trace1" "$room/trace2"
 grep -q "is suspended" "$room/trace1"
 
+if [[ -x $programs/guest ]]; then
+    run guest
+    same guest <<END
+the loop has ticked: yes; 5 naps, 3 lines, a sum of 500500
+END
+else
+    echo "guest: no libuv here"
+    tested+="guest "
+fi
+
 run cxx
 same cxx <<END
 the longest line is 'one that is somewhat longer'

@@ -223,6 +223,40 @@ static void closing_wakes(pg_process *self)
     run_in_process(self, close_under_waiters);
 }
 
+/* Who comes to wait while it is being closed is not left behind: readers that an event has woken in vain, mostly. */
+static void read_until_closed(pg_process *self)
+{
+    char c;
+    ssize_t n;
+    while ((n = pg_read(self, arg(self, 0), &c, 1, PATIENCE)) == 1) continue;
+    CHECK_EQ(pg_errno(n), EBADF);
+}
+
+static void close_among_readers(pg_process *self)
+{
+    enum { READERS = 3 };
+    int fd[2];
+    pg_pid reader[READERS];
+    for (int round = 0; round < (the_kind == PG_GREEN ? 2000 : 200); round++) {
+        make_pair(fd);
+        for (int i = 0; i < READERS; i++) {
+            reader[i] = good(pg_spawn(self, read_until_closed, .kind = beside(), .args = pg_tuple(fd[0])));
+        }
+        for (int i = 0; i < round % 7; i++) {
+            CHECK_EQ(pg_write(self, fd[1], "x", 1, PATIENCE), 1);
+            pg_yield(self);
+        }
+        CHECK_EQ(pg_close(self, fd[0]), PG_OK);
+        for (int i = 0; i < READERS; i++) CHECK_EQ(end_of(reader[i]).kind, PG_EXIT_NORMAL);
+        CHECK_EQ(pg_close(self, fd[1]), PG_OK);
+    }
+}
+
+static void closing_leaves_nobody(pg_process *self)
+{
+    run_in_process(self, close_among_readers);
+}
+
 /* ----------------------------------------------------------------------------------------------------- connections */
 
 static int listener(struct sockaddr_in *at)
@@ -552,6 +586,7 @@ int main(int argc, char **argv)
         CASE_REAL(two_wait_for_one, "descriptors are not simulated"),
         CASE_REAL(a_number_may_be_anothers, "descriptors are not simulated"),
         CASE_REAL(closing_wakes, "descriptors are not simulated"),
+        CASE_REAL(closing_leaves_nobody, "descriptors are not simulated"),
         CASE_REAL(an_echo_server, "descriptors are not simulated"),
         CASE_REAL(follows_connections, "descriptors are not simulated"),
         CASE_REAL(nobody_listens, "descriptors are not simulated"),

@@ -95,6 +95,9 @@ static void misuse(pg_process *self)
     CHECK_EQ(pg_whereis(rt, NULL).id, 0);
     CHECK_EQ(pg_unregister(NULL, "a"), PG_EINVAL);
     CHECK_EQ(pg_unregister(rt, NULL), PG_EINVAL);
+    CHECK_EQ(pg_join(rt, "a", pg_self(self)), PG_OK);
+    CHECK_EQ(pg_members(rt, "a", 1, NULL), 0);
+    CHECK_EQ(pg_leave(rt, "a", pg_self(self)), PG_OK);
 }
 
 static void groups_get_messages(pg_process *self)
@@ -149,12 +152,35 @@ static void of_two_runtimes(pg_process *self)
     CHECK_EQ(pg_register(rt, "x", far), PG_OK);
     CHECK_EQ(pg_register(other, "x", here), PG_OK);
     CHECK_EQ(pg_register(other, "y", here), PG_OK);
+    CHECK_EQ(pg_register(rt, "host", pg_self(there)), PG_OK);
+    CHECK_EQ(pg_register(other, "host", pg_self(there)), PG_OK);
     CHECK(pg_same(pg_whereis(rt, "x"), far) && pg_same(pg_whereis(other, "x"), here));
-    pg_detach(there);
     CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+    CHECK_EQ(pg_whereis(rt, "host").id, 0); /* it has not been detached, and yet it is no more */
+    pg_detach(there);
     expect_gone(rt, "x");
     CHECK_EQ(pg_send(here, "end"), PG_OK); /* it has names no more */
     end_of(here);
+}
+
+/* A runtime is stopped while processes of another one end that have names in it. */
+static void stops_while_they_end(pg_process *self)
+{
+    enum { NAMED = 30 };
+    for (int round = 0; round < scaled(60, 10); round++) {
+        pg_pid pids[NAMED];
+        pg_runtime *other = pg_start(&(pg_options){.workers = 1, .no_os = true, .log = log_line});
+        CHECK(other != NULL);
+        for (int i = 0; i < NAMED; i++) {
+            char name[20];
+            snprintf(name, sizeof name, "%d", i);
+            pids[i] = spawn_obedient(self);
+            CHECK_EQ(pg_register(other, name, pids[i]), PG_OK);
+        }
+        for (int i = 0; i < NAMED; i++) CHECK_EQ(pg_send(pids[i], "end"), PG_OK);
+        CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
+        for (int i = 0; i < NAMED; i++) end_of(pids[i]);
+    }
 }
 
 /* Many take the same few names, and end, while others look. */
@@ -195,6 +221,7 @@ int main(int argc, char **argv)
         CASE(they_go_with_their_process),
         CASE(misuse),
         CASE_REAL(of_two_runtimes, "it starts another runtime"),
+        CASE_REAL(stops_while_they_end, "it starts another runtime"),
         CASE(contended),
         CASE(groups_get_messages),
     };

@@ -15,7 +15,8 @@
  *   3. `searching` is never negative and, at the end, the number of those that search; idle_count is the number of
  *      bits.
  *   4. The monitor does not stay parked while a worker works.
- *   5. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
+ *   5. Who sleeps as the host of a guest is kicked for each job that it has not seen.
+ *   6. Events are harvested by whoever has the watch, and no event stays unseen while all workers sleep, nor does a
  *      source that has just been added: the job would not be done. */
 #include "explorer.h"
 #include "sched_setup.h"
@@ -234,6 +235,25 @@ static void worker_1(void)
     worker(&workers[1]);
 }
 
+/* The host of a guest: steps as in guest.c, and sleeps in between, without a time, until there is something in the epoll
+ * instance. */
+static void host(void)
+{
+    pgs_worker *w = &workers[0];
+    bool armed = false;
+    do {
+        pgs_task *task;
+        if (armed) pgs_idle_disarm(w);
+        while ((task = look(w)) != NULL) run(w, task);
+        armed = undone > 0 && pgs_idle_arm(w);
+        if (armed) {
+            model_epoll_wait(PGS_NEVER);
+        } else {
+            await_pushes(&sched.injector);
+        }
+    } while (undone > 0 || armed);
+}
+
 /* ------------------------------------------------------------------------------------------------------- the others */
 
 static void submit_first(void)
@@ -352,6 +372,12 @@ static void alone(void)
     workers[0].searching = workers[1].searching = false;
 }
 
+static void guest(void)
+{
+    alone();
+    undone = 2;
+}
+
 static void with_monitor(void)
 {
     alone();
@@ -452,6 +478,8 @@ int main(void)
          1,
          1,
          0},
+        {"idle: a guest and two submitters", guest, {host, submit_first, submit_second}, check, 3, 1, 0},
+        {"idle: a guest, a submitter and a late waker", alone, {host, submit_first, late_waker}, check, 3, 1, 0},
         {"idle: one job", one, {worker_0, worker_1, submit_first}, check, 2, 1, 0},
         {"idle: the first job waits for the second", dependent, {worker_0, worker_1, submit_both}, check, 2, 1, 0},
         {"idle: a waker that comes late", alone, {worker_0, submit_first, late_waker}, check, 3, 1, 0},

@@ -60,6 +60,17 @@ pgs_worker *pgs_worker_lend(pgs_sched *s)
     return NULL;
 }
 
+int pgs_guest_begin(pgs_sched *s)
+{
+    (void)s;
+    return -ENOMEM;
+}
+
+void pgs_guest_end(pgs_sched *s)
+{
+    (void)s;
+}
+
 pgs_sim *pgs_sim_new(pgs_sched *s, uint64_t seed)
 {
     (void)s, (void)seed;

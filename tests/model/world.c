@@ -11,6 +11,7 @@
 #include "sched/alarm.h"
 #include "sched/cpus.h"
 #include "sched/injector.h"
+#include "sched/guest.h"
 #include "sched/sim.h"
 
 enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };
@@ -386,6 +387,70 @@ void pgs_yield_to(pgs_task *task, unsigned worker)
 
 /* No runtime here is simulated. */
 _Thread_local pgs_sim *pgs_sim_here;
+
+/* Nor is one a guest. */
+bool pgs_worker_slice_ends(pgs_worker *w)
+{
+    (void)w;
+    return true;
+}
+
+bool pgs_guest_turn(pgs_sched *s)
+{
+    (void)s;
+    return false;
+}
+
+bool pgs_guest_take(pgs_sched *s, int64_t deadline)
+{
+    (void)s, (void)deadline;
+    return true;
+}
+
+void pgs_guest_give_back(pgs_sched *s)
+{
+    (void)s;
+}
+
+void pgs_guest_forget(pgs_sched *s)
+{
+    (void)s;
+}
+
+void pgs_sched_forget(pgs_sched *s)
+{
+    (void)s;
+}
+
+bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
+{
+    (void)s;
+    return pgs_parker_park(p, deadline);
+}
+
+int pgs_guest_fd(pgs_sched *s)
+{
+    (void)s;
+    NOT_HERE;
+}
+
+int64_t pgs_guest_next(pgs_sched *s)
+{
+    (void)s;
+    NOT_HERE;
+}
+
+int pgs_guest_step(pgs_sched *s, int64_t ns)
+{
+    (void)s, (void)ns;
+    NOT_HERE;
+}
+
+int pgs_guest_poll(pgs_sched *s, int fd, short events, int64_t deadline)
+{
+    (void)s, (void)fd, (void)events, (void)deadline;
+    NOT_HERE;
+}
 
 bool pgs_sim_is_elsewhere(pgs_sched *s)
 {

@@ -1,5 +1,5 @@
-/* mixed_stress.c - all kinds of processes at once, sending, spawning, linking, waiting, ending and being killed, with
- * books in shared memory that have to balance.
+/* mixed_stress.c - all kinds of processes at once, sending, spawning, linking, waiting, monitoring, calling, setting
+ * timers, reading and writing, ending and being killed, with books in shared memory that have to balance.
  *
  * Rounds, each with a runtime of its own, until the time is over.  In a round green processes, threads and operating-
  * system processes, with green ones in them, get messages; each makes its receiver do one thing drawn at random.  One
@@ -14,29 +14,40 @@
  *      or has ended itself.  Nobody is told twice of one end.  Who has no receiver for it has ended by it.
  *   4. A process whose end was told, by an exit or a wait, runs no more: no message is handled, its clean-ups are over,
  *      and a send from the program to one in it is refused.
- *   5. Each process that was spawned begins and ends once, and can be waited for; one that has died with its operating-
+ *   5. A monitor that was not taken back tells once, and one that was tells nothing.  An answer is that to the caller's
+ *      question.  What a cancelled timer was to send does not come.  Nobody who was known to be dead has a name.  What
+ *      is written to a descriptor is read once.
+ *   6. Each process that was spawned begins and ends once, and can be waited for; one that has died with its operating-
  *      system process, which says so, need not have come to its clean-ups.
  *
  * Records are shared by all operating-system processes.  A link is made by the older of two records only, and not again
  * once it has been taken back, so that it is plain who has to be told, and how often. */
 #include "away.h"
 
+#include <errno.h>
 #include <paragram.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <time.h>
 
 enum { RECORDS = 1500, TICKETS = 200000, TABLE = 100, HOSTS = 2, ROUND_MS = 700 };
+enum { MONITORS = 4, NAMES = 8, PAIRS = 4, PACKETS = 50000 };
 enum { LOW = SLOWED ? 40 : 80, OS_AT_ONCE = SLOWED ? 2 : 4, THREADS_AT_ONCE = 4 };
 
 static const int64_t patience = PG_SECONDS(SLOWED ? 100 : 60);
 
-/* Of a message. */
+/* Of a message.  FAR also of one whose fate is not known: a call's, a timer's. */
 enum { ACCEPTED = 1, REFUSED = 2, HANDLED = 4, FAR = 8 };
 
 /* Of a pair of processes, the older one's side: it has linked the younger one, and is owed an exit; it has had one; it
  * has taken the link back, or it was never made, so that nothing is owed. */
 enum { OWED = 1, TOLD = 2, CLOSED = 4 };
+
+typedef struct monitor {
+    _Atomic(uint64_t) ref; /* 0: none */
+    uint64_t pid;
+} monitor;
 
 typedef struct record {
     _Atomic(uint64_t) pid;
@@ -47,6 +58,11 @@ typedef struct record {
     _Atomic(int) root; /* the record of the operating-system process that it is in; -1: the program */
     _Atomic(pg_kind) kind;
     _Atomic(bool) traps;
+    monitor monitors[MONITORS]; /* its own, of younger ones */
+    pg_timer timer;             /* the last that it has set, and what that sends */
+    int timer_ticket;
+    pg_from asker; /* whom it has still to answer, and what he has asked */
+    int64_t asked;
 } record;
 
 static struct world {
@@ -56,15 +72,21 @@ static struct world {
     _Atomic(uint8_t) pairs[RECORDS][RECORDS];
     _Atomic(int) table[TABLE]; /* records that are sent to; their number plus one */
     _Atomic(int) used, issued, green_wanted, os_wanted, thread_wanted;
+    _Atomic(uint64_t) news_sent, news_handled; /* to groups of the program's, and by their members */
+    _Atomic(uint8_t) packets[PACKETS];
+    _Atomic(int) written;
+    _Atomic(uint64_t) downs, calls, answers, timers, cancelled, named, read, blocked;
     _Atomic(bool) over;
 } * world;
 
 /* Of all rounds. */
 static struct totals {
     uint64_t rounds, processes, systems, crashes, messages, handled, dropped, refused, far_lost, exits, links;
+    uint64_t downs, calls, answers, timers, cancelled, news, named, read, blocked;
 } totals;
 
 static pg_runtime *rt; /* the program's; what is in another process asks for its own */
+static int pairs[PAIRS][2]; /* of sockets, the program's */
 
 /* ------------------------------------------------------------------------------------------------------- records */
 
@@ -119,27 +141,44 @@ static void must_be_refused(bool was_dead, const record *from, const record *to,
     if (was_dead && !is_far(from) && !is_far(to)) CHECK_EQ(status, PG_ENOPROC);
 }
 
+/* A new one; -1: there are no more. */
+static int new_ticket(void)
+{
+    int ticket = atomic_load(&world->issued) < TICKETS ? atomic_fetch_add(&world->issued, 1) : TICKETS;
+    return ticket < TICKETS ? ticket : -1;
+}
+
+static uint8_t mark_ticket(int64_t ticket, uint8_t what)
+{
+    return atomic_fetch_or(&world->tickets[ticket], what);
+}
+
 static void send_work(record *from, record *to, int host, uint64_t number)
 {
     pg_pid pid = pid_of(to);
-    if (pid.id == 0 || atomic_load(&world->issued) >= TICKETS) return;
-    int ticket = atomic_fetch_add(&world->issued, 1);
-    if (ticket >= TICKETS) return;
+    int ticket = pid.id == 0 ? -1 : new_ticket();
+    if (ticket < 0) return;
     bool was_dead = atomic_load(&to->dead), far = is_far(from) || is_far(to);
     int status = pg_send(pid, "work", ticket, number_of(to), host, number);
     CHECK(status == PG_OK || status == PG_ENOPROC || (far && (status == PG_EFULL || status == PG_ESTOPPED)));
     must_be_refused(was_dead, from, to, status);
-    uint8_t before =
-        atomic_fetch_or(&world->tickets[ticket], (uint8_t)((status ? REFUSED : ACCEPTED) | (far ? FAR : 0)));
+    uint8_t before = mark_ticket(ticket, (uint8_t)((status ? REFUSED : ACCEPTED) | (far ? FAR : 0)));
     CHECK(status == PG_OK || !(before & HANDLED));
+}
+
+static int64_t handle_ticket(pg_process *self, const record *r, const pg_message *msg)
+{
+    int64_t ticket = pg_get_int(self, msg, 1);
+    CHECK_EQ(pg_get_int(self, msg, 2), number_of(r));
+    CHECK(ticket >= 0 && ticket < TICKETS);
+    CHECK(!(mark_ticket(ticket, HANDLED) & (HANDLED | REFUSED)));
+    return ticket;
 }
 
 static void handle_work(pg_process *self, record *r, const pg_message *msg)
 {
-    int64_t ticket = pg_get_int(self, msg, 1), host = pg_get_int(self, msg, 3);
-    CHECK_EQ(pg_get_int(self, msg, 2), number_of(r));
-    CHECK(ticket >= 0 && ticket < TICKETS);
-    CHECK(!(atomic_fetch_or(&world->tickets[ticket], HANDLED) & (HANDLED | REFUSED)));
+    int64_t host = pg_get_int(self, msg, 3);
+    handle_ticket(self, r, msg);
     if (host < 0) return;
     uint64_t number = (uint64_t)pg_get_int(self, msg, 4);
     CHECK(number > r->last[host]);
@@ -153,12 +192,54 @@ static void handle_exit(pg_process *self, record *r, const pg_message *msg)
     CHECK(!(atomic_fetch_or(&world->pairs[number_of(r)][number_of(other)], TOLD) & TOLD));
 }
 
+static void handle_down(pg_process *self, record *r, const pg_message *msg)
+{
+    monitor *m = r->monitors;
+    while (m < r->monitors + MONITORS && m->ref != pg_get_ref(self, msg, 1).id) m++;
+    CHECK(m < r->monitors + MONITORS); /* not one that was taken back, or has told before */
+    CHECK_EQ(pg_get_pid(self, msg, 2).id, m->pid);
+    is_dead(record_of(pg_get_pid(self, msg, 2)));
+    atomic_store(&m->ref, 0);
+    atomic_fetch_add(&world->downs, 1);
+}
+
+static void reply_late(record *r)
+{
+    if (r->asker.pid.id == 0) return;
+    int status = pg_reply_to(r->asker, r->asked);
+    CHECK(status == PG_OK || status == PG_ENOPROC || status == PG_EFULL);
+    r->asker.pid.id = 0;
+}
+
+/* A question, which need not be answered, or not by now. */
+static void handle_ask(pg_process *self, record *r, const pg_message *msg)
+{
+    int64_t ticket = handle_ticket(self, r, msg);
+    uint64_t random = check_random(&r->random);
+    reply_late(r);
+    r->asker = pg_call_from(msg);
+    r->asked = ticket;
+    if (random % 4 == 0) return;
+    if (random % 4 == 1) pg_yield(self);
+    reply_late(r);
+    if (random % 8 == 2) pg_reply(msg, ticket + 1); /* nobody waits for another one */
+}
+
 /* A message of ours has come, by whatever way. */
 static void take_in(pg_process *self, const pg_message *msg)
 {
     record *r = pg_data(self);
     if (pg_term_type(pg_get(self, msg, 0)) == PG_T_EXIT) {
         handle_exit(self, r, msg);
+        return;
+    }
+    const char *what = pg_get_str(self, msg, 0);
+    if (strcmp(what, "down") == 0) {
+        handle_down(self, r, msg);
+    } else if (strcmp(what, "ask") == 0) {
+        handle_ask(self, r, msg);
+    } else if (strcmp(what, "news") == 0) {
+        if (!is_far(r)) atomic_fetch_add(&world->news_handled, 1);
     } else {
         handle_work(self, r, msg);
     }
@@ -311,12 +392,136 @@ static void end_somehow(pg_process *self, record *me, uint64_t random)
     }
 }
 
+static void begin_monitor(pg_process *self, record *me, record *other)
+{
+    monitor *m = me->monitors;
+    while (m < me->monitors + MONITORS && m->ref != 0) m++;
+    if (me >= other || m == me->monitors + MONITORS) return;
+    pg_ref ref;
+    m->pid = other->pid;
+    int status = pg_monitor(self, pid_of(other), &ref);
+    CHECK(status == PG_OK || is_far(me) || is_far(other));
+    if (status == PG_OK) atomic_store(&m->ref, ref.id);
+}
+
+static void end_monitor(pg_process *self, record *me, uint64_t random)
+{
+    monitor *m = &me->monitors[random % MONITORS];
+    uint64_t ref = m->ref;
+    if (ref == 0) return;
+    CHECK_EQ(pg_demonitor(self, (pg_ref){ref}), PG_OK);
+    CHECK_EQ(pg_demonitor(self, (pg_ref){ref}), PG_EINVAL);
+    atomic_store(&m->ref, 0);
+}
+
+static void call(pg_process *self, record *me, record *other, uint64_t random)
+{
+    const pg_message *reply;
+    bool far = is_far(me) || is_far(other);
+    int ticket = new_ticket();
+    if (ticket < 0) return;
+    int status = pg_call(self, pid_of(other), &reply, (int64_t)(random % 400000), "ask", ticket, number_of(other));
+    uint8_t before = mark_ticket(ticket, ACCEPTED | FAR); /* whoever has ended may have had it, or not */
+    CHECK(far || status == PG_OK || status == PG_ENOPROC || status == PG_ETIMEDOUT || status == PG_EINSIDE);
+    atomic_fetch_add(&world->calls, 1);
+    if (status == PG_ENOPROC && !far) is_dead(other);
+    if (status != PG_OK) return;
+    CHECK_EQ(pg_get_int(self, reply, 0), ticket);
+    CHECK(before & HANDLED);
+    atomic_fetch_add(&world->answers, 1);
+}
+
+/* Cancels the last timer, or lets it go, and sets another one. */
+static void set_timer(pg_process *self, record *me, record *other, uint64_t random)
+{
+    if (random % 2 && pg_cancel_timer(me->timer)) {
+        CHECK(!(mark_ticket(me->timer_ticket, REFUSED) & HANDLED));
+        CHECK(!pg_cancel_timer(me->timer));
+        atomic_fetch_add(&world->cancelled, 1);
+    }
+    int ticket = new_ticket();
+    if (ticket < 0) return;
+    mark_ticket(ticket, ACCEPTED | FAR);
+    int64_t delay = (int64_t)(random >> 8) % 500000;
+    me->timer = pg_send_after(self, pid_of(other), delay, "work", ticket, number_of(other), -1, 0);
+    me->timer_ticket = ticket;
+    CHECK_EQ(pg_timer_status(me->timer), PG_OK);
+    atomic_fetch_add(&world->timers, 1);
+}
+
+static void use_names(pg_process *self, record *me, record *other, uint64_t random)
+{
+    pg_runtime *own = pg_runtime_of(self);
+    char name[8];
+    snprintf(name, sizeof name, "n%d", (int)(random % NAMES));
+    bool was_dead = other->dead, far = is_far(me) || is_far(other);
+    pg_pid pid = pg_whereis(own, name), listed[4];
+    size_t members = pg_members(own, name, 4, listed);
+    for (size_t i = 0; was_dead && !far && i < members && i < 4; i++) CHECK(!pg_same(listed[i], pid_of(other)));
+    CHECK(far || !(was_dead && pg_same(pid, pid_of(other))));
+    if (pid.id != 0 && !is_far(me)) send_work(me, record_of(pid), -1, 0);
+    int status = PG_OK, sent = 0;
+    switch (random >> 4 & 7) {
+    case 0: status = pg_register(own, name, pid_of(other)); break;
+    case 1: status = pg_unregister(own, name); break;
+    case 2:
+    case 3: status = pg_join(own, name, pg_self(self)); break;
+    case 4: status = pg_leave(own, name, pg_self(self)); break;
+    default: sent = pg_broadcast(own, name, "news"); break;
+    }
+    CHECK(status == PG_OK || status == PG_ETAKEN || status == PG_ENOPROC || far);
+    CHECK(sent >= 0);
+    if (!is_far(me)) atomic_fetch_add(&world->news_sent, sent);
+    if (status == PG_OK) atomic_fetch_add(&world->named, 1);
+}
+
+/* One packet goes into one of the program's sockets, or comes out of it. */
+static void read_or_write(pg_process *self, const record *me, uint64_t random)
+{
+    if (is_far(me)) return;
+    const int *fd = pairs[random % PAIRS];
+    int packet = -1, timeout = (int)(random >> 8 & 0x3ffff);
+    if (random & 16) {
+        ssize_t n = pg_read(self, fd[0], &packet, sizeof packet, timeout);
+        CHECK(n == sizeof packet || n == PG_ETIMEDOUT);
+        if (n < 0) return;
+        CHECK(packet >= 0 && packet < PACKETS);
+        CHECK_EQ(atomic_fetch_add(&world->packets[packet], 1), 0);
+        atomic_fetch_add(&world->read, 1);
+    } else if ((packet = atomic_fetch_add(&world->written, 1)) < PACKETS) {
+        ssize_t n = pg_write(self, fd[1], &packet, sizeof packet, timeout);
+        CHECK(n == sizeof packet || n == PG_ETIMEDOUT);
+        if (n < 0) CHECK_EQ(atomic_fetch_add(&world->packets[packet], 1), 0);
+    }
+}
+
+static void pause_us(int us)
+{
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000L}, NULL);
+}
+
+static void block(void *argument)
+{
+    int *us = argument;
+    pause_us(*us);
+    *us = -1;
+}
+
+static void block_for(pg_process *self, const record *me, uint64_t random)
+{
+    int us = (int)(random % 100);
+    int status = pg_blocking(self, block, &us);
+    CHECK(status == PG_OK || is_far(me));
+    if (status == PG_OK) CHECK_EQ(us, -1);
+    atomic_fetch_add(&world->blocked, 1);
+}
+
 static void do_something(pg_process *self, record *me, uint64_t random)
 {
     record *other = somebody(&me->random);
     if (atomic_load(&world->over) || !other || pid_of(other).id == 0) return;
     uint64_t more = random >> 16;
-    switch (random % 32) {
+    switch (random % 48) {
     case 0: spawn_one(self, me, true, more); break;
     case 1: spawn_one(self, me, false, more); break;
     case 2:
@@ -333,6 +538,17 @@ static void do_something(pg_process *self, record *me, uint64_t random)
         if (more % 8 == 0) pg_terminate(pid_of(other));
         if (more % 8 == 1) pg_terminate_value(pid_of(other), pg_v_str("told to"));
         break;
+    case 32:
+    case 33: begin_monitor(self, me, other); break;
+    case 34: end_monitor(self, me, more); break;
+    case 35:
+    case 36: call(self, me, other, more); break;
+    case 37:
+    case 38: set_timer(self, me, other, more); break;
+    case 39: use_names(self, me, other, more); break;
+    case 40:
+    case 41: read_or_write(self, me, more); break;
+    case 42: block_for(self, me, more); break;
     default: /* on average a message makes about one message */
         send_work(me, other, -1, 0);
         if (more % 2 == 0 && (other = somebody(&me->random)) != NULL) send_work(me, other, -1, 0);
@@ -349,22 +565,25 @@ static void on_work(pg_process *self, const pg_message *msg)
     leave(self);
 }
 
-static void on_exit_told(pg_process *self, const pg_message *msg)
+static void on_told(pg_process *self, const pg_message *msg)
 {
     enter(self);
     take_in(self, msg);
     leave(self);
 }
 
-static void define_trapping(pg_table *t)
-{
-    pg_on(t, on_work, "work", PG_INT, PG_INT, PG_INT, PG_INT);
-    pg_on(t, on_exit_told, PG_EXIT, PG_PID);
-}
-
 static void define_mortal(pg_table *t)
 {
     pg_on(t, on_work, "work", PG_INT, PG_INT, PG_INT, PG_INT);
+    pg_on(t, on_told, "down", PG_REF, PG_PID, PG_EXIT);
+    pg_on(t, on_told, "ask", PG_INT, PG_INT);
+    pg_on(t, on_told, "news");
+}
+
+static void define_trapping(pg_table *t)
+{
+    define_mortal(t);
+    pg_on(t, on_told, PG_EXIT, PG_PID);
 }
 
 static pg_table trapping = PG_TABLE(define_trapping), mortal = PG_TABLE(define_mortal);
@@ -383,11 +602,6 @@ static void target(pg_process *self)
 }
 
 /* --------------------------------------------------------------------------------------------------------- hosts */
-
-static void pause_us(int us)
-{
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000L}, NULL);
-}
 
 static void *host(void *arg)
 {
@@ -438,6 +652,30 @@ static record *owes_an_exit(const record *r)
     return NULL;
 }
 
+/* A monitor that has still to tell it; NULL: none. */
+static const monitor *owes_news(const record *r)
+{
+    for (int i = 0; i < MONITORS; i++) {
+        if (((record *)(uintptr_t)r)->monitors[i].ref != 0) return &r->monitors[i];
+    }
+    return NULL;
+}
+
+/* Likewise of its monitors. */
+static void settle_monitors(const record *r, pg_pid pid)
+{
+    const monitor *m;
+    int64_t deadline = check_now_ns() + patience;
+    while ((m = owes_news(r)) != NULL && !((record *)(uintptr_t)r)->ended && !r->dead && pg_is_alive(pid)) {
+        record *other = record_of((pg_pid){m->pid});
+        if (!other->dead) end_one(other);
+        if (check_now_ns() > deadline) {
+            CHECK_FAIL("record %d (root %d), which lives, is owed news of %d", number_of(r), r->root, number_of(other));
+        }
+        pause_us(500);
+    }
+}
+
 /* Waits until all links that it has made are accounted for.  The younger ones have ended, but for one whose pid was not
  * known yet when it had its turn: it was just being spawned. */
 static void settle_links(record *r, pg_pid pid)
@@ -461,6 +699,7 @@ static void end_one(record *r)
     pg_pid pid = pid_of(r);
     if (pid.id == 0) return;
     settle_links(r, pid);
+    settle_monitors(r, pid);
     pg_exit_info why;
     pg_terminate(pid);
     CHECK_EQ(pg_wait(pid, patience, &why), PG_OK);
@@ -490,9 +729,11 @@ static void count_pairs(void)
     }
 }
 
-static void nothing(pg_process *self)
+/* Long enough for all workers to be woken by some of these. */
+static void compute(pg_process *self)
 {
     (void)self;
+    for (int64_t until = check_now_ns() + 20000; check_now_ns() < until;) continue;
 }
 
 /* Those that a process which has crashed meanwhile had just spawned, and nobody else knew before they began. */
@@ -503,7 +744,8 @@ static void end_late_ones(void)
     }
 }
 
-/* What was sent to one that was just ending is counted once its slot has rested, which takes somebody to come by. */
+/* What was sent to one that was just ending is counted once its slot has rested, when the worker that has the slot is
+ * awake: one that has slept ever since has not looked. */
 static void balance(void)
 {
     uint64_t lost = 0, lost_far = 0, handled = 0, refused = 0;
@@ -514,12 +756,14 @@ static void balance(void)
         refused += (ticket & REFUSED) != 0;
         if (!(ticket & HANDLED) && ticket & ACCEPTED) *(ticket & FAR ? &lost_far : &lost) += 1;
     }
+    lost += world->news_sent - world->news_handled;
+    totals.news += world->news_sent;
     pg_stats stats = {0};
     for (int t = 0; t < 5000; t++) {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && stats.dropped >= lost) break;
         end_late_ones();
-        for (int i = 0; i < 100; i++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, nothing, NULL)), PG_OK);
+        for (int i = 0; i < 100; i++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
         pause_us(1000);
     }
     CHECK_EQ(stats.alive, 0);
@@ -536,6 +780,33 @@ static void balance(void)
     totals.far_lost += lost_far;
 }
 
+/* What is still in a socket has been read by nobody; everything else by one. */
+static void balance_packets(void)
+{
+    for (int i = 0; i < PAIRS; i++) {
+        int packet;
+        while (read(pairs[i][0], &packet, sizeof packet) == sizeof packet) {
+            CHECK_EQ(atomic_fetch_add(&world->packets[packet], 1), 0);
+        }
+        close(pairs[i][0]);
+        close(pairs[i][1]);
+    }
+    int written = world->written < PACKETS ? world->written : PACKETS;
+    for (int i = 0; i < written; i++) CHECK_EQ(world->packets[i], 1);
+}
+
+static void add_up(void)
+{
+    totals.downs += world->downs;
+    totals.calls += world->calls;
+    totals.answers += world->answers;
+    totals.timers += world->timers;
+    totals.cancelled += world->cancelled;
+    totals.named += world->named;
+    totals.read += world->read;
+    totals.blocked += world->blocked;
+}
+
 static void quiet(void *unused, pg_log_level level, const char *line)
 {
     (void)unused;
@@ -550,6 +821,9 @@ static void play_round(uint64_t seed, int64_t ms)
     int status;
     rt = pg_start(&(pg_options){.workers = 1 + (unsigned)(seed % 4), .log = quiet, .status = &status});
     CHECK_EQ(status, PG_OK);
+    for (int i = 0; i < PAIRS; i++) {
+        CHECK_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pairs[i]), 0);
+    }
     pthread_t hosts[HOSTS];
     for (intptr_t i = 0; i < HOSTS; i++) CHECK_EQ(pthread_create(&hosts[i], NULL, host, (void *)i), 0);
     for (int64_t end = check_now_ns() + PG_MS(ms); check_now_ns() < end && world->issued < TICKETS;) {
@@ -563,6 +837,8 @@ static void play_round(uint64_t seed, int64_t ms)
     CHECK_EQ(pg_stop(rt, PG_SECONDS(20)), PG_OK);
     CHECK_EQ(away_failed(), 0);
     count_pairs();
+    balance_packets();
+    add_up();
     totals.rounds++;
 }
 
@@ -582,5 +858,10 @@ int main(void)
            " lost with an operating-system process; %" PRIu64 " links, %" PRIu64 " exits\n",
            totals.rounds, totals.processes, totals.systems, totals.crashes, totals.messages, totals.handled,
            totals.dropped, totals.refused, totals.far_lost, totals.links, totals.exits);
+    printf("%" PRIu64 " monitors told; %" PRIu64 " calls, %" PRIu64 " answers; %" PRIu64 " timers, %" PRIu64
+           " cancelled; %" PRIu64 " changes of names, %" PRIu64 " messages to groups; %" PRIu64
+           " packets read; %" PRIu64 " calls that block\n",
+           totals.downs, totals.calls, totals.answers, totals.timers, totals.cancelled, totals.named, totals.news,
+           totals.read, totals.blocked);
     return 0;
 }

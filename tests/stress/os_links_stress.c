@@ -15,7 +15,7 @@
 
 enum { HERE = 2, CHILDREN = 3, ACTORS = HERE + CHILDREN, MOVES = 60 };
 
-static const int64_t patience = PG_SECONDS(SANITIZED ? 60 : 20);
+static const int64_t patience = PG_SECONDS(100);
 static pg_process *self_main;
 static uint64_t state;
 

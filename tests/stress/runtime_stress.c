@@ -347,9 +347,11 @@ static void *attaching_host(void *arg)
 
 /* ----------------------------------------------------------------------------------------------------- the books */
 
-static void nothing(pg_process *self)
+/* Long enough for all workers to be woken by some of these. */
+static void compute(pg_process *self)
 {
     (void)self;
+    for (int64_t until = check_now_ns() + 20000; check_now_ns() < until;) continue;
 }
 
 static void quiet(void *unused, pg_log_level level, const char *line)
@@ -372,14 +374,15 @@ static void end_everybody(void)
     }
 }
 
-/* What was sent to one that was just ending is counted once its slot has rested, which takes somebody to come by. */
+/* What was sent to one that was just ending is counted once its slot has rested, when the worker that has the slot is
+ * awake: one that has slept ever since has not looked. */
 static void balance(void)
 {
     pg_stats stats = {0};
     for (int t = 0; t < 5000; t++) {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && sent == handled + stats.dropped) break;
-        for (int i = 0; i < 100; i++, spawned++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, nothing, NULL)), PG_OK);
+        for (int i = 0; i < 100; i++, spawned++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
         pause_us(1000);
     }
     printf("%" PRIu64 " processes; %" PRIu64 " messages: %" PRIu64 " handled, %" PRIu64 " dropped; %" PRIu64

@@ -1,0 +1,307 @@
+/* guest.c - see guest.h.
+ *
+ * Invariants:
+ *   1. `driver` is the thread that is in a step, or in a wait that drives; from pgs_guest_take() on it stays.  Whoever
+ *      is not the driver touches nothing here but `driver`, `host`, `wanted` and the kick.
+ *   2. Outside a step the worker is armed, or the kick is in the epoll instance.
+ *   3. The guest has the watch of the poller from its beginning to its end: nobody else harvests.
+ *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives. */
+#define _GNU_SOURCE /* ppoll */
+#include "guest.h"
+
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "worker.h"
+
+enum {
+    LOOK_NS = PGS_TUNED(20000, 1000),      /* between two looks at the clock, about */
+    LOOK_TURNS = PGS_TUNED(32, 2),         /* at most, between two of them */
+    SLICE_NS = PGS_TUNED(2000000, 200000), /* after that a process that has not waited lets others run */
+    TURN_NS = 100000,                      /* a step of a host that looks in vain */
+    WAIT_NS = 1000000                      /* the steps of a host that waits, between looks at who wants to take over */
+};
+
+struct pgs_guest {
+    _Atomic(uintptr_t) driver; /* 0: nobody */
+    _Atomic(uintptr_t) host;
+    _Atomic(bool) wanted; /* the driver is to let go where it waits */
+
+    /* The driver's. */
+    PGS_ALIGNED pgs_sched *sched;
+    pgs_worker *worker;
+    bool armed, harvested;
+    int64_t until, looked_at, slice_at;
+    uint32_t given, left; /* turns or messages from the last look to the next */
+    pgs_parker *awaited;  /* a token there ends the step */
+};
+
+/* ----------------------------------------------------------------------------------------------------- who drives */
+
+static uintptr_t me(void)
+{
+    static _Thread_local char here;
+    return (uintptr_t)&here;
+}
+
+/* The calling thread drives until release(): true; false: another does.  Not twice by one thread. */
+static bool take(pgs_guest *g)
+{
+    uintptr_t nobody = 0;
+    if (!cas_acquire(&g->driver, &nobody, me())) return false; /* partner: release */
+    if (load_relaxed(&g->host) == me()) return true;
+    store_relaxed(&g->host, me());
+    pgs_fiber_thread_init(&g->worker->fiber_thread);
+    return true;
+}
+
+static void release(pgs_guest *g)
+{
+    store_release(&g->driver, 0); /* partner: take */
+}
+
+/* Where a host waits: it drives from here on, if it does not already. */
+static bool take_as_host(pgs_guest *g, bool *releases)
+{
+    *releases = false;
+    if (load_relaxed(&g->host) != me() || pgs_worker_self()) return false;
+    if (load_relaxed(&g->driver) == me()) return true;
+    return *releases = take(g);
+}
+
+bool pgs_guest_take(pgs_sched *s, int64_t deadline)
+{
+    pgs_guest *g = s->guest;
+    if (!g || load_relaxed(&g->driver) == me()) return true;
+    bool taken;
+    for (;;) {
+        store_seq_cst(&g->wanted, true); /* before the kick; partner: wait_for_token */
+        taken = take(g);
+        if (taken || pgs_now() >= deadline) break;
+        pgs_poller_kick(&s->poller);
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+    store_relaxed(&g->wanted, false);
+    return taken;
+}
+
+void pgs_guest_give_back(pgs_sched *s)
+{
+    if (s->guest) release(s->guest);
+}
+
+void pgs_guest_forget(pgs_sched *s)
+{
+    if (!s->guest) return;
+    store_relaxed(&s->guest->driver, UINTPTR_MAX);
+    store_relaxed(&s->guest->host, UINTPTR_MAX); /* who forked in the middle of a step lets go of it at its end */
+}
+
+/* ---------------------------------------------------------------------------------------------------------- a step */
+
+/* How many turns or messages there may be until the next look. */
+static void plan(pgs_guest *g, int64_t now)
+{
+    int64_t elapsed = now - g->looked_at;
+    uint32_t most = g->given < LOOK_TURNS / 2 ? 2 * g->given : LOOK_TURNS;
+    int64_t fitting = elapsed > 0 ? (int64_t)g->given * LOOK_NS / elapsed : most;
+    g->given = fitting < 1 ? 1 : fitting < most ? (uint32_t)fitting : most;
+    g->left = g->given;
+    g->looked_at = now;
+}
+
+static void look(pgs_guest *g, int64_t now)
+{
+    plan(g, now);
+    bool over = now >= g->until || (g->awaited && pgs_parker_has_token(g->awaited));
+    if (over) store_relaxed(&g->worker->face.slice_over, PGS_SLICE_OVER);
+}
+
+uint32_t pgs_guest_look(pgs_sched *s, int64_t now)
+{
+    pgs_guest *g = s->guest;
+    look(g, now);
+    if (now - g->slice_at >= SLICE_NS) {
+        g->slice_at = now;
+        g->worker->slices++;
+        g->worker->aged = true;
+    }
+    if (load_relaxed(&s->poller.sources) > 0 && now - load_relaxed(&s->poller.polled_at) >= PGS_POLL_EVERY_NS) {
+        pgs_poller_harvest(&s->poller, 0);
+        pgs_poller_fire(&s->poller);
+    }
+    return g->given;
+}
+
+bool pgs_guest_ends_slice(pgs_sched *s)
+{
+    pgs_guest *g = s->guest;
+    if (g->left > 1) {
+        g->left--;
+        return false;
+    }
+    int64_t now = pgs_now();
+    look(g, now);
+    if (now - g->slice_at < SLICE_NS) return load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;
+    g->slice_at = now;
+    return true;
+}
+
+/* Whether the worker sleeps now, so that who makes something ready kicks; else there is more to do, and it is kicked. */
+static bool arm(pgs_guest *g)
+{
+    bool over = load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;
+    g->armed = !(over && !pgs_worker_alone(g->worker)) && pgs_idle_arm(g->worker);
+    if (!g->armed) pgs_poller_kick(&g->sched->poller);
+    return g->armed;
+}
+
+static void disarm(pgs_guest *g)
+{
+    pgs_poller *poller = &g->sched->poller;
+    if (g->armed) pgs_idle_disarm(g->worker);
+    g->armed = false;
+    if (!g->harvested) pgs_poller_harvest(poller, 0);
+    g->harvested = false;
+    pgs_poller_fire(poller);
+}
+
+/* True: there is more. */
+static bool step(pgs_guest *g, int64_t ns, pgs_parker *awaited)
+{
+    disarm(g);
+    g->awaited = awaited;
+    g->looked_at = g->slice_at = pgs_now();
+    g->until = ns == PGS_NEVER || ns > PGS_NEVER - g->looked_at ? PGS_NEVER : g->looked_at + (ns > 0 ? ns : 0);
+    g->given = g->left = 1;
+    store_relaxed(&g->worker->face.slice_over, PGS_SLICE_ASKS);
+    g->worker->turns_left = 0;
+    pgs_worker_turn(g->worker);
+    return !arm(g);
+}
+
+int pgs_guest_step(pgs_sched *s, int64_t ns)
+{
+    if (pgs_worker_self()) return -EDEADLK;
+    if (!take(s->guest)) return -EBUSY;
+    bool more = step(s->guest, ns, NULL);
+    release(s->guest);
+    return more;
+}
+
+bool pgs_guest_turn(pgs_sched *s)
+{
+    bool releases;
+    if (!s->guest || !take_as_host(s->guest, &releases)) return false;
+    step(s->guest, TURN_NS, NULL);
+    if (releases) release(s->guest);
+    return true;
+}
+
+int pgs_guest_fd(pgs_sched *s)
+{
+    return s->poller.epoll;
+}
+
+int64_t pgs_guest_next(pgs_sched *s)
+{
+    pgs_guest *g = s->guest;
+    if (!g->armed || !pgs_idle_is_armed(g->worker)) return 0;
+    int64_t next = pgs_wheel_next(&g->worker->wheel);
+    if (next == PGS_NEVER) return PGS_NEVER;
+    int64_t now = pgs_now();
+    return next > now ? next - now : 0;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- waiting */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until there is a token, or the deadline has come, or somebody wants to be the host: then `*lost`. */
+static bool wait_for_token(pgs_guest *g, pgs_parker *p, int64_t deadline, bool *lost)
+{
+    pgs_poller *poller = &g->sched->poller;
+    for (;;) {
+        if (pgs_parker_try_take(p)) return true;
+        if (deadline != PGS_NEVER && pgs_now() >= deadline) return false;
+        *lost = load_seq_cst(&g->wanted); /* partner: pgs_guest_take, which kicks behind that */
+        if (*lost) return false;
+        if (step(g, WAIT_NS, p)) continue;
+        if (!pgs_parker_poll_begin(p, poller->kick)) return true;
+        pgs_poller_harvest(poller, earlier(deadline, pgs_wheel_next(&g->worker->wheel)));
+        g->harvested = true;
+        if (pgs_parker_poll_end(p)) return true;
+    }
+}
+
+bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
+{
+    bool releases, lost = false;
+    if (likely(!s || !s->guest) || !take_as_host(s->guest, &releases)) return pgs_parker_park(p, deadline);
+    bool token = wait_for_token(s->guest, p, deadline, &lost);
+    if (releases) release(s->guest);
+    return lost ? pgs_parker_park(p, deadline) : token;
+}
+
+/* For the time until the deadline, or the next timer, for one or the other. */
+static int poll_both(pgs_guest *g, struct pollfd both[2], int64_t deadline)
+{
+    int64_t until = earlier(deadline, pgs_wheel_next(&g->worker->wheel));
+    int64_t left = until == PGS_NEVER ? PGS_NEVER : until - pgs_now();
+    if (left < 0) left = 0;
+    struct timespec timeout = {.tv_sec = left / 1000000000, .tv_nsec = left % 1000000000};
+    int n = ppoll(both, 2, left == PGS_NEVER ? NULL : &timeout, NULL);
+    return n < 0 ? -errno : n;
+}
+
+static int wait_for_descriptor(pgs_guest *g, int fd, short events, int64_t deadline)
+{
+    struct pollfd both[2] = {{.fd = fd, .events = events}, {.fd = g->sched->poller.epoll, .events = POLLIN}};
+    for (;;) {
+        int n = poll_both(g, both, g->armed ? deadline : 0);
+        if (n < 0) return n;
+        if (n > 0 && both[0].revents) return both[0].revents;
+        if (deadline != PGS_NEVER && pgs_now() >= deadline) return 0;
+        if (load_seq_cst(&g->wanted)) return -EAGAIN; /* partner: pgs_guest_take */
+        step(g, WAIT_NS, NULL);
+    }
+}
+
+int pgs_guest_poll(pgs_sched *s, int fd, short events, int64_t deadline)
+{
+    bool releases;
+    if (!s->guest || !take_as_host(s->guest, &releases)) return -EAGAIN;
+    int result = wait_for_descriptor(s->guest, fd, events, deadline);
+    if (releases) release(s->guest);
+    return result;
+}
+
+/* ------------------------------------------------------------------------------------------------ beginning and end */
+
+int pgs_guest_begin(pgs_sched *s)
+{
+    pgs_guest *g = aligned_alloc(_Alignof(pgs_guest), sizeof *g);
+    if (!g) return -ENOMEM;
+    *g = (pgs_guest){.sched = s, .given = 1};
+    int error = pgs_poller_open(&s->poller);
+    g->worker = error ? NULL : pgs_worker_lend(s);
+    if (!g->worker) {
+        free(g);
+        return error ? error : -ENOMEM;
+    }
+    store_relaxed(&s->poller.watch, g->worker->number + 1);
+    store_relaxed(&g->host, me());
+    pgs_worker_begin(g->worker);
+    s->guest = g;
+    arm(g);
+    return 0;
+}
+
+void pgs_guest_end(pgs_sched *s)
+{
+    pgs_worker_free(s->guest->worker);
+}

@@ -50,7 +50,7 @@ typedef struct batch {
     buffer replies;
 } batch;
 
-/* The jobs as bytes, and one of them back, which points into the bytes: false at their end, or if they make no sense. */
+/* The jobs as bytes, and one of them back, pointing into the bytes: false at their end, or if they make no sense. */
 void job_encode(buffer *to, const batch *b);
 bool job_decode(slice *from, job *j);
 

@@ -20,19 +20,31 @@
  *
  * Attached processes wait in poll(2): nothing ends them where they wait, and their runtime may stop meanwhile.
  *
- * Rejected: a source that stays armed for everything, edge-triggered, with the readiness kept in memory, as runtimes do
- * that own their descriptors.  It saves the system call, but not its price: a number that was closed by a plain
- * close(2), and given to another file, would wait for ever.  Rejected too: a source for each waiter, since a descriptor
- * can be in an epoll instance only once. */
+ * Connections.  A TCP connection that pg_accept() has made is *followed* until pg_close(): its source stays armed for
+ * everything, edge-triggered, and what the events said is kept here.  After a short read nothing is there until the
+ * next event, so whoever reads again waits at once: a request costs one read, and neither a second one that finds
+ * nothing, nor the arming.  A bit is cleared before each read and set by each event, so an event that comes in between
+ * is not lost, and at worst brings one read that finds nothing.  Should such a connection be closed by a plain close(2)
+ * after all, and its number be another file's, that wait would be for what the kernel has forgotten: so one that is
+ * longer than DOUBT_NS arms the source, once, which finds that out, and the file is followed no longer.
+ *
+ * Rejected: to follow everything, as runtimes do that own their descriptors: pipes, sockets and timers are made and
+ * closed without us, and each of those would wait for DOUBT_NS.  Rejected too: a source for each waiter, since a
+ * descriptor can be in an epoll instance only once. */
 #define _GNU_SOURCE /* ppoll */
 #include "descriptor.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "runtime.h"
 #include "sched/guest.h"
+
+static const int64_t DOUBT_NS = 1000000000;
+static const uint32_t EVERYTHING = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
 /* A process that waits, in its frame. */
 typedef struct note {
@@ -44,7 +56,8 @@ typedef struct note {
 
 struct pgi_descriptor {
     pgs_source source;
-    _Atomic(bool) added; /* to the scheduler; written under the table's lock */
+    _Atomic(uint32_t) known; /* PGI_FOLLOWED and so on */
+    _Atomic(bool) added;     /* to the scheduler; written under the table's lock */
     pthread_mutex_t lock;
     note *notes;
 };
@@ -67,11 +80,19 @@ static void take_out(note *n)
     n->at = NULL;
 }
 
+/* What is there already fires.  0, or what it failed with. */
 static int arm(pgi_descriptor *d, pgs_sched *sched)
 {
     uint32_t events = 0;
     for (const note *n = d->notes; n; n = n->next) events |= n->events;
-    return events ? pgs_source_arm(sched, &d->source, events | EPOLLET | EPOLLONESHOT) : 0;
+    if (events == 0) return 0;
+    if (load_relaxed(&d->known) & PGI_FOLLOWED) {
+        int result = pgs_source_arm(sched, &d->source, EVERYTHING);
+        if (result <= 0) return result;
+        store_relaxed(&d->known, 0); /* another file: of that nothing is known */
+    }
+    int result = pgs_source_arm(sched, &d->source, events | EPOLLET | EPOLLONESHOT);
+    return result < 0 ? result : 0;
 }
 
 /* Takes its note out, and wakes it. */
@@ -89,11 +110,17 @@ static void fire(pgs_source *source, uint32_t events)
     pgi_descriptor *d = container_of(source, pgi_descriptor, source);
     if (events & (EPOLLERR | EPOLLHUP)) events = UINT32_MAX;
     pthread_mutex_lock(&d->lock);
+    bool follows = load_relaxed(&d->known) & PGI_FOLLOWED;
+    if (follows) {
+        uint32_t bits = events & ~(uint32_t)EPOLLOUT ? PGI_READABLE : 0;
+        if (events & ~(uint32_t)(EPOLLIN | EPOLLOUT)) bits |= PGI_SPECIAL;
+        or_acq_rel(&d->known, bits); /* partner: pgi_descriptor_may_read */
+    }
     for (note *n = d->notes, *next; n; n = next) {
         next = n->next;
         if (n->events & events) tell(n);
     }
-    if (d->notes && arm(d, d->notes->process->rt->sched) != 0) {
+    if (d->notes && !follows && arm(d, d->notes->process->rt->sched) != 0) {
         while (d->notes) tell(d->notes); /* it was closed: let them see */
     }
     pthread_mutex_unlock(&d->lock);
@@ -146,7 +173,7 @@ static int add_source(pg_runtime *rt, pgi_descriptor *d, int fd)
     if (error) {
         pthread_mutex_destroy(&d->lock);
     } else {
-        store_release(&d->added, true); /* partners: wait_as_process, pgi_descriptor_wake */
+        store_release(&d->added, true); /* partners: list_of, pgi_descriptor_wake */
     }
     return error;
 }
@@ -189,27 +216,43 @@ static int suspend(pg_process *self, pgi_descriptor *d, note *n, int64_t deadlin
     return told || blocked == 0 ? PG_OK : blocked == -ENOMEM ? PG_ENOMEM : PG_ETIMEDOUT;
 }
 
-static int wait_as_process(pg_process *self, int fd, int events, int64_t deadline)
+/* The list of a number, which is made when there is none: NULL, and an error. */
+static pgi_descriptor *list_of(pg_runtime *rt, int fd, int *error)
 {
-    if (fd >= PGI_DESCRIPTOR_CHUNK * PGI_DESCRIPTOR_CHUNKS) return PG_ELIMIT;
-    pgi_descriptor *d = find(&self->rt->descriptors, fd);
-    if (!d || unlikely(!load_acquire(&d->added))) { /* partner: add_source */
-        int error = add(self->rt, fd);
-        if (error) return status_of(error);
-        d = find(&self->rt->descriptors, fd);
-    }
+    pgi_descriptor *d = find(&rt->descriptors, fd);
+    *error = 0;
+    if (d && likely(load_acquire(&d->added))) return d; /* partner: add_source */
+    *error = add(rt, fd);
+    return *error ? NULL : find(&rt->descriptors, fd);
+}
+
+/* Waits, behind an arming of the source, or without one, when the source is known to be armed. */
+static int wait_in_list(pg_process *self, pgi_descriptor *d, int events, bool arms, int64_t deadline)
+{
     pgi_end_if_killed(self);
     note n = {.process = self, .events = (uint32_t)events};
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
     pthread_mutex_lock(&d->lock);
-    put_in(d, &n);
-    int error = arm(d, self->rt->sched);
+    uint32_t known = load_relaxed(&d->known);
+    bool waits = arms || (known & (PGI_FOLLOWED | PGI_READABLE)) == PGI_FOLLOWED;
+    int error = 0;
+    if (waits) put_in(d, &n);
+    if (arms) error = arm(d, self->rt->sched);
     if (unlikely(error)) take_out(&n);
     pthread_mutex_unlock(&d->lock);
     if (unlikely(error)) return status_of(error);
+    if (!waits) return PG_OK;
     int status = suspend(self, d, &n, deadline);
     pgi_end_if_killed(self);
     return status;
+}
+
+static int wait_as_process(pg_process *self, int fd, int events, int64_t deadline)
+{
+    if (fd >= PGI_DESCRIPTOR_CHUNK * PGI_DESCRIPTOR_CHUNKS) return PG_ELIMIT;
+    int error;
+    pgi_descriptor *d = list_of(self->rt, fd, &error);
+    return d ? wait_in_list(self, d, events, true, deadline) : status_of(error);
 }
 
 static int wait_in_poll(int fd, int events, int64_t deadline)
@@ -242,14 +285,81 @@ int pgi_descriptor_wait(pg_process *self, int fd, int events, int64_t deadline)
     return drives ? wait_as_host(self, fd, events, deadline) : wait_in_poll(fd, events, deadline);
 }
 
+/* Whoever waits is told.  The lock is held. */
+static void tell_all(pgi_descriptor *d, bool closed)
+{
+    while (d->notes) {
+        d->notes->closed = closed;
+        tell(d->notes);
+    }
+}
+
 void pgi_descriptor_wake(pg_runtime *rt, int fd, bool closed)
 {
     pgi_descriptor *d = fd >= 0 ? find(&rt->descriptors, fd) : NULL;
     if (!d || !load_acquire(&d->added)) return; /* partner: add_source */
     pthread_mutex_lock(&d->lock);
-    while (d->notes) {
-        d->notes->closed = closed;
-        tell(d->notes);
+    if (closed && load_relaxed(&d->known) & PGI_FOLLOWED) {
+        store_relaxed(&d->known, 0);
+        pgs_source_arm(rt->sched, &d->source, EPOLLET | EPOLLONESHOT); /* for duplicates of it, which live on */
+    }
+    tell_all(d, closed);
+    pthread_mutex_unlock(&d->lock);
+}
+
+/* ------------------------------------------------------------------------------------------------- connections */
+
+/* Of others a short read does not say that nothing more is there. */
+static bool is_tcp(int fd)
+{
+    int protocol = 0;
+    socklen_t length = sizeof protocol;
+    return getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &length) == 0 && protocol == IPPROTO_TCP;
+}
+
+void pgi_descriptor_accepted(pg_runtime *rt, int fd)
+{
+    int error;
+    if (fd >= PGI_DESCRIPTOR_CHUNK * PGI_DESCRIPTOR_CHUNKS || !is_tcp(fd)) return;
+    pgi_descriptor *d = list_of(rt, fd, &error);
+    if (!d) return;
+    pthread_mutex_lock(&d->lock);
+    store_relaxed(&d->known, PGI_FOLLOWED | PGI_READABLE);
+    if (pgs_source_arm(rt->sched, &d->source, EVERYTHING) < 0) store_relaxed(&d->known, 0);
+    tell_all(d, false); /* of a file that had the number before */
+    pthread_mutex_unlock(&d->lock);
+}
+
+pgi_descriptor *pgi_descriptor_followed(pg_runtime *rt, int fd)
+{
+    pgi_descriptor *d = find(&rt->descriptors, fd);
+    return d && load_relaxed(&d->known) & PGI_FOLLOWED ? d : NULL;
+}
+
+bool pgi_descriptor_may_read(pgi_descriptor *d)
+{
+    uint32_t known = load_relaxed(&d->known);
+    if ((known & (PGI_FOLLOWED | PGI_READABLE)) == PGI_FOLLOWED) return known & PGI_SPECIAL;
+    and_acq_rel(&d->known, ~(uint32_t)PGI_READABLE); /* partner: fire; what it told of is there to be read */
+    return true;
+}
+
+void pgi_descriptor_has_more(pgi_descriptor *d)
+{
+    pthread_mutex_lock(&d->lock);
+    if (load_relaxed(&d->known) & PGI_FOLLOWED) {
+        or_acq_rel(&d->known, PGI_READABLE); /* partner: pgi_descriptor_may_read, of another reader */
+        tell_all(d, false);
     }
     pthread_mutex_unlock(&d->lock);
+}
+
+int pgi_descriptor_wait_more(pg_process *self, pgi_descriptor *d, int64_t deadline)
+{
+    if (self->phase == PGI_ENDING) return PG_EENDED;
+    if (deadline <= 0) return PG_ETIMEDOUT;
+    int64_t doubt = pgs_now() + DOUBT_NS;
+    int status = wait_in_list(self, d, POLLIN, false, doubt < deadline ? doubt : deadline);
+    if (status != PG_ETIMEDOUT || deadline <= doubt) return status;
+    return wait_in_list(self, d, POLLIN, true, deadline);
 }

@@ -1,5 +1,5 @@
 /* io.c - reading, writing, accepting, connecting: each tries the system's call first, and waits only when there is
- * nothing to be had.
+ * nothing to be had; a read from a connection that is known to be empty waits first (descriptor.c).
  *
  * The calls themselves are made by functions that are never inlined and return the errno with their result: a process
  * that has waited may go on in another thread, and compilers compute the address of errno once a function.
@@ -94,10 +94,30 @@ static NOINLINE ssize_t try_write(int fd, void *data, size_t size)
     return n < 0 ? -errno : n;
 }
 
+/* Of a connection that is followed: it is not tried when it would find nothing. */
+static ssize_t read_followed(pg_process *self, pgi_descriptor *d, int fd, void *buffer, size_t size, patience *p)
+{
+    for (;;) {
+        if (pgi_descriptor_may_read(d)) {
+            ssize_t n = try_read(fd, buffer, size);
+            if (n != -EAGAIN && (n <= 0 || (size_t)n == size)) pgi_descriptor_has_more(d);
+            if (likely(n >= 0)) return n;
+            if (n == -EINTR) continue;
+            if (n != -EAGAIN) return pgi_system_error((int)-n);
+        }
+        if (p->deadline < 0) p->deadline = pgs_deadline(p->timeout);
+        int status = pgi_descriptor_wait_more(self, d, p->deadline);
+        if (unlikely(status != PG_OK)) return status;
+    }
+}
+
 ssize_t pg_read(pg_process *self, int fd, void *buffer, size_t size, int64_t timeout)
 {
     if (!self || (!buffer && size > 0)) return PG_EINVAL;
     take_turn(self);
+    bool waits = !self->attached && self->phase != PGI_ENDING && size > 0 && timeout > 0;
+    pgi_descriptor *d = waits ? pgi_descriptor_followed(self->rt, fd) : NULL;
+    if (d) return read_followed(self, d, fd, buffer, size, &(patience){timeout, -1});
     return persist(self, fd, buffer, size, POLLIN, &(patience){timeout, -1}, try_read);
 }
 
@@ -153,7 +173,11 @@ int pg_accept(pg_process *self, int fd, struct sockaddr *address, socklen_t *len
     peer from = {.address = address};
     from.length = length;
     take_turn(self);
-    return (int)persist(self, fd, &from, 0, POLLIN, &(patience){timeout, -1}, try_accept);
+    int connection = (int)persist(self, fd, &from, 0, POLLIN, &(patience){timeout, -1}, try_accept);
+    /* Partner: the end of pg_stop, which an attached process may outlive. */
+    bool lives = connection >= 0 && !load_acquire(&self->rt->stopped);
+    if (lives && !pgi_is_simulated(self->rt)) pgi_descriptor_accepted(self->rt, connection);
+    return connection;
 }
 
 /* 0, or minus an errno. */

@@ -141,10 +141,13 @@ int pgs_poller_add(pgs_poller *p, pgs_source *source, uint32_t events)
 int pgs_poller_arm(pgs_poller *p, pgs_source *source, uint32_t events)
 {
     int saved = errno;
-    int error = control(p, EPOLL_CTL_MOD, source, events);
-    if (error == -ENOENT) error = control(p, EPOLL_CTL_ADD, source, events); /* another file by the same number */
+    int result = control(p, EPOLL_CTL_MOD, source, events);
+    if (result == -ENOENT) { /* another file by the same number */
+        result = control(p, EPOLL_CTL_ADD, source, events);
+        if (result == 0) result = 1;
+    }
     errno = saved;
-    return error;
+    return result;
 }
 
 void pgs_poller_remove(pgs_poller *p, pgs_source *source)

@@ -29,7 +29,9 @@
  *             descriptor of its own.
  *   Closing.  Nothing has to be said or undone about a descriptor.  It may be closed by whatever means when nobody
  *             waits for it, and its number may be another file's at once.  Who closes it while others wait for it uses
- *             pg_close(), which wakes them; after a plain close(2) they wait until their time has passed.
+ *             pg_close(), which wakes them; after a plain close(2) they wait until their time has passed.  A connection
+ *             of pg_accept() is best closed by pg_close() in any case: after a plain close(2), the first pg_read() of
+ *             another file by its number may notice what is there as late as a second after that has come.
  *   Ends.     In clean-ups these calls do what can be done at once; where they would wait they return PG_EENDED.  A
  *             descriptor belongs to nobody: register its pg_close() or close() with pg_defer().
  *   Kinds.    All do the same.  An attached process waits in poll(2).  PG_SANDBOX_COMPUTE allows pg_wait_fd(),
@@ -69,7 +71,8 @@ PG_API ssize_t pg_write(pg_process *self, int fd, const void *data, size_t size,
 PG_API int pg_write_all(pg_process *self, int fd, const void *data, size_t size, int64_t timeout);
 
 /* The next connection to the socket `fd`, which listens: a descriptor that is non-blocking and closed by exec().
- * `address` and `length` as of accept(2); both may be NULL.  Errors as for pg_wait_fd(), and the system's:
+ * `address` and `length` as of accept(2); both may be NULL.  A TCP connection is watched until pg_close(), so that a
+ * pg_read() of it costs one system call, whether it waits or not.  Errors as for pg_wait_fd(), and the system's:
  * EMFILE, ... */
 PG_API int pg_accept(pg_process *self, int fd, struct sockaddr *address, socklen_t *length, int64_t timeout);
 

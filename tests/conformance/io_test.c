@@ -363,6 +363,117 @@ static void nobody_listens(pg_process *self)
     run_in_process(self, connect_in_vain);
 }
 
+/* Connections that were accepted are not asked again when they were found empty: what comes in whichever way is read
+ * all the same. */
+static void connect_both(pg_process *self, int fd[2])
+{
+    struct sockaddr_in at;
+    int door = listener(&at);
+    fd[1] = connect_to(self, ntohs(at.sin_port));
+    CHECK(fd[1] >= 0);
+    fd[0] = pg_accept(self, door, NULL, NULL, PATIENCE);
+    CHECK(fd[0] >= 0);
+    CHECK_EQ(pg_close(self, door), PG_OK);
+}
+
+static void read_text(pg_process *self, int fd, size_t size, const char *text)
+{
+    char buffer[16] = "";
+    CHECK(size < sizeof buffer);
+    CHECK_EQ(pg_read(self, fd, buffer, size, PATIENCE), (ssize_t)strlen(text));
+    CHECK_STR(buffer, text);
+}
+
+static void write_text(pg_process *self, int fd, const char *text)
+{
+    CHECK_EQ(pg_write_all(self, fd, text, strlen(text), PATIENCE), PG_OK);
+}
+
+static void read_shortly(pg_process *self)
+{
+    int fd[2];
+    char c;
+    connect_both(self, fd);
+    write_text(self, fd[1], "0123456789");
+    read_text(self, fd[0], 4, "0123");
+    read_text(self, fd[0], 4, "4567");
+    read_text(self, fd[0], 4, "89");
+    int64_t began = check_now_ns();
+    CHECK_EQ(pg_read(self, fd[0], &c, 1, PG_MS(20)), PG_ETIMEDOUT);
+    CHECK(check_now_ns() - began >= PG_MS(20));
+    CHECK_EQ(pg_wait_fd(self, fd[0], POLLIN, PG_MS(20)), PG_ETIMEDOUT);
+    write_text(self, fd[1], "ab");
+    CHECK_EQ(pg_wait_fd(self, fd[0], POLLIN, PATIENCE), POLLIN);
+    read_text(self, fd[0], 1, "a");
+    CHECK_EQ(pg_read(self, fd[0], &c, 1, 0), 1);
+    CHECK_EQ(pg_read(self, fd[0], &c, 1, 0), PG_ETIMEDOUT);
+    pg_pid writer = good(pg_spawn(self, write_later, .kind = beside(), .args = pg_tuple(fd[1], 20)));
+    for (int i = 0; i < 20; i++) CHECK_EQ(pg_read(self, fd[0], &c, 1, PATIENCE), 1);
+    end_of(writer);
+    write_text(self, fd[1], "a");
+    CHECK_EQ(send(fd[1], "!", 1, MSG_OOB), 1); /* a read stops before it */
+    write_text(self, fd[1], "b");
+    read_text(self, fd[0], 8, "a");
+    read_text(self, fd[0], 8, "b");
+    write_text(self, fd[1], "end");
+    CHECK_EQ(pg_close(self, fd[1]), PG_OK);
+    read_text(self, fd[0], 8, "end");
+    read_text(self, fd[0], 8, "");
+    read_text(self, fd[0], 8, "");
+    CHECK_EQ(pg_close(self, fd[0]), PG_OK);
+}
+
+/* Two readers of one connection, and what comes at once for both; and its duplicate lives on. */
+static void read_together(pg_process *self)
+{
+    int fd[2];
+    connect_both(self, fd);
+    for (int round = 0; round < 50; round++) {
+        pg_pid reader = good(pg_spawn(self, read_one, .kind = beside(), .args = pg_tuple(fd[0])));
+        pg_pid another = good(pg_spawn(self, read_one, .kind = beside(), .args = pg_tuple(fd[0])));
+        if (round % 2) pg_sleep(self, PG_MS(1));
+        write_text(self, fd[1], "xx");
+        CHECK_EQ(end_of(reader).kind, PG_EXIT_NORMAL);
+        CHECK_EQ(end_of(another).kind, PG_EXIT_NORMAL);
+    }
+    int copy = dup(fd[0]);
+    CHECK_EQ(pg_close(self, fd[0]), PG_OK);
+    write_text(self, fd[1], "copy");
+    read_text(self, copy, 8, "copy");
+    CHECK_EQ(pg_close(self, copy), PG_OK);
+    CHECK_EQ(pg_close(self, fd[1]), PG_OK);
+}
+
+/* It is closed behind the library's back, and its number is a socket's of another sort. */
+static void close_behind(pg_process *self)
+{
+    int fd[2], other[2];
+    char c;
+    connect_both(self, fd);
+    CHECK_EQ(pg_read(self, fd[0], &c, 1, PG_MS(1)), PG_ETIMEDOUT);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, other), 0);
+    CHECK_EQ(dup2(other[0], fd[0]), fd[0]);
+    write_text(self, other[1], "one");
+    write_text(self, other[1], "two");
+    read_text(self, fd[0], 8, "one");
+    read_text(self, fd[0], 8, "two");
+    pg_pid writer = good(pg_spawn(self, write_later, .kind = beside(), .args = pg_tuple(other[1], 1)));
+    read_text(self, fd[0], 8, "x");
+    end_of(writer);
+    CHECK_EQ(close(fd[0]), 0);
+    CHECK_EQ(pg_close(self, fd[1]), PG_OK);
+    close_pair(self, other);
+}
+
+static void follows_connections(pg_process *self)
+{
+    run_in_process(self, read_shortly);
+    run_in_process(self, read_together);
+    run_in_process(self, close_behind);
+    read_shortly(self);
+    close_behind(self);
+}
+
 /* ------------------------------------------------------------------------------------------------------------ ends */
 
 static void wait_for_ever(pg_process *self)
@@ -477,6 +588,7 @@ int main(int argc, char **argv)
         CASE_REAL(closing_wakes, "descriptors are not simulated"),
         CASE_REAL(closing_leaves_nobody, "descriptors are not simulated"),
         CASE_REAL(an_echo_server, "descriptors are not simulated"),
+        CASE_REAL(follows_connections, "descriptors are not simulated"),
         CASE_REAL(nobody_listens, "descriptors are not simulated"),
         CASE_REAL(cleans_up, "descriptors are not simulated"),
         CASE_REAL(is_ended_by_stop, "descriptors are not simulated"),

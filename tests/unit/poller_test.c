@@ -531,7 +531,7 @@ static void test_arm(void)
     CHECK_EQ(dup2(other, d.source.fd), d.source.fd);
     close(other);
     errno = 42;
-    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), 0);
+    CHECK_EQ(pgs_source_arm(sched, &d.source, EPOLLIN | EPOLLET | EPOLLONESHOT), 1);
     CHECK_EQ(errno, 42);
     ring(d.source.fd);
     await_runs(&d, 3);

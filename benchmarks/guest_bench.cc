@@ -54,8 +54,9 @@ pg_runtime *start(bool guest)
 
 pg_pid spawn(pg_runtime *rt, pg_target target, void *shared)
 {
+    const pg_value pointer = pg_v_ptr(shared);
     pg_spawn_options options{};
-    options.args = pg_tuple(shared);
+    options.args = pg_tuple_of(1, &pointer);
     return pg_spawn_in(rt, target, &options);
 }
 

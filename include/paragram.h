@@ -43,6 +43,7 @@
  *   Macros.   These take C values, and are sugar over the function named beside them, which takes arrays and is what
  *             other languages bind:
  *               pg_send(pid, ...)                        pg_send_values
+ *               pg_send_wait(self, pid, timeout, ...)    pg_send_wait_values
  *               pg_receive(self, handler, ...)           pg_receive_values
  *               pg_on(table, handler, ...)               pg_on_values
  *               pg_send_after(self, pid, delay, ...)     pg_send_after_values
@@ -64,6 +65,7 @@
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.
+ *             paragram/limits.h: bounded mailboxes, waiting for room in one, alarms.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -105,6 +107,7 @@
 
 #include <stdio.h>
 
+#include "paragram/limits.h"
 #include "paragram/value.h"
 
 #ifdef __cplusplus
@@ -132,7 +135,8 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
+    PG_EFULL = -12,        /* the mailbox is at the limit that its process has asked for (paragram/limits.h); or too much
+                             is on its way already to a process in another operating-system process */
     PG_ETAKEN = -13,       /* the name is another process's */
     PG_ESYSTEM = -1000     /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
@@ -251,6 +255,7 @@ typedef struct pg_stats {
     uint64_t spawned;   /* since the start */
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
                            arrive in the moment of its end are counted a little later */
+    uint64_t refused;   /* sends to mailboxes at their limit, and waits for room that were given up */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */
@@ -287,6 +292,11 @@ typedef struct pg_spawn_options {
     pg_value args;    /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
     pg_kind kind;     /* 0: the runtime's default */
     pg_table *table;  /* receivers to begin with: see pg_table; NULL: none */
+    const pg_mailbox *mailbox; /* limits of its mailbox, copied: see paragram/limits.h; NULL: none */
+    /* Nanoseconds that a handler or the target may keep its worker: one that takes longer is counted, and logged as a
+     * PG_LOG_WARNING that names the process, once a second at most.  One that waits in its middle is not looked at, nor
+     * is a process with a thread of its own; and in a simulation no time passes.  0: none. */
+    int64_t max_slice;
     /* For PG_OS: */
     pg_limits limits;
     pg_sandbox sandbox;
@@ -335,7 +345,8 @@ PG_API pg_ref pg_make_ref(void);
  * such a loop.
  * PG_OK: it is in the mailbox.  It may still be dropped, counted in pg_stats.dropped, if the receiver ends first.
  * PG_ENOPROC, PG_ETOOMANY, PG_EINVAL (a value is none, or a pattern; or a local pointer, to another operating-system
- * process), PG_EFULL, PG_ENOMEM: nothing was sent.
+ * process), PG_EFULL (its mailbox is at the limit that it has asked for; or too much is on its way already to another
+ * operating-system process), PG_ENOMEM: nothing was sent.
  *     pg_send(pid, "hello", 123, other_pid) */
 PG_API int pg_send_values(pg_pid pid, size_t count, const pg_value *values);
 

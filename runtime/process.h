@@ -70,15 +70,9 @@ enum pgi_phase {
     PGI_SERVICE /* no process at all: a bridge, which is run and has a mailbox like one */
 };
 
-/* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
-enum {
-    PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-    PGI_LOOSE = 0x20     /* handled, and in no queue: to be freed by whoever drops it */
-};
-
 struct pg_process {
     /* Whoever sends to it or wakes it. */
-    _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
+    _Atomic(uint64_t) id; /* its pid while it lives, or the address of its limits (limits.h), else 0 */
     pgs_mpsc mailbox;
     pgi_sleeper sleeper;
 

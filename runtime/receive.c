@@ -24,6 +24,7 @@
 #include <errno.h>
 
 #include "extra.h"
+#include "limits.h"
 #include "runtime.h"
 #include "seeded.h"
 #include "watch.h"
@@ -130,9 +131,18 @@ static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_
     pg_message *msg = pgi_of_node(node);
     switch (msg->kind) {
     case PGI_NEWS: return meet_news(p, msg, pattern);
+    case PGI_NOTICE:
     case PGI_CALL: return PG_OK;
     default: return meet_signal(p, before, node, pattern);
     }
+}
+
+/* Whether a message that takes room is the one that is asked for; then it takes none any more. */
+static PGS_COLD bool takes_counted(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+{
+    if (pattern && !pgi_pattern_match(pattern, msg)) return false;
+    pgi_limits_taken(p, msg);
+    return true;
 }
 
 /* Where to begin: behind what this pattern cannot match. */
@@ -171,7 +181,12 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             break;
         }
         pg_message *msg = pgi_of_node(node);
-        if (unlikely(msg->flags & PGI_CONSUMED)) {
+        if (unlikely(msg->flags & (PGI_CONSUMED | PGI_COUNTED))) {
+            if (msg->flags & PGI_COUNTED) {
+                if (takes_counted(p, msg, pattern)) goto taken;
+                last = node;
+                continue;
+            }
             pgs_mpsc_node *on = pass_consumed(p, last, node);
             if (on) {
                 last = on;
@@ -185,6 +200,7 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             return status;
         }
         if (!pattern || pgi_pattern_match(pattern, msg)) {
+        taken:
             last = take(p, last, node);
             *out = p->received;
             status = PG_OK;

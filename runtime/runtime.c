@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "crash.h"
+#include "limits.h"
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
@@ -74,8 +75,17 @@ void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n)
     }
 }
 
+void pgi_count_refused(pg_runtime *rt, pgi_local *local, uint64_t n)
+{
+    if (local) {
+        pgi_count(&local->refused, n);
+    } else {
+        add_relaxed(&rt->foreign.refused, n);
+    }
+}
+
 typedef struct totals {
-    uint64_t spawned, ended, dropped;
+    uint64_t spawned, ended, dropped, refused;
 } totals;
 
 static void add_ended(void *context, void *local)
@@ -88,6 +98,7 @@ static void add_spawned(void *context, void *local)
     /* Behind the store to `stopping` in end_all; partners: pgi_count, pgi_count_spawned. */
     ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
     ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
+    ((totals *)context)->refused += load_relaxed(&((pgi_local *)local)->refused);
 }
 
 /* All but the attached.  What has ended is read first: a process whose end is seen has its children's beginnings seen
@@ -117,6 +128,7 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
         (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached) + load_relaxed(&mutable->os.alive),
                    .spawned = t.spawned + load_relaxed(&mutable->attached_ever) + load_relaxed(&mutable->os.born),
                    .dropped = t.dropped,
+                   .refused = t.refused,
                    .stuck = load_relaxed(&mutable->stuck),
                    .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
                    .workers = pgs_sched_workers(rt->sched)};
@@ -149,10 +161,10 @@ static void on_stuck(void *context, pgs_task *task, int64_t ns)
     char who[256];
     pgi_print out;
     pgi_print_init(&out, who, sizeof who);
-    uint64_t id = load_acquire(&p->id); /* partner: publish in spawn.c */
-    if (id == 0) return;
+    pg_pid pid = pgi_slot_pid(p);
+    if (pid.id == 0) return;
     add_relaxed(&rt->stuck, 1);
-    pgi_print_process(&out, p, (pg_pid){id});
+    pgi_print_process(&out, p, pid);
     pgi_log(rt, PG_LOG_STUCK, "process %s has kept its worker for %lld ms", who, (long long)(ns / 1000000));
 }
 
@@ -361,7 +373,7 @@ static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p
     uint32_t used = load_relaxed(&rt->slots.used);
     for (uint32_t i = 0; i < used; i++) {
         pg_process *p = &rt->slots.base[i];
-        pg_pid pid = {load_acquire(&p->id)}; /* partner: publish in spawn.c */
+        pg_pid pid = pgi_slot_pid(p);
         if (pid.id != 0) f(rt, p, pid, n);
     }
     pgi_leave(&visit);
@@ -371,7 +383,7 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
     pgi_lock(p);
-    bool tell_it = !p->attached && !p->told && load_relaxed(&p->id) == pid.id;
+    bool tell_it = !p->attached && !p->told && pg_same(pgi_slot_pid(p), pid);
     if (tell_it) p->told = true; /* once: the handler for (exit) of one that takes its time is not called again */
     pgi_unlock(p);
     if (!tell_it || pg_terminate(pid) != PG_ENOMEM) return;
@@ -397,9 +409,11 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
     pgi_lock(p);
     *n += (unsigned)pgi_watchers_tell(p, &info, &end, NULL);
     pgi_unlock(p);
+    pgi_limits_dismiss(p, n);
 }
 
-/* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process. */
+/* Nobody comes in any more; and those who are inside leave, also who waits for the end of an attached process, or for
+ * room in its mailbox. */
 static void unpublish(pg_runtime *rt)
 {
     pgi_node_unpublish(rt->node);

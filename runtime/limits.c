@@ -248,7 +248,7 @@ enum { THERE_IS_ROOM = 1 }; /* no status */
 static int push_or_enlist(pg_process *p, pg_pid pid, pgi_waiter *w, bool waits, pgi_pushed *out)
 {
     uint64_t room;
-    if (p->dying || !pg_same(pgi_slot_pid(p), pid)) return PG_ENOPROC;
+    if (p->dying || !pgi_slot_is(p, pid)) return PG_ENOPROC;
     pgi_limits *l = pgi_limits_of(p);
     if (!l) return PG_ENOPROC; /* a pid that is only just given out */
     for (;;) {

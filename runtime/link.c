@@ -229,7 +229,7 @@ static int link_in(pg_process *self, pg_pid pid, pgi_link *link)
     link->side[1].process = other;
     pgs_delay(PGS_AT_LINK);
     pgi_lock_two(self, other);
-    bool ended = other->dying || !pg_same(pgi_slot_pid(other), pid);
+    bool ended = other->dying || !pgi_slot_is(other, pid);
     bool insert = !ended && !pgi_link_find(self, other, (pg_pid){0});
     if (insert) {
         pgi_link_insert(link, self);

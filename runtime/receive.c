@@ -137,12 +137,32 @@ static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_
     }
 }
 
-/* Whether a message that takes room is the one that is asked for; then it takes none any more. */
-static PGS_COLD bool takes_counted(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
+/* What a receive does next that has met a message. */
+typedef enum step {
+    TAKE, /* that is it */
+    PASS, /* it goes on from *last */
+    WAIT, /* it waits for what comes behind, and then looks again */
+    LEAVE /* it ends, with *status */
+} step;
+
+/* One that has flags, or is not PGI_USER. */
+static __attribute__((noinline)) step meet_other(pg_process *p, pgs_mpsc_node **last, pgs_mpsc_node *node,
+                                                 const pgi_pattern *pattern, int *status)
 {
-    if (pattern && !pgi_pattern_match(pattern, msg)) return false;
-    pgi_limits_taken(p, msg);
-    return true;
+    pg_message *msg = pgi_of_node(node);
+    if (msg->flags & PGI_CONSUMED) {
+        pgs_mpsc_node *on = pass_consumed(p, *last, node);
+        if (on) *last = on;
+        return on ? PASS : WAIT;
+    }
+    if (msg->kind != PGI_USER && (*status = meet_unusual(p, *last, node, pattern)) != PG_OK)
+        return *status == TAKEN_BACK ? PASS : LEAVE;
+    if (pattern && !pgi_pattern_match(pattern, msg)) {
+        *last = node;
+        return PASS;
+    }
+    if (msg->flags & PGI_COUNTED) pgi_limits_taken(p, msg);
+    return TAKE;
 }
 
 /* Where to begin: behind what this pattern cannot match. */
@@ -181,32 +201,21 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             break;
         }
         pg_message *msg = pgi_of_node(node);
-        if (unlikely(msg->flags & (PGI_CONSUMED | PGI_COUNTED))) {
-            if (msg->flags & PGI_COUNTED) {
-                if (takes_counted(p, msg, pattern)) goto taken;
+        if (likely(msg->kind == PGI_USER && msg->flags == 0)) {
+            if (pattern && !pgi_pattern_match(pattern, msg)) {
                 last = node;
                 continue;
             }
-            pgs_mpsc_node *on = pass_consumed(p, last, node);
-            if (on) {
-                last = on;
-            } else if (!next_node(p, node, deadline, &status)) {
-                break;
-            }
-            continue;
+        } else {
+            step next = meet_other(p, &last, node, pattern, &status);
+            if (next == LEAVE) return status;
+            if (next == WAIT && !next_node(p, node, deadline, &status)) break;
+            if (next != TAKE) continue;
         }
-        if (unlikely(msg->kind != PGI_USER) && (status = meet_unusual(p, last, node, pattern)) != PG_OK) {
-            if (status == TAKEN_BACK) continue;
-            return status;
-        }
-        if (!pattern || pgi_pattern_match(pattern, msg)) {
-        taken:
-            last = take(p, last, node);
-            *out = p->received;
-            status = PG_OK;
-            break;
-        }
-        last = node;
+        last = take(p, last, node);
+        *out = p->received;
+        status = PG_OK;
+        break;
     }
     p->scan = NULL;
     if (pattern) remember_scan(p, last, pattern);

@@ -383,7 +383,7 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
     pgi_lock(p);
-    bool tell_it = !p->attached && !p->told && pg_same(pgi_slot_pid(p), pid);
+    bool tell_it = !p->attached && !p->told && pgi_slot_is(p, pid);
     if (tell_it) p->told = true; /* once: the handler for (exit) of one that takes its time is not called again */
     pgi_unlock(p);
     if (!tell_it || pg_terminate(pid) != PG_ENOMEM) return;

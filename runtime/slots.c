@@ -43,12 +43,6 @@ uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
     return highest;
 }
 
-PGS_COLD pg_process *pgi_slot_find_rarely(const pgi_slots *slots, pg_pid pid)
-{
-    pg_process *p = pgi_slot_of(slots, pid);
-    return p && pid.id != 0 && pg_same(pgi_slot_pid(p), pid) ? p : NULL;
-}
-
 /* Messages of senders who were still under way when the process ended; and, of one that had limits, these. */
 static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
 {

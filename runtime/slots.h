@@ -160,15 +160,20 @@ static inline bool pgi_slot_holds(const pgi_slots *slots, pg_process *p, pg_pid 
     return likely(load_acquire(&p->id) == pid.id); /* partner: the publishing store in spawn.c */
 }
 
-/* The path of pgi_slot_find() for one that has limits, or does not live. */
-pg_process *pgi_slot_find_rarely(const pgi_slots *slots, pg_pid pid);
+/* Whether it is that process which lives in a slot, with limits or without. */
+static inline bool pgi_slot_is(const pg_process *p, pg_pid pid)
+{
+    uint64_t id = load_acquire(&((pg_process *)(uintptr_t)p)->id); /* partner: publish in spawn.c */
+    return likely(id == pid.id) || (id != 0 && pg_same(pgi_pid_of(p), pid));
+}
 
 /* The living process that a pid of this table names, or NULL; as above. */
 static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
 {
     pg_process *p = pgi_slot_named(slots, pid);
     if (!p) __builtin_unreachable(); /* as callers would look */
-    return pgi_slot_holds(slots, p, pid) ? p : pgi_slot_find_rarely(slots, pid);
+    if (unlikely(pgi_pid_index(pid) >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return NULL;
+    return likely(pgi_slot_is(p, pid)) ? p : NULL;
 }
 
 #endif

@@ -103,7 +103,7 @@ int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *inf
     if (!p) return PG_ENOPROC;
     pgi_lock(p);
     int status = PG_ETIMEDOUT;
-    if (!pg_same(pgi_slot_pid(p), pid)) {
+    if (!pgi_slot_is(p, pid)) {
         status = look_back(rt, p, pid, info);
     } else if (watcher) {
         pgi_watcher_insert(p, watcher);

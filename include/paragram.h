@@ -125,7 +125,7 @@ typedef enum pg_status {
     PG_OK = 0,
     PG_ENOPROC = -1,       /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
     PG_EINVAL = -2,        /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
-    PG_ENOMEM = -3,        /* memory, stacks or threads could not be had; nothing has changed */
+    PG_ENOMEM = -3,        /* memory, stacks or threads could not be had, or .memory is used up; nothing has changed */
     PG_ETIMEDOUT = -4,     /* the time has passed */
     PG_ETOOMANY = -5,      /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
     PG_EPATTERN = -6,      /* not a pattern: "etc" is not last, or stands in a dict */
@@ -184,6 +184,9 @@ typedef struct pg_options {
     /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address
      * space is reserved for all of them: where it is limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
+    /* Bytes that waiting messages, processes and their stacks may take together, as paragram/limits.h counts them: beyond
+     * that sends and spawns are refused with PG_ENOMEM, and what must come still does.  0: no limit. */
+    uint64_t memory;
     /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few
      * milliseconds, 10 where it computes, another thread takes over their queue. */
     int64_t stuck_after;
@@ -256,6 +259,7 @@ typedef struct pg_stats {
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
                            arrive in the moment of its end are counted a little later */
     uint64_t refused;   /* sends to mailboxes at their limit, and waits for room that were given up */
+    uint64_t memory;    /* bytes, where .memory limits them */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */

@@ -125,6 +125,7 @@ static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache
     if (node != &p->mailbox.anchor) pgi_of_node(node)->flags |= PGI_CONSUMED;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
+        pgi_limits_dropped(rt, msg);
         dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED);
         msg->flags &= (uint8_t)~PGI_IN_MAILBOX;
         pgi_message_free(cache, msg);

@@ -621,7 +621,8 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
 static void arrived_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
     pg_runtime *rt = bridge->process.rt;
-    if (pgi_send_arrived(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+    int status = pgi_send_arrived(to, msg);
+    if (status == PG_EFULL || status == PG_ENOMEM) pgi_count_dropped(rt, pgi_local_here(rt), 1);
 }
 
 void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)

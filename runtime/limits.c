@@ -75,7 +75,12 @@ int pgi_limits_push(pg_process *p, pgi_limits *l, pg_message *msg, bool always, 
 {
     uint64_t room;
     if (pgi_message_is_sent(msg)) {
+        if (unlikely(l->budget != NULL) && !pgi_budget_add(l->budget, msg, always)) {
+            add_relaxed(&l->refused, 1);
+            return PG_ENOMEM;
+        }
         if (!take_room(l, msg->units, always ? ALWAYS : AS_ANY, &room, out)) {
+            if (l->budget) pgi_budget_remove(l->budget, msg);
             add_relaxed(&l->refused, 1);
             return PG_EFULL;
         }
@@ -235,6 +240,7 @@ void pgi_limits_taken(pg_process *p, pg_message *msg)
     pgi_limits *l = pgi_limits_of(p);
     const uint64_t less = weight(msg->units);
     msg->flags &= (uint8_t)~PGI_COUNTED;
+    if (unlikely(l->budget != NULL)) pgi_budget_remove(l->budget, msg);
     /* Release: this room is given with all that was done.  Acquire: whoever has set WAITING.  Partner: take_room,
      * wait_for_room. */
     uint64_t room = sub_acq_rel(&l->room, less) - less;
@@ -292,6 +298,12 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     pgi_waiter w = {.sleeper = &self->sleeper, .sched = self->rt->sched, .msg = msg};
     pgi_pushed pushed = {0};
     if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
+    bool counts = rt->options.memory != 0; /* already while it waits */
+    if (counts && !pgi_budget_add(rt, msg, false)) {
+        pgi_count_refused(rt, pgi_local_here(rt), 1);
+        pgi_message_free(pgi_cache_here(NULL), msg);
+        return PG_ENOMEM;
+    }
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
     pgi_lock(p);
     int status = push_or_enlist(p, pid, &w, timeout > 0, &pushed);
@@ -306,6 +318,7 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     }
     if (status == PG_OK) return PG_OK;
     if (status != PG_ENOPROC) pgi_count_refused(rt, pgi_local_here(rt), 1);
+    if (counts) pgi_budget_remove(rt, msg);
     pgi_message_free(pgi_cache_here(NULL), msg);
     return status != PG_ETIMEDOUT ? status == PG_EFULL ? PG_ETIMEDOUT : status : error == -ENOMEM ? PG_ENOMEM : status;
 }
@@ -370,13 +383,14 @@ static void set(pgi_limits *l, const pgi_bounds *b)
     store_relaxed(&l->high, b->high);
 }
 
-int pgi_limits_make(const pgi_bounds *bounds, pgi_limits **out)
+int pgi_limits_make(pg_runtime *rt, const pgi_bounds *bounds, pgi_limits **out)
 {
     int status = pgi_bounds_check(bounds);
     if (status != PG_OK) return status;
     pgi_limits *l = pgi_alloc_aligned(sizeof *l, _Alignof(pgi_limits));
     if (!l) return PG_ENOMEM;
     pgs_assert(pgi_pid_node((pg_pid){pgi_limits_id(l)}) == 0);
+    l->budget = rt->options.memory != 0 ? rt : NULL;
     l->max_slice = bounds->max_slice;
     set(l, bounds);
     *out = l;
@@ -400,7 +414,7 @@ int pg_limit(pg_process *self, const pg_mailbox *mailbox)
     pgi_limits *l = pgi_limits_of(self);
     if (!l) {
         if (!pgi_extra_of(self, 0)) return PG_ENOMEM;
-        status = pgi_limits_make(&bounds, &l);
+        status = pgi_limits_make(self->rt, &bounds, &l);
         if (status != PG_OK) return status;
         pgi_lock(self);
         self->extra->limits = l;

@@ -33,6 +33,7 @@
 #define PGI_LIMITS_H
 
 #include "process.h"
+#include "runtime.h"
 #include "slots.h"
 #include "wire.h"
 
@@ -45,6 +46,7 @@ struct pgi_limits {
     _Atomic(uint64_t) max_units;
     _Atomic(uint32_t) max_messages, high, low;
     _Atomic(uint64_t) alarm; /* a pid */
+    pg_runtime *budget;      /* whose memory its messages count in (budget.h); NULL: nobody's */
     int64_t max_slice;       /* 0: none */
     int64_t warned;          /* when it was last */
     pg_target target;        /* the one that is timed */
@@ -87,21 +89,26 @@ int pgi_bounds_check(const pgi_bounds *bounds);
 
 /* Makes limits for a process that is to be spawned.  PG_OK, PG_EINVAL, PG_ENOMEM.  The other one is for those that have
  * not been put to use. */
-int pgi_limits_make(const pgi_bounds *bounds, pgi_limits **out);
+int pgi_limits_make(pg_runtime *rt, const pgi_bounds *bounds, pgi_limits **out);
 void pgi_limits_free(pgi_limits *l);
 
 /* Puts limits to use for a process that nobody knows yet, and has its target. */
 void pgi_limits_begin(pg_process *p, pgi_limits *l);
 
-/* Pushes a message, within a look; `always`: also where there is no room.  PG_OK, or PG_EFULL: nothing has happened but
- * that it was counted. */
+/* Pushes a message, within a look; `always`: also where there is no room.  PG_OK, or PG_EFULL or PG_ENOMEM: nothing has
+ * happened but that it was counted. */
 int pgi_limits_push(pg_process *p, pgi_limits *l, pg_message *msg, bool always, pgi_pushed *out);
 
 /* Sends the alarm that a push has found due, about that process.  Outside of a look. */
 void pgi_limits_alarm(pg_pid pid, const pgi_pushed *pushed);
 
-/* A message marked PGI_COUNTED is taken by its process. */
+/* A message marked PGI_COUNTED is taken by its process; or dropped with a process of `rt`. */
 void pgi_limits_taken(pg_process *p, pg_message *msg);
+
+static inline void pgi_limits_dropped(pg_runtime *rt, const pg_message *msg)
+{
+    if (unlikely(msg->flags & PGI_COUNTED) && rt->options.memory != 0) pgi_budget_remove(rt, msg);
+}
 
 /* Around a handler of a process whose max_slice is not 0. */
 typedef struct pgi_stretch {

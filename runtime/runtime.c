@@ -129,6 +129,7 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
                    .spawned = t.spawned + load_relaxed(&mutable->attached_ever) + load_relaxed(&mutable->os.born),
                    .dropped = t.dropped,
                    .refused = t.refused,
+                   .memory = pgi_budget_used(mutable),
                    .stuck = load_relaxed(&mutable->stuck),
                    .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
                    .workers = pgs_sched_workers(rt->sched)};
@@ -299,6 +300,7 @@ static pg_runtime *make_structure(const pg_options *options)
     pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
     if (!rt) return NULL;
     rt->options = *options;
+    store_relaxed(&rt->unusual, options->memory != 0);
     store_relaxed(&rt->references, 1);
     init_locks(rt);
     rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */
@@ -494,6 +496,7 @@ static bool called_from_inside(const pg_runtime *rt)
 
 static bool end_all(pg_runtime *rt, int64_t timeout)
 {
+    store_relaxed(&rt->unusual, true);
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
@@ -514,6 +517,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
 void pgi_end_all(pg_runtime *rt)
 {
     unsigned n = 0;
+    store_relaxed(&rt->unusual, true);
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     each_process(rt, tell, &n);
 }

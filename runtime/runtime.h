@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "budget.h"
 #include "child.h"
 #include "delay.h"
 #include "descriptor.h"
@@ -44,6 +45,7 @@ struct pg_runtime {
     pgi_depot depot;
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
+    _Atomic(bool) unusual;              /* a spawn has more to do than usual: it is stopping, or has a budget */
     _Atomic(bool) killing;              /* whoever waits is to end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
     _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
@@ -65,6 +67,7 @@ struct pg_runtime {
     pgi_child *child;    /* NULL: this is no child of another program's runtime */
 
     pgi_names names;
+    pgi_budget budget; /* unless options.memory is 0 */
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;

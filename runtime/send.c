@@ -66,7 +66,7 @@ static int send_again(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *m
     }
     pgs_epoch_member_leave(member);
     if (status != PG_OK) pgi_message_free(&local->cache, msg);
-    if (status == PG_EFULL) pgi_count_refused(local->rt, local, 1);
+    if (status != PG_OK && status != PG_ENOPROC) pgi_count_refused(local->rt, local, 1);
     pgs_task *elsewhere = pushed.schedule ? pgs_ready_next(w, &p->sleeper.task) : NULL;
     if (elsewhere) pgs_ready_elsewhere(w, elsewhere);
     if (unlikely(pushed.high != 0)) pgi_limits_alarm(pid, &pushed);
@@ -82,7 +82,8 @@ static __attribute__((noinline)) int find_again(pgs_worker *w, pg_pid pid, pg_me
     for (pg_message *msg = first, *next = NULL; msg; msg = next) {
         next = pgi_message_behind(msg, last);
         status = send_again(w, local, pid, msg);
-        if (sends == UNTOLD && status == PG_EFULL) pgi_count_dropped(local->rt, local, 1);
+        bool is_refused = status != PG_OK && status != PG_ENOPROC;
+        if (sends == UNTOLD && is_refused) pgi_count_dropped(local->rt, local, 1);
     }
     return pgi_pace_count(w, &local->pace, pid, sends, status);
 }

@@ -11,6 +11,7 @@
 
 #include <sys/mman.h>
 
+#include "limits.h"
 #include "runtime.h"
 
 /* Slots before pages are committed ahead, and bytes that are then committed at once. */
@@ -51,6 +52,7 @@ static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
+        pgi_limits_dropped(rt, msg);
         dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
         pgi_free_message(msg);
     }

@@ -65,12 +65,12 @@ static inline bool is_usual(const pg_runtime *rt, pg_target target, const pg_spa
 }
 
 /* An extra block with limits; none where none are asked for. */
-static PGS_COLD int make_limits(const pgi_bounds *bounds, pgi_extra **out)
+static PGS_COLD int make_extra(pg_runtime *rt, const pgi_bounds *bounds, pgi_extra **out)
 {
     *out = NULL;
-    if (!bounds->limited) return PG_OK;
+    if (!bounds->limited && rt->options.memory == 0) return PG_OK;
     pgi_limits *limits;
-    int status = pgi_limits_make(bounds, &limits);
+    int status = pgi_limits_make(rt, bounds, &limits);
     if (status != PG_OK) return status;
     *out = pgi_alloc_zero(sizeof **out);
     if (*out) {
@@ -79,6 +79,12 @@ static PGS_COLD int make_limits(const pgi_bounds *bounds, pgi_extra **out)
     }
     pgi_limits_free(limits);
     return PG_ENOMEM;
+}
+
+static int make_limits(pg_runtime *rt, const pg_spawn_options *o, pgi_extra **out)
+{
+    const pgi_bounds bounds = pgi_bounds_of(o);
+    return make_extra(rt, &bounds, out);
 }
 
 static ALWAYS_INLINE int gather_args(pgi_cache *cache, const pg_spawn_options *o, parts *out)
@@ -96,12 +102,12 @@ static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_s
     if (out->kind == PG_THREAD && rt->options.seed != 0) out->kind = PG_GREEN;
     if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
     if (!target && !(o && o->table)) return PG_EINVAL;
-    if (!o) return PG_OK;
+    if (rt->options.memory != 0 && !pgi_budget_has_room(rt)) return PG_ENOMEM;
+    if (!o) return make_limits(rt, NULL, &out->extra);
     int status = gather_args(cache, o, out);
     if (status == PG_OK && o->table) status = pgi_table_use(&rt->receivers, o->table, &out->receivers);
     if (status == PG_OK) status = copy_name(o->name, &out->name);
-    const pgi_bounds bounds = pgi_bounds_of(o);
-    if (status == PG_OK) status = make_limits(&bounds, &out->extra);
+    if (status == PG_OK) status = make_limits(rt, o, &out->extra);
     if (status != PG_OK) drop_parts(cache, out->args, out->receivers, out->extra, out->name);
     return status;
 }
@@ -289,7 +295,6 @@ static ALWAYS_INLINE pg_pid spawn_usual(pg_runtime *rt, pgs_worker *w, pgi_local
                                         pg_target target, const pg_spawn_options *options)
 {
     parts of = {.kind = PG_GREEN};
-    if (unlikely(load_relaxed(&rt->stopping))) return pgi_refused(PG_ESTOPPED);
     int status = options ? gather_args(&local->cache, options, &of) : PG_OK;
     return likely(status == PG_OK) ? assemble(rt, w, local, parent, target, &of) : pgi_refused(status);
 }
@@ -341,7 +346,7 @@ static ALWAYS_INLINE pg_pid spawn_from(pg_process *self, bool linked, pg_target 
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = likely(w) ? pgs_worker_local(w) : NULL;
     bool usual = local && local->rt == rt && is_usual(rt, target, options);
-    if (unlikely(!usual)) return spawn_other(rt, linked ? self : NULL, target, options);
+    if (unlikely(!usual) || unlikely(load_relaxed(&rt->unusual))) return spawn_other(rt, linked ? self : NULL, target, options);
     pg_pid pid = spawn_usual(rt, w, local, linked ? self : NULL, target, options);
     (void)pgi_pace_count(w, &local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
     return pid;
@@ -377,7 +382,7 @@ int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char
     pgi_visit_runtime(&visit, rt);
     int status = table ? pgi_table_use(&rt->receivers, table, &of.receivers) : PG_OK;
     if (status == PG_OK) status = copy_name(name[0] ? name : NULL, &of.name);
-    if (status == PG_OK) status = make_limits(bounds, &of.extra);
+    if (status == PG_OK) status = make_extra(rt, bounds, &of.extra);
     if (status == PG_OK) {
         pg_process *p = pgi_slot_first(rt);
         init_process(p, target, &of);
@@ -396,7 +401,12 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
     if (!visit.rt) return NULL;
     parts of = {.kind = PG_THREAD, .attached = true};
     pg_process *p = NULL;
-    if (!load_relaxed(&rt->stopping) && copy_name(name, &of.name) == PG_OK) {
+    bool ready = !load_relaxed(&rt->stopping) && make_limits(rt, NULL, &of.extra) == PG_OK;
+    if (ready && copy_name(name, &of.name) != PG_OK) {
+        free_extra(of.extra);
+        ready = false;
+    }
+    if (ready) {
         p = take_slot(rt, visit.local);
         if (p) {
             init_process(p, NULL, &of);
@@ -405,13 +415,13 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
             add_relaxed(&rt->attached_ever, 1);
             /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_holds,
              * end_all. */
-            store_seq_cst(&p->id, pgi_pid_of(p).id);
+            store_seq_cst(&p->id, id_of(p, &of));
             if (unlikely(load_seq_cst(&rt->stopping))) {
                 unspawn(rt, visit.local, p, NULL, PG_ESTOPPED);
                 p = NULL;
             }
         } else {
-            drop_parts(NULL, NULL, NULL, NULL, of.name);
+            drop_parts(NULL, NULL, NULL, of.extra, of.name);
         }
     }
     pgi_leave(&visit);

@@ -571,6 +571,74 @@ static void leaves_nothing_behind(pg_process *self)
     }
 }
 
+/* ---------------------------------------------------------------------------------------------------------- memory */
+
+static void be_patient(pg_process *self)
+{
+    CHECK_EQ(pg_wait(first_arg(self), PATIENCE, NULL), PG_OK);
+    pg_receive(self, on_number, PG_INT);
+}
+
+static uint64_t memory_of(pg_runtime *rt)
+{
+    pg_stats stats;
+    CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
+    return stats.memory;
+}
+
+/* Sends until it is refused; returns how many were not. */
+static int fill(pg_pid pid)
+{
+    int sent = 0, status;
+    while ((status = pg_send(pid, sent)) == PG_OK) sent++;
+    CHECK_EQ(status, PG_ENOMEM);
+    return sent;
+}
+
+static void memory_is_limited(pg_process *self)
+{
+    enum { MEMORY = 2 << 20 };
+    const pg_message *msg;
+    pg_kind kind = the_kind == PG_OS ? PG_GREEN : the_kind;
+    pg_runtime *rt = pg_start(&(pg_options){.workers = the_workers, .kind = kind, .memory = MEMORY, .no_os = true});
+    pg_process *other = pg_attach(rt, "other");
+    CHECK_EQ(memory_of(pg_runtime_of(self)), 0); /* it has no budget, and counts nothing */
+    pg_pid gate = make_gate(other);
+    pg_pid pid = good(pg_spawn(other, be_patient, .args = pg_tuple(gate)));
+    uint64_t idle = memory_of(rt);
+    CHECK(idle > 0 && idle < MEMORY / 2);
+    int sent = fill(pid);
+    CHECK(64 * sent > MEMORY / 2 && 64 * sent <= MEMORY);
+    CHECK(memory_of(rt) <= MEMORY && memory_of(rt) > MEMORY - 20000);
+    CHECK_EQ(pg_send_wait(other, pid, PATIENCE, 1), PG_ENOMEM);
+    CHECK_EQ(pg_call(other, pid, &msg, PATIENCE, 1), PG_ENOMEM);
+    pg_mailbox_stats stats = stats_of(pid);
+    CHECK_EQ(stats.messages, sent);
+    CHECK_EQ(stats.refused, 2); /* and a wait, of the runtime's */
+    pg_pid more[64];
+    int spawned = 0;
+    while (spawned < 64 && pg_pid_status(more[spawned] = pg_spawn(other, be_gate)) == PG_OK) spawned++;
+    CHECK(spawned < 64);
+    CHECK_EQ(pg_pid_status(more[spawned]), PG_ENOMEM);
+    for (int i = 0; i < spawned; i++) CHECK_EQ(pg_terminate(more[i]), PG_OK); /* which comes all the same */
+    for (int i = 0; i < spawned; i++) end_of(more[i]);
+    CHECK_EQ(pg_link(other, gate), PG_OK);
+    CHECK_EQ(pg_terminate(gate), PG_OK);
+    CHECK_EQ(pg_recv_match(other, &msg, PATIENCE, PG_EXIT, PG_PID), PG_OK);
+    while (stats_of(pid).messages > 0) pg_sleep(other, PG_MS(1)); /* it handles them */
+    CHECK(memory_of(rt) <= idle + 5 * 4096);
+    CHECK(fill(pid) > 100);
+    pg_terminate(pid); /* with what is in its mailbox */
+    end_of(pid);
+    good(pg_spawn(other, end_at_once));
+    for (int i = 0; memory_of(rt) > idle + 5 * 4096; i++) {
+        CHECK(i < 10000);
+        end_of(good(pg_spawn(other, end_at_once)));
+    }
+    pg_detach(other);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
 #define FAR_IS_NOT_TOLD "a sender is not told what another operating-system process refuses"
 #define NO_TIME "no time passes in a simulated handler"
 #define ONE_ONLY "there is one simulation at a time"
@@ -593,7 +661,8 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),
                                   CASE_REAL(slow_handlers_are_told, NO_TIME),
-                                  CASE(leaves_nothing_behind)};
+                                  CASE(leaves_nothing_behind),
+                                  CASE_REAL(memory_is_limited, ONE_ONLY)};
 
 int main(int argc, char **argv)
 {

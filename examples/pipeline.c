@@ -19,7 +19,8 @@ static void note_waiting(pg_process *self)
 {
     stage *s = pg_data(self);
     pg_mailbox_stats stats;
-    if (pg_get_mailbox_stats(pg_self(self), &stats) == PG_OK && stats.messages > s->highest) s->highest = stats.messages;
+    if (pg_get_mailbox_stats(pg_self(self), &stats) == PG_OK && stats.messages > s->highest)
+        s->highest = stats.messages;
 }
 
 /* A stage between: something is done with the item, then the next one has it. */
@@ -77,7 +78,8 @@ static void run_source(pg_process *self)
     pg_pid next = pg_get_pid(self, pg_args(self), 0), main_process = pg_get_pid(self, pg_args(self), 1);
     int refused = 0;
     for (int i = 1; i <= ITEMS; i++) {
-        if (pg_send(next, "item", i) == PG_OK) continue; /* or it could be left out, where that is better than to wait */
+        if (pg_send(next, "item", i) == PG_OK)
+            continue; /* or it could be left out, where that is better than to wait */
         refused++;
         pg_send_wait(self, next, PG_FOREVER, "item", i);
     }
@@ -89,8 +91,10 @@ int main(void)
 {
     pg_runtime *rt = pg_start(NULL);
     pg_process *self = pg_attach(rt, "main");
-    const pg_mailbox bounded = {.max_messages = MOST}, watched = {.max_messages = MOST, .high = MOST, .alarm = pg_self(self)};
-    pg_pid sink = pg_spawn(self, run_stage, .name = "sink", .mailbox = &watched, .args = pg_tuple(pg_v_pid((pg_pid){0})));
+    const pg_mailbox bounded = {.max_messages = MOST},
+                     watched = {.max_messages = MOST, .high = MOST, .alarm = pg_self(self)};
+    pg_pid sink =
+        pg_spawn(self, run_stage, .name = "sink", .mailbox = &watched, .args = pg_tuple(pg_v_pid((pg_pid){0})));
     pg_pid check = pg_spawn(self, run_stage, .name = "check", .mailbox = &bounded, .args = pg_tuple(sink));
     pg_pid parse = pg_spawn(self, run_stage, .name = "parse", .mailbox = &bounded, .args = pg_tuple(check));
     pg_spawn(self, run_source, .name = "source", .args = pg_tuple(parse, self));
@@ -102,8 +106,8 @@ int main(void)
     printf("the source was held back: %s\n", pg_get_bool(self, msg, 1) ? "yes" : "no");
     for (int i = 0; i < 3; i++) {
         pg_recv_match(self, &msg, PG_FOREVER, "stage", PG_STR, PG_INT, PG_BOOL);
-        printf("%-5s  %d items, never more than %d waiting: %s\n", pg_get_str(self, msg, 1), (int)pg_get_int(self, msg, 2),
-               MOST, pg_get_bool(self, msg, 3) ? "yes" : "no");
+        printf("%-5s  %d items, never more than %d waiting: %s\n", pg_get_str(self, msg, 1),
+               (int)pg_get_int(self, msg, 2), MOST, pg_get_bool(self, msg, 3) ? "yes" : "no");
     }
     pg_recv_match(self, &msg, PG_FOREVER, "sum", PG_INT);
     printf("nothing is lost: %s\n", pg_get_int(self, msg, 1) == 4 * (int64_t)ITEMS * (ITEMS + 1) / 2 ? "yes" : "no");

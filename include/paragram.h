@@ -135,10 +135,10 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12,        /* the mailbox is at the limit that its process has asked for (paragram/limits.h); or too much
+    PG_EFULL = -12,    /* the mailbox is at the limit that its process has asked for (paragram/limits.h); or too much
                              is on its way already to a process in another operating-system process */
-    PG_ETAKEN = -13,       /* the name is another process's */
-    PG_ESYSTEM = -1000     /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
+    PG_ETAKEN = -13,   /* the name is another process's */
+    PG_ESYSTEM = -1000 /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -292,10 +292,10 @@ typedef enum pg_sandbox {
 } pg_sandbox;
 
 typedef struct pg_spawn_options {
-    const char *name; /* for people: in exits, logs, graphs; copied; need not be unique; NULL: none */
-    pg_value args;    /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
-    pg_kind kind;     /* 0: the runtime's default */
-    pg_table *table;  /* receivers to begin with: see pg_table; NULL: none */
+    const char *name;          /* for people: in exits, logs, graphs; copied; need not be unique; NULL: none */
+    pg_value args;             /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
+    pg_kind kind;              /* 0: the runtime's default */
+    pg_table *table;           /* receivers to begin with: see pg_table; NULL: none */
     const pg_mailbox *mailbox; /* limits of its mailbox, copied: see paragram/limits.h; NULL: none */
     /* Nanoseconds that a handler or the target may keep its worker: one that takes longer is counted, and logged as a
      * PG_LOG_WARNING that names the process, once a second at most.  One that waits in its middle is not looked at, nor

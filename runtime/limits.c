@@ -154,7 +154,7 @@ struct pgi_waiter {
     pgi_sleeper *sleeper;
     pgs_sched *sched;
     pg_message *msg;
-    int status;  /* once he is not listed any more */
+    int status; /* once he is not listed any more */
     bool listed;
 };
 
@@ -298,7 +298,7 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     pgi_waiter w = {.sleeper = &self->sleeper, .sched = self->rt->sched, .msg = msg};
     pgi_pushed pushed = {0};
     if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
-    bool counts = rt->options.memory != 0; /* already while it waits */
+    bool counts = rt->options.memory != 0;                               /* already while it waits */
     if (counts && !pgi_budget_add(rt, msg, false)) {
         pgi_count_refused(rt, pgi_local_here(rt), 1);
         pgi_message_free(pgi_cache_here(NULL), msg);
@@ -339,7 +339,7 @@ int pg_send_wait_values(pg_process *self, pg_pid pid, int64_t timeout, size_t co
     if (status == PG_OK) status = pgi_message_build(pgi_cache_here(NULL), count, values, &msg);
     if (status != PG_OK) return status;
     uint32_t node = pgi_pid_node(pid);
-    bool at_home = self->rt->node == node && !self->attached; /* then that is there for as long as it lives */
+    bool at_home = self->rt->node == node && !self->attached;  /* then that is there for as long as it lives */
     pg_runtime *rt = at_home ? self->rt : pgi_hold_node(node); /* not the epoch, as in pg_wait() */
     status = rt ? wait_for_room(rt, self, pid, msg, timeout) : pgi_send(pid, msg);
     if (rt && !at_home) pgi_release_node(node);
@@ -446,8 +446,9 @@ static PGS_COLD void warn(pg_process *p, pgi_limits *l, int64_t now, int64_t too
     l->warned = now;
     pgi_print_init(&out, who, sizeof who);
     pgi_print_process(&out, p, pgi_pid_of(p));
-    pgi_log(p->rt, PG_LOG_WARNING, "process %s has kept its worker for %lld us, of %lld that it may; %llu times so far", who,
-            (long long)(took / 1000), (long long)(l->max_slice / 1000), (unsigned long long)load_relaxed(&l->slow));
+    pgi_log(p->rt, PG_LOG_WARNING, "process %s has kept its worker for %lld us, of %lld that it may; %llu times so far",
+            who, (long long)(took / 1000), (long long)(l->max_slice / 1000),
+            (unsigned long long)load_relaxed(&l->slow));
 }
 
 void pgi_limits_timed(pg_process *p, const pgi_stretch *stretch)

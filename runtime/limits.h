@@ -1,5 +1,5 @@
-/* limits.h - a process with limits: a mailbox that is full at some point, with senders who wait for room in it; an alarm
- * before that; handlers that are timed.
+/* limits.h - a process with limits: a mailbox that is full at some point, with senders who wait for room in it; an
+ * alarm before that; handlers that are timed.
  *
  * It costs nothing to those who have none.  The `id` of a process with limits is not its pid but the address of this
  * structure, which no pid is like, since its node would be 0.  So the one comparison by which a sender finds a process
@@ -7,28 +7,30 @@
  * path of the unusual ones at the receiver's, too.
  *
  * Invariants:
- *   1. `room` is one word: messages, their units, and three flags.  All of it changes by one atomic operation, so what
- *      one finds out is always about all of it.
- *   2. A message marked PGI_COUNTED is in `room`, from before it is pushed until it is taken.  One that is dropped with
- *      its process is not taken off any more: nobody comes in.
+ *   1. `room` is one word: messages, their units, and three flags.  All of it changes by one atomic operation, so
+ *      what one finds out is always about all of it.
+ *   2. A message marked PGI_COUNTED is in `room`, from before it is pushed until it is taken.  One that is dropped
+ *      with its process is not taken off any more: nobody comes in.
  *   3. WAITING is set exactly while there are waiters, seen from under the lock of the process.  It is set by a
  *      compare-and-swap from a word that has no room; so whoever makes room afterwards finds it in what his own
- *      operation gives back, and whoever did before has made the swap fail.  No wake-up is lost, and no fence is needed.
+ *      operation gives back, and whoever did before has made the swap fail.  No wake-up is lost, and no fence is
+ *      needed.
  *   4. While WAITING is set nobody else comes in: first come, first served.  The message of a waiter is pushed by
  *      whoever makes the room, under the lock; the waiter need not be there for it.
- *   5. HIGH is set by the send that reaches the mark; TOLD when its alarm is on its way; both are taken away together,
- *      by whoever finds the messages at the low mark after that.  So alarms alternate, and are sent one after the other.
- *   6. The structure is alive for whoever finds it within a look, or under the lock of a process that is not dying.  It
- *      leaves by the mailbox of its process: pushed as the last message there, it is freed when the slot has rested, as
- *      what senders left is.
+ *   5. HIGH is set by the send that reaches the mark; TOLD when its alarm is on its way; both are taken away
+ *      together, by whoever finds the messages at the low mark after that.  So alarms alternate, and are sent one
+ *      after the other.
+ *   6. The structure is alive for whoever finds it within a look, or under the lock of a process that is not dying.
+ *      It leaves by the mailbox of its process: pushed as the last message there, it is freed when the slot has
+ *      rested, as what senders left is.
  *
  *                      not full                        full
  *      pg_send         counts and pushes, no lock      PG_EFULL
- *      pg_send_wait    the same, under the lock        waits: enlisted, with WAITING set, until grant(), close() or the time
+ *      pg_send_wait    the same, under the lock        waits, enlisted, until grant(), close() or the time
  *
- * Rejected: two counters (a sender between them sees a limit that never was; and the handshake of WAITING with two words
- * takes a full fence on both sides).  A lock for each send.  Waking the waiters to try again: who wakes late finds the
- * room taken, and has to wait anew; here nobody is overtaken.  A field in the control block: it has none left. */
+ * Rejected: two counters (a sender between them sees a limit that never was; and the handshake of WAITING with two
+ * words takes a full fence on both sides).  A lock for each send.  Waking the waiters to try again: who wakes late finds
+ * the room taken, and has to wait anew; here nobody is overtaken.  A field in the control block: it has none left. */
 #ifndef PGI_LIMITS_H
 #define PGI_LIMITS_H
 
@@ -124,8 +126,8 @@ void pgi_limits_timed(pg_process *p, const pgi_stretch *stretch);
 void pgi_limits_close(pg_process *p, pgi_limits *l);
 void pgi_limits_retire(pg_process *p, pgi_limits *l);
 
-/* Nobody may wait for room any more, and none comes: of an attached process when its runtime has stopped.  Adds how many
- * did. */
+/* Nobody may wait for room any more, and none comes: of an attached process when its runtime has stopped.  Adds how
+ * many did. */
 void pgi_limits_dismiss(pg_process *p, unsigned *n);
 
 #endif

@@ -300,7 +300,7 @@ static pg_runtime *make_structure(const pg_options *options)
     pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
     if (!rt) return NULL;
     rt->options = *options;
-    store_relaxed(&rt->unusual, options->memory != 0);
+    store_relaxed(&rt->unusual, options->memory != 0 || options->kind != PG_GREEN);
     store_relaxed(&rt->references, 1);
     init_locks(rt);
     rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */

@@ -45,11 +45,11 @@ struct pg_runtime {
     pgi_depot depot;
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
-    _Atomic(bool) unusual;              /* a spawn has more to do than usual: it is stopping, or has a budget */
-    _Atomic(bool) killing;              /* whoever waits is to end */
-    _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
-    _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
-    _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */
+    _Atomic(bool) unusual;        /* a spawn has more to do than usual: stopping, a budget, another default kind */
+    _Atomic(bool) killing;        /* whoever waits is to end */
+    _Atomic(bool) stopped;        /* only attached hosts are left, which hold the structure */
+    _Atomic(uint32_t) references; /* the runtime itself and its attached hosts */
+    _Atomic(uint32_t) attached;   /* processes of hosts: not among those that pg_stop() waits for */
     _Atomic(uint64_t) attached_ever;
     _Atomic(uint64_t) main; /* the pid of the first attached process */
     _Atomic(uint64_t) stuck;
@@ -184,8 +184,8 @@ int pgi_send_as_guest(pg_pid pid, pg_message *msg);
 /* The same for a message that comes also where a limit of the mailbox is reached. */
 int pgi_send_always(pg_pid pid, pg_message *msg);
 
-/* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime.  What a limit
- * keeps out is counted as dropped. */
+/* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime.  What a
+ * limit keeps out is counted as dropped. */
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last);
 
 /* runtime.c: pg_start() of a child, as the node that the hub has chosen; NULL: it could not. */

@@ -58,11 +58,14 @@ static pg_kind kind_of(const pg_runtime *rt, const pg_spawn_options *o)
 }
 
 /* What the usual process has, or less: it is green, and has neither a table nor a name nor limits. */
-static inline bool is_usual(const pg_runtime *rt, pg_target target, const pg_spawn_options *o)
+static inline bool is_usual(pg_runtime *rt, pg_target target, const pg_spawn_options *o)
 {
-    return kind_of(rt, o) == PG_GREEN && target &&
-           (!o || ((uintptr_t)o->table | (uintptr_t)o->name | (uintptr_t)o->mailbox | (uint64_t)o->max_slice) == 0);
+    if (unlikely(load_relaxed(&rt->unusual)) || !target) return false;
+    return !o || (o->kind <= PG_GREEN &&
+                  ((uintptr_t)o->table | (uintptr_t)o->name | (uintptr_t)o->mailbox | (uint64_t)o->max_slice) == 0);
 }
+
+_Static_assert(PG_KIND_DEFAULT == 0 && PG_GREEN == 1, "both are what is usual");
 
 /* An extra block with limits; none where none are asked for. */
 static PGS_COLD int make_extra(pg_runtime *rt, const pgi_bounds *bounds, pgi_extra **out)
@@ -346,7 +349,7 @@ static ALWAYS_INLINE pg_pid spawn_from(pg_process *self, bool linked, pg_target 
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = likely(w) ? pgs_worker_local(w) : NULL;
     bool usual = local && local->rt == rt && is_usual(rt, target, options);
-    if (unlikely(!usual) || unlikely(load_relaxed(&rt->unusual))) return spawn_other(rt, linked ? self : NULL, target, options);
+    if (unlikely(!usual)) return spawn_other(rt, linked ? self : NULL, target, options);
     pg_pid pid = spawn_usual(rt, w, local, linked ? self : NULL, target, options);
     (void)pgi_pace_count(w, &local->pace, (pg_pid){0}, PGI_PACE_SPAWN, PG_OK);
     return pid;

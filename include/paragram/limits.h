@@ -61,9 +61,9 @@ PG_API int pg_limit(pg_process *self, const pg_mailbox *mailbox);
  * at most.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
  * takes its turn later.  Two processes that wait for room in each other's mailboxes wait until the time has passed.
  * To another operating-system process it is pg_send(): there is no waiting for room beyond the rings.
- * PG_OK: it is in the mailbox.  PG_ETIMEDOUT: there was no room in time; nothing was sent.  PG_ENOPROC: the receiver has
- * ended, before or meanwhile, of which the wait ends at once.  PG_EINSIDE for oneself, which would never end; PG_EENDED,
- * PG_ESTOPPED; and those of pg_send, but for PG_EFULL of the limit.
+ * PG_OK: it is in the mailbox.  PG_ETIMEDOUT: there was no room in time; nothing was sent.  PG_ENOPROC: the receiver
+ * has ended, before or meanwhile, of which the wait ends at once.  PG_EINSIDE for oneself, which would never end;
+ * PG_EENDED, PG_ESTOPPED; and those of pg_send, but for PG_EFULL of the limit.
  *     pg_send_wait(self, pid, PG_SECONDS(5), "work", item) */
 PG_API int pg_send_wait_values(pg_process *self, pg_pid pid, int64_t timeout, size_t count, const pg_value *values);
 
@@ -84,8 +84,8 @@ PG_API int pg_get_mailbox_stats(pg_pid pid, pg_mailbox_stats *stats);
 /* What .memory in the options of a runtime limits: the messages that wait in mailboxes, or for room there, as max_bytes
  * counts them, exactly; some 500 bytes for each process; and a page of 4 KiB for each stack that is in use or kept warm,
  * which may have touched more.  Not counted are messages that are being handled, timers, names, shared buffers, and what
- * the program allocates; nor operating-system processes, which have .limits.  It is summed up whenever 64 KiB of messages
- * have come, something is spawned, or a send would be refused: so between two sums it may be exceeded by the stacks of
+ * the program allocates; nor operating-system processes, which have .limits.  It is summed up whenever 64 KiB of
+ * messages have come, something is spawned, or a send would be refused: so between two sums it may be exceeded by the stacks of
  * those who have begun to wait meanwhile.  Whatever has no limit in a mailbox has none here.
  * All sends of the runtime count in one place then, which costs some time where several workers send. */
 

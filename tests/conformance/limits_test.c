@@ -1,5 +1,5 @@
-/* limits_test.c - mailboxes that are full: who is refused and told, who waits and in which order, what always comes; the
- * alarm before; what is counted; and handlers that are slow.
+/* limits_test.c - mailboxes that are full: who is refused and told, who waits and in which order, what always comes;
+ * the alarm before; what is counted; handlers that are slow; and a runtime whose memory is limited.
  *
  * A process in another operating-system process refuses what has arrived already, and its sender is not told. */
 #include "conformance.h"

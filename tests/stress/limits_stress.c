@@ -39,7 +39,8 @@ static void on_item(pg_process *self, const pg_message *msg)
     CHECK_EQ(pg_get_mailbox_stats(pg_self(self), &stats), PG_OK);
     CHECK(stats.messages <= r->most && stats.bytes <= 256 * stats.messages);
     const pg_message *next;
-    if (number % 128 == 0 && pg_recv_match(self, &next, 0, "item", PG_INT, PG_INT, PG_ETC) == PG_OK) on_item(self, next);
+    if (number % 128 == 0 && pg_recv_match(self, &next, 0, "item", PG_INT, PG_INT, PG_ETC) == PG_OK)
+        on_item(self, next);
     if (number % 256 == 0) CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = r->most, .high = r->most}), PG_OK);
     if (number % 512 == 0) pg_yield(self);
 }
@@ -59,7 +60,8 @@ static void be_sender(pg_process *self)
         uint64_t how = check_random(&random) % 8;
         int64_t timeout = how == 0 ? 0 : how == 1 ? (int64_t)(check_random(&random) % PG_MS(1)) : PATIENCE;
         const char *more = how % 2 ? "some more" : "a string of more than fourteen bytes";
-        int status = how >= 5 ? pg_send(to, "item", me, number) : pg_send_wait(self, to, timeout, "item", me, number, more);
+        int status =
+            how >= 5 ? pg_send(to, "item", me, number) : pg_send_wait(self, to, timeout, "item", me, number, more);
         if (status == PG_OK) {
             atomic_fetch_add(&let_in, 1);
         } else if (status == PG_EFULL || status == PG_ETIMEDOUT) {
@@ -83,7 +85,8 @@ static void mix(uint64_t round)
     memset(receivers, 0, sizeof receivers);
     for (int i = 0; i < RECEIVERS; i++) {
         receivers[i].most = (uint32_t)(1 + check_random(&random) % 40);
-        const pg_mailbox mailbox = {.max_messages = receivers[i].most, .max_bytes = check_random(&random) % 2 ? 2000 : 0};
+        const pg_mailbox mailbox = {.max_messages = receivers[i].most,
+                                    .max_bytes = check_random(&random) % 2 ? 2000 : 0};
         receivers[i].pid = pg_spawn(self, be_receiver, .kind = i % 3 == 0 ? PG_THREAD : PG_GREEN, .mailbox = &mailbox,
                                     .args = pg_tuple(i));
         CHECK_EQ(pg_pid_status(receivers[i].pid), PG_OK);
@@ -217,8 +220,8 @@ int main(void)
         mix(check_random(&round));
         rounds++;
     } while (check_now_ns() < end);
-    printf("%" PRIu64 " rounds of %d senders and %d receivers, %" PRIu64 " sends to ended ones\n", rounds, SENDERS, RECEIVERS,
-           atomic_load(&gone));
+    printf("%" PRIu64 " rounds of %d senders and %d receivers, %" PRIu64 " sends to ended ones\n", rounds, SENDERS,
+           RECEIVERS, atomic_load(&gone));
     flood(ms / 2);
     return 0;
 }

@@ -29,7 +29,8 @@
  *      pg_send_wait    the same, under the lock        waits, enlisted, until grant(), close() or the time
  *
  * Rejected: two counters (a sender between them sees a limit that never was; and the handshake of WAITING with two
- * words takes a full fence on both sides).  A lock for each send.  Waking the waiters to try again: who wakes late finds
+ * words takes a full fence on both sides).  A lock for each send.  Waking the waiters to try again: who wakes late
+ * finds
  * the room taken, and has to wait anew; here nobody is overtaken.  A field in the control block: it has none left. */
 #ifndef PGI_LIMITS_H
 #define PGI_LIMITS_H

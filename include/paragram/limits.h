@@ -82,8 +82,8 @@ typedef struct pg_mailbox_stats {
 PG_API int pg_get_mailbox_stats(pg_pid pid, pg_mailbox_stats *stats);
 
 /* What .memory in the options of a runtime limits: the messages that wait in mailboxes, or for room there, as max_bytes
- * counts them, exactly; some 500 bytes for each process; and a page of 4 KiB for each stack that is in use or kept warm,
- * which may have touched more.  Not counted are messages that are being handled, timers, names, shared buffers, and what
+ * counts them, exactly; some 500 bytes for each process; and a page of 4 KiB for each stack that is in use or kept
+ * warm, which may have touched more.  Not counted are messages being handled, timers, names, shared buffers, and what
  * the program allocates; nor operating-system processes, which have .limits.  It is summed up whenever 64 KiB of
  * messages have come, something is spawned, or a send would be refused: so between two sums it may be exceeded by
  * the stacks of those who have begun to wait meanwhile.  Whatever has no limit in a mailbox has none here.

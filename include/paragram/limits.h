@@ -77,8 +77,8 @@ typedef struct pg_mailbox_stats {
     uint32_t waiting;  /* senders that wait for room now */
 } pg_mailbox_stats;
 
-/* PG_EINVAL: it has no limits, and nothing is counted, or `stats` is NULL.  PG_ENOPROC; PG_EUNSUPPORTED: it is in another
- * operating-system process. */
+/* PG_EINVAL: it has no limits, and nothing is counted, or `stats` is NULL.  PG_ENOPROC; PG_EUNSUPPORTED: it is in
+ * another operating-system process. */
 PG_API int pg_get_mailbox_stats(pg_pid pid, pg_mailbox_stats *stats);
 
 /* What .memory in the options of a runtime limits: the messages that wait in mailboxes, or for room there, as max_bytes

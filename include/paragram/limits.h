@@ -44,7 +44,7 @@ typedef struct pg_mailbox {
      * are shared.  At most 256 GiB; 0: no limit. */
     uint64_t max_bytes;
     /* When so many messages wait, `alarm` is sent ("mailbox", "high", pid, count), and when no more than `low` do after
-     * that, ("mailbox", "low", pid, count): once for each crossing, in this order.  It may be any process, this one too.
+     * that, ("mailbox", "low", pid, count): once for each crossing, in this order.  It may be any process, itself too.
      * A message that is lost for want of memory is made up for at the next occasion.  `high` 0: none; `low` 0: half of
      * `high`, at most `high` less 1. */
     uint32_t high, low;

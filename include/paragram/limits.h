@@ -1,4 +1,4 @@
-/* limits.h - bounds on what a process lets come together: a limit on its mailbox, a wait for room there, an alarm before
+/* limits.h - bounds on what a process lets come together: a limit on a mailbox, a wait for room there, an alarm before
  * it is full; counters; a warning of handlers that are slow.  Included by paragram.h.
  *
  *     static const pg_mailbox small = {.max_messages = 1000, .high = 800};
@@ -26,13 +26,13 @@ extern "C" {
  *   pg_broadcast                   leaves the process out, and does not count it
  *   pg_send_wait                   waits
  *   pg_send_every                  leaves this one out: the next one comes at its time
- *   pg_send_after                  is dropped, unless it is the process's own, set by itself: that one always comes, and
- *                                  takes its room
+ *   pg_send_after                  is dropped, unless it is the process's own, set by itself: that one always comes,
+ *                                  and takes its room
  * and while somebody waits for room by pg_send_wait(), the others are refused: first come, first served.
  * What has no limit, takes no room and always comes: exits of linked processes, terminates, the messages of monitors,
  * answers to calls (which do not come by the mailbox), and alarms.
  *
- * The limit is exact, however many send at once: no send makes it more than .max_messages, nor more than .max_bytes, but
+ * The limit is exact, however many send at once: none makes it more than .max_messages, nor more than .max_bytes, but
  * for a message that is larger than all of .max_bytes by itself, which comes in when nothing else is there.
  *
  * Every refusal is counted, for the process and in pg_stats.refused.  For a process within another operating-system

@@ -184,7 +184,7 @@ typedef struct pg_options {
     /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address
      * space is reserved for all of them: where it is limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
-    /* Bytes that waiting messages, processes and their stacks may take together, as paragram/limits.h counts them: beyond
+    /* Bytes that waiting messages, processes and stacks may take together, as paragram/limits.h counts them: beyond
      * that sends and spawns are refused with PG_ENOMEM, and what must come still does.  0: no limit. */
     uint64_t memory;
     /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few

@@ -3,7 +3,8 @@
  *     source --> parse --> check --> sink
  *
  * Each stage lets 32 messages wait at most.  Who sends to a full one waits by pg_send_wait(), so the sink's speed is,
- * after a while, everybody's: memory stays where it is, however long the source goes on.  An alarm tells when it begins. */
+ * after a while, everybody's: memory stays where it is, however long the source goes on.  An alarm
+ * tells when it begins. */
 #include <paragram.h>
 #include <stdio.h>
 

@@ -43,6 +43,7 @@
  *   Macros.   These take C values, and are sugar over the function named beside them, which takes arrays and is what
  *             other languages bind:
  *               pg_send(pid, ...)                        pg_send_values
+ *               pg_send_wait(self, pid, timeout, ...)    pg_send_wait_values
  *               pg_receive(self, handler, ...)           pg_receive_values
  *               pg_on(table, handler, ...)               pg_on_values
  *               pg_send_after(self, pid, delay, ...)     pg_send_after_values
@@ -64,9 +65,9 @@
  *               pg_spawn_options o{}; o.name = "x"; pg_spawn(self, target, o);
  *             What C values become is told in paragram/value.h.
  *   Further:  paragram/call.h: monitors; calls and replies.  paragram/registry.h: names, groups.  paragram/timer.h:
- *             messages sent later.  paragram/io.h: descriptors.  paragram/supervisor.h: processes that start others
- *             again.  paragram/guest.h: in the event loop of the program.  paragram/signals.h: signals as messages.
- *             paragram.hpp: C++.
+ *             messages sent later.  paragram/limits.h: bounded mailboxes, waiting for room in one.  paragram/io.h:
+ *             descriptors.  paragram/supervisor.h: processes that start others again.  paragram/guest.h: in the event
+ *             loop of the program.  paragram/signals.h: signals as messages.  paragram.hpp: C++.
  *
  * OPERATING-SYSTEM PROCESSES
  *   A process of kind PG_OS runs in an operating-system process of its own, and is used as any other: sent to, linked,
@@ -108,6 +109,7 @@
 
 #include <stdio.h>
 
+#include "paragram/limits.h"
 #include "paragram/value.h"
 
 #ifdef __cplusplus
@@ -125,7 +127,7 @@ typedef enum pg_status {
     PG_OK = 0,
     PG_ENOPROC = -1,       /* no such process: it has ended, its runtime has stopped, or the pid is null or made up */
     PG_EINVAL = -2,        /* an argument is wrong: NULL, not a value, an odd number of values for a dict, ... */
-    PG_ENOMEM = -3,        /* memory, stacks or threads could not be had; nothing has changed */
+    PG_ENOMEM = -3,        /* memory, stacks or threads could not be had, or .memory is used up; nothing has changed */
     PG_ETIMEDOUT = -4,     /* the time has passed */
     PG_ETOOMANY = -5,      /* more than PG_VALUES_MAX values, or nested deeper than PG_DEPTH_MAX */
     PG_EPATTERN = -6,      /* not a pattern: "etc" is not last, or stands in a dict */
@@ -135,9 +137,10 @@ typedef enum pg_status {
     PG_EENDED = -10,       /* the process is in its clean-ups, and cannot block or register any more; or it is an
                              attached one that has ended */
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
-    PG_EFULL = -12,        /* too much is on its way already to a process in another operating-system process */
-    PG_ETAKEN = -13,       /* the name is another process's */
-    PG_ESYSTEM = -1000     /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
+    PG_EFULL = -12,    /* the mailbox is at the limit that its process has asked for (paragram/limits.h); or too much
+                             is on its way already to a process in another operating-system process */
+    PG_ETAKEN = -13,   /* the name is another process's */
+    PG_ESYSTEM = -1000 /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
 
 /* One line that says what a status means.  Any value may be asked for; the string is static. */
@@ -183,6 +186,9 @@ typedef struct pg_options {
     /* Alive at once, of kind PG_OS too (but not what those spawn), at most 268,000,000, and as many stacks.  Address
      * space is reserved for all of them: where it is limited (ulimit -v), ask for fewer.  0: 4,194,304. */
     uint32_t max_processes;
+    /* Bytes that waiting messages, processes and stacks may take together, as paragram/limits.h counts them: beyond
+     * that sends and spawns are refused with PG_ENOMEM, and what must come still does.  0: no limit. */
+    uint64_t memory;
     /* Nanoseconds in one handler until PG_LOG_STUCK; 0: 100 ms.  Others do not wait for it: after a few
      * milliseconds, 10 where it computes, another thread takes over their queue. */
     int64_t stuck_after;
@@ -256,6 +262,8 @@ typedef struct pg_stats {
     uint64_t spawned;   /* since the start */
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
                            arrive in the moment of its end are counted when its worker is next awake */
+    uint64_t refused;   /* sends to mailboxes at their limit, and waits for room that were given up */
+    uint64_t memory;    /* bytes, where .memory limits them */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
     unsigned workers;   /* threads that run green processes now */
@@ -288,10 +296,15 @@ typedef enum pg_sandbox {
 } pg_sandbox;
 
 typedef struct pg_spawn_options {
-    const char *name; /* for people: in exits, logs, graphs; copied; need not be unique; NULL: none */
-    pg_value args;    /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
-    pg_kind kind;     /* 0: the runtime's default */
-    pg_table *table;  /* receivers to begin with: see pg_table; NULL: none */
+    const char *name;          /* for people: in exits, logs, graphs; copied; need not be unique; NULL: none */
+    pg_value args;             /* a tuple, read by the target with pg_args(); copied; left out: no arguments */
+    pg_kind kind;              /* 0: the runtime's default */
+    pg_table *table;           /* receivers to begin with: see pg_table; NULL: none */
+    const pg_mailbox *mailbox; /* limits of its mailbox, copied: see paragram/limits.h; NULL: none */
+    /* Nanoseconds that a handler or the target may keep its worker: one that takes longer is counted, and logged as a
+     * PG_LOG_WARNING that names the process, once a second at most.  One that waits in its middle is not looked at, nor
+     * is a process with a thread of its own; and in a simulation no time passes.  0: none. */
+    int64_t max_slice;
     /* For PG_OS: */
     pg_limits limits;
     pg_sandbox sandbox;
@@ -340,7 +353,8 @@ PG_API pg_ref pg_make_ref(void);
  * such a loop.
  * PG_OK: it is in the mailbox.  It may still be dropped, counted in pg_stats.dropped, if the receiver ends first.
  * PG_ENOPROC, PG_ETOOMANY, PG_EINVAL (a value is none, or a pattern; or a local pointer, to another operating-system
- * process), PG_EFULL, PG_ENOMEM: nothing was sent.
+ * process), PG_EFULL (its mailbox is at the limit that it has asked for; or too much is on its way already to another
+ * operating-system process), PG_ENOMEM: nothing was sent.
  *     pg_send(pid, "hello", 123, other_pid) */
 PG_API int pg_send_values(pg_pid pid, size_t count, const pg_value *values);
 

@@ -29,6 +29,7 @@
 
 #include "ask.h"
 #include "crash.h"
+#include "limits.h"
 #include "os.h"
 #include "runtime.h"
 
@@ -154,7 +155,7 @@ void pgi_child_begin(pg_runtime *rt, const pgi_spawn_body *body)
     int status = sent ? pgi_message_copy(pgi_cache_here(rt), sent, &args) : PG_OK;
     if (status == PG_OK) {
         status = pgi_spawn_root(rt, (pg_target)(uintptr_t)body->target, body->table ? &table : NULL,
-                                pgi_wire_spawn_name(body), args);
+                                pgi_wire_spawn_name(body), &body->bounds, args);
     }
     if (status != PG_OK) give_up(pg_strerror(status));
 }
@@ -214,6 +215,7 @@ pg_pid pgi_child_spawn(pg_process *self, pg_target target, const pg_spawn_option
                                      .table =
                                          options && options->table ? (uint64_t)(uintptr_t)options->table->define : 0,
                                      .isolation = pgi_os_isolation_of(options),
+                                     .bounds = pgi_bounds_of(options),
                                      .name_length = (uint32_t)strlen(name),
                                      .args_bytes = (uint32_t)bytes};
         size = pgi_wire_spawn_size(head.name_length, bytes);

@@ -26,6 +26,9 @@
 #include "runtime.h"
 #include "sched/timer.h"
 
+/* Its own timer comes also where a limit of its mailbox is reached: nobody could be told that it does not. */
+enum { ONCE = 0, OWN = -1 };
+
 enum {
     INDEX_BITS = 24,
     FIRST_CHUNK = 1 << 10,
@@ -41,7 +44,7 @@ struct pgi_delay {
     _Atomic(uint64_t) id; /* the handle, while it is pending: bit 24 is set */
     pg_pid to;
     pg_message *msg;
-    int64_t interval; /* 0: once */
+    int64_t interval; /* or once: ONCE, or OWN, by whom it is sent to */
     union {
         pg_runtime *rt;
         pgi_delay *next_free;
@@ -204,7 +207,11 @@ static void fire_once(pgi_delay *d)
 {
     if (!claim(d, load_relaxed(&d->id))) return;
     pg_runtime *rt = d->rt;
-    pgi_send_as_guest(d->to, d->msg);
+    if (d->interval == OWN) {
+        pgi_send_always(d->to, d->msg);
+    } else {
+        pgi_send_as_guest(d->to, d->msg);
+    }
     give(rt, pgi_local_here(rt), d);
 }
 
@@ -235,7 +242,7 @@ static void fire_again(pgi_delay *d)
 static void fire(pgs_timer *timer)
 {
     pgi_delay *d = container_of(timer, pgi_delay, timer);
-    if (d->interval == 0) {
+    if (d->interval <= ONCE) {
         fire_once(d);
     } else {
         fire_again(d);
@@ -314,8 +321,9 @@ static PGS_COLD pg_timer set_as_guest(pg_process *self, pg_pid to, int64_t delay
 pg_timer pg_send_after_values(pg_process *self, pg_pid pid, int64_t delay, size_t count, const pg_value *values)
 {
     if (!self || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
-    if (unlikely(self->attached)) return set_as_guest(self, pid, delay, 0, count, values);
-    return set(self, pid, delay, 0, count, values);
+    int64_t interval = pg_same(pid, pgi_pid_of(self)) ? OWN : ONCE;
+    if (unlikely(self->attached)) return set_as_guest(self, pid, delay, interval, count, values);
+    return set(self, pid, delay, interval, count, values);
 }
 
 pg_timer pg_send_every_values(pg_process *self, pg_pid pid, int64_t interval, size_t count, const pg_value *values)

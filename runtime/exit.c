@@ -21,6 +21,7 @@
 #include <stdarg.h>
 
 #include "extra.h"
+#include "limits.h"
 #include "link.h"
 #include "runtime.h"
 
@@ -135,8 +136,9 @@ static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache
     if (node != &p->mailbox.anchor) pgi_of_node(node)->flags |= PGI_CONSUMED;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
+        pgi_limits_dropped(rt, msg);
         dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED);
-        msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE);
+        msg->flags &= (uint8_t)~PGI_IN_MAILBOX;
         pgi_message_free(cache, msg);
     }
     if (dropped) pgi_count_dropped(rt, local, dropped);
@@ -157,10 +159,15 @@ static void free_what_it_held(pg_process *p, pgi_cache *cache)
     p->scan = NULL;
 }
 
-static PGS_COLD void free_extra(pg_process *p)
+/* Of one that has an extra block: no news comes any more, and then the mail can go; limits go behind it. */
+static PGS_COLD void free_extra_and_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
 {
+    pgi_limits *limits = p->extra->limits;
+    if (limits) pgi_limits_close(p, limits);
     pgi_extra_free(p);
     p->scan = NULL;
+    drop_mail(p, rt, local, cache);
+    if (limits) pgi_limits_retire(p, limits);
 }
 
 static __attribute__((noinline)) size_t tell_watchers(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_end *end)
@@ -201,8 +208,11 @@ static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_en
 /* The rest of step 5: whatever the process was doing, it may have had mail, and receives that looked for some. */
 static inline void free_the_rest(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache *cache)
 {
-    if (unlikely(p->extra)) free_extra(p); /* before the mail: no news comes any more */
-    if (unlikely(!pgi_slot_has_no_mail(p))) drop_mail(p, rt, local, cache);
+    if (unlikely(p->extra)) {
+        free_extra_and_mail(p, rt, local, cache);
+    } else if (unlikely(!pgi_slot_has_no_mail(p))) {
+        drop_mail(p, rt, local, cache);
+    }
 }
 
 /* Steps 2 to 6. */

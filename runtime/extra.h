@@ -9,15 +9,18 @@
 
 typedef struct pgi_monitors pgi_monitors;
 typedef struct pgi_call pgi_call;
+struct pgi_limits;
 
 struct pgi_extra {
-    pgi_monitors *monitors; /* watch.c; NULL: none */
+    _Alignas(16) pgi_monitors *monitors; /* watch.c; NULL: none */
 
     /* What the selective receive before has found out (receive.c). */
     uint64_t refs; /* pgi_ref_last() when it had looked */
     size_t room;   /* bytes for its pattern, which follow */
 
     pgi_call *call; /* that it waits in; under the lock; NULL: it does not (call.c) */
+
+    struct pgi_limits *limits; /* limits.c; NULL: none.  They are found by `id`; here is what the end looks for */
 };
 
 _Static_assert(sizeof(pgi_extra) % 16 == 0, "the pattern follows, aligned");

@@ -100,6 +100,7 @@ int pgi_send_far(pg_pid pid, pg_message *msg)
 {
     uint32_t node = pgi_pid_node(pid);
     pgi_bridge *bridge = pgi_hold_bridge(node);
+    if (msg->kind == PGI_NOTICE) msg->kind = PGI_USER;
     int status = may_post(bridge, pid, pgi_message_is_sent(msg));
     if (status != PG_OK) {
         pgi_message_free(pgi_cache_here(NULL), msg);
@@ -380,7 +381,7 @@ static void forget_askers(pgi_bridge *bridge, uint32_t node)
     uint32_t used = load_relaxed(&slots->used);
     for (uint32_t i = 0; i < used && load_relaxed(&bridge->watching) > 0; i++) {
         pg_process *p = &slots->base[i];
-        if (load_acquire(&p->id) == 0) continue; /* partner: publish in spawn.c */
+        if (pgi_slot_pid(p).id == 0) continue;
         pgi_lock(p);
         for (pgi_watcher *w = p->watchers, *next; w; w = next) {
             next = w->next;
@@ -636,7 +637,8 @@ static bool body_fits(const pgi_frame *frame, const pg_message *block, uint64_t 
 static void arrived_message(pgi_bridge *bridge, pg_pid to, pg_message *msg)
 {
     pg_runtime *rt = bridge->process.rt;
-    if (pgi_send_arrived(to, msg) == PG_EFULL) pgi_count_dropped(rt, pgi_local_here(rt), 1);
+    int status = pgi_send_arrived(to, msg);
+    if (status == PG_EFULL || status == PG_ENOMEM) pgi_count_dropped(rt, pgi_local_here(rt), 1);
 }
 
 void pgi_far_deliver_bunch(pgi_bridge *bridge, pgi_bunch *bunch)

@@ -82,7 +82,7 @@ static int draw_one(const pgi_slots *slots, pg_process *p, picture *out)
     char name[128] = "", id[20];
     out->edges.count = 0;
     pgi_lock(p);
-    pg_pid pid = {load_relaxed(&p->id)};
+    pg_pid pid = pgi_slot_pid(p);
     bool complete = pid.id == 0 || collect(slots, p, out);
     if (p->name) snprintf(name, sizeof name, "%s", p->name);
     pg_kind kind = pid.id != 0 ? (pg_kind)p->kind : PG_KIND_DEFAULT; /* of a free slot it may be written just now */

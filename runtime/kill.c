@@ -23,7 +23,7 @@
 static int kill_one(pg_runtime *rt, pg_process *p, pg_pid pid)
 {
     pgi_lock(p);
-    int status = p->dying || load_relaxed(&p->id) != pid.id ? PG_ENOPROC : p->attached ? PG_EINVAL : PG_OK;
+    int status = p->dying || !pgi_slot_is(p, pid) ? PG_ENOPROC : p->attached ? PG_EINVAL : PG_OK;
     if (status == PG_OK) {
         uint8_t none = PGI_KILLING_NONE;
         p->told |= PGI_TO_DIE;

@@ -8,6 +8,7 @@
 #include "link.h"
 
 #include "far.h"
+#include "limits.h"
 #include "runtime.h"
 #include "watch.h"
 
@@ -36,11 +37,13 @@ static void drop(pgi_link *link)
     if (sub_acq_rel(&link->references, 1) == 1) pgi_link_free(link);
 }
 
-/* A signal that was sent in the link's own memory has been handled; or news, in a monitor's. */
+/* A signal that was sent in the link's own memory has been handled; or news, in a monitor's; or limits are left. */
 void pgi_embedded_free(pg_message *message)
 {
     if (message->kind == PGI_NEWS) {
         pgi_news_free(message);
+    } else if (message->kind == PGI_RETIRED) {
+        pgi_limits_free((pgi_limits *)(void *)message);
     } else {
         drop((pgi_link *)(void *)message);
     }
@@ -226,7 +229,7 @@ static int link_in(pg_process *self, pg_pid pid, pgi_link *link)
     link->side[1].process = other;
     pgs_delay(PGS_AT_LINK);
     pgi_lock_two(self, other);
-    bool ended = other->dying || load_relaxed(&other->id) != pid.id;
+    bool ended = other->dying || !pgi_slot_is(other, pid);
     bool insert = !ended && !pgi_link_find(self, other, (pg_pid){0});
     if (insert) {
         pgi_link_insert(link, self);

@@ -21,6 +21,7 @@
 #include "child.h"
 #include "crash.h"
 #include "far.h"
+#include "limits.h"
 #include "parcel.h"
 #include "runtime.h"
 
@@ -549,7 +550,8 @@ pg_pid pgi_os_spawn(pg_runtime *rt, pg_process *self, pg_target target, const pg
     }
     const pgi_spawn_body head = {.target = (uint64_t)(uintptr_t)target,
                                  .table = table ? (uint64_t)(uintptr_t)table->define : 0,
-                                 .isolation = isolation};
+                                 .isolation = isolation,
+                                 .bounds = pgi_bounds_of(options)};
     return spawn(rt, (kin){.self = self}, &head, options && options->name ? options->name : "", &isolation, args);
 }
 

@@ -9,6 +9,7 @@
 
 #include <sched.h>
 
+#include "limits.h"
 #include "runtime.h"
 #include "watch.h"
 
@@ -30,7 +31,7 @@ PGS_COLD void pgi_lock_contended(pg_process *p)
 
 static PGS_COLD void free_unusual(pg_message *msg, pgi_cache *cache)
 {
-    msg->flags &= (uint8_t) ~(PGI_CONSUMED | PGI_LOOSE | PGI_NO_NEWS);
+    msg->flags &= (uint8_t)~PGI_IN_MAILBOX;
     pgi_message_free(cache, msg);
 }
 
@@ -161,15 +162,30 @@ static __attribute__((noinline)) bool handle_unexpected(pg_process *p, pg_messag
 }
 
 /* A message that has flags, a signal, or one without a receiver.  The text is beneath no handler of the first. */
-static PGS_COLD bool handle_rare(pg_process *p, pg_message *msg)
+static bool handle_other(pg_process *p, pg_message *msg)
 {
-    if (msg->flags & PGI_CONSUMED) return false;                       /* received earlier, out of turn */
     if (msg->kind == PGI_NEWS && !pgi_news_take(p, msg)) return false; /* taken back */
     bool is_signal = msg->kind == PGI_TERMINATE || msg->kind == PGI_DOWN;
     const pgi_receiver *r = is_signal ? NULL : pgi_receivers_find(p->receivers, msg);
     if (!r) return handle_unexpected(p, msg);
     r->handler(p, msg);
     return false;
+}
+
+static __attribute__((noinline)) bool handle_timed(pg_process *p, pg_message *msg)
+{
+    const pgi_stretch stretch = pgi_limits_time();
+    if (handle_other(p, msg)) return true;
+    pgi_limits_timed(p, &stretch);
+    return false;
+}
+
+static __attribute__((noinline)) bool handle_rare(pg_process *p, pg_message *msg)
+{
+    if (msg->flags & PGI_CONSUMED) return false; /* received earlier, out of turn */
+    if (msg->flags & PGI_COUNTED) pgi_limits_taken(p, msg);
+    const pgi_limits *limits = pgi_limits_of(p);
+    return limits && limits->max_slice > 0 ? handle_timed(p, msg) : handle_other(p, msg);
 }
 
 /* ---------------------------------------------------------------------------------------------------- the usual */

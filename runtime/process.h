@@ -70,13 +70,6 @@ enum pgi_phase {
     PGI_SERVICE /* no process at all: a bridge, which is run and has a mailbox like one */
 };
 
-/* Received messages that are not where a message usually is, in pg_message.flags; cleared before it is freed. */
-enum {
-    PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
-    PGI_LOOSE = 0x20,    /* handled, and in no queue: to be freed by whoever drops it */
-    PGI_NO_NEWS = 0x40   /* of an end that was kept: pgi_end.no_news */
-};
-
 /* In pg_process.told. */
 enum {
     PGI_TO_END = 1, /* pg_stop() has sent it a terminate */
@@ -85,7 +78,7 @@ enum {
 
 struct pg_process {
     /* Whoever sends to it or wakes it. */
-    _Atomic(uint64_t) id; /* its pid while it lives, else 0 */
+    _Atomic(uint64_t) id; /* its pid while it lives, or the address of its limits (limits.h), else 0 */
     pgs_mpsc mailbox;
     pgi_sleeper sleeper;
 

@@ -24,6 +24,7 @@
 #include <errno.h>
 
 #include "extra.h"
+#include "limits.h"
 #include "runtime.h"
 #include "seeded.h"
 #include "watch.h"
@@ -130,9 +131,38 @@ static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_
     pg_message *msg = pgi_of_node(node);
     switch (msg->kind) {
     case PGI_NEWS: return meet_news(p, msg, pattern);
+    case PGI_NOTICE:
     case PGI_CALL: return PG_OK;
     default: return meet_signal(p, before, node, pattern);
     }
+}
+
+/* What a receive does next that has met a message. */
+typedef enum step {
+    TAKE, /* that is it */
+    PASS, /* it goes on from *last */
+    WAIT, /* it waits for what comes behind, and then looks again */
+    LEAVE /* it ends, with *status */
+} step;
+
+/* One that has flags, or is not PGI_USER. */
+static __attribute__((noinline)) step meet_other(pg_process *p, pgs_mpsc_node **last, pgs_mpsc_node *node,
+                                                 const pgi_pattern *pattern, int *status)
+{
+    pg_message *msg = pgi_of_node(node);
+    if (msg->flags & PGI_CONSUMED) {
+        pgs_mpsc_node *on = pass_consumed(p, *last, node);
+        if (on) *last = on;
+        return on ? PASS : WAIT;
+    }
+    if (msg->kind != PGI_USER && (*status = meet_unusual(p, *last, node, pattern)) != PG_OK)
+        return *status == TAKEN_BACK ? PASS : LEAVE;
+    if (pattern && !pgi_pattern_match(pattern, msg)) {
+        *last = node;
+        return PASS;
+    }
+    if (msg->flags & PGI_COUNTED) pgi_limits_taken(p, msg);
+    return TAKE;
 }
 
 /* Where to begin: behind what this pattern cannot match. */
@@ -171,26 +201,21 @@ static int receive(pg_process *p, const pg_message **out, int64_t timeout, const
             break;
         }
         pg_message *msg = pgi_of_node(node);
-        if (unlikely(msg->flags & PGI_CONSUMED)) {
-            pgs_mpsc_node *on = pass_consumed(p, last, node);
-            if (on) {
-                last = on;
-            } else if (!next_node(p, node, deadline, &status)) {
-                break;
+        if (likely(msg->kind == PGI_USER && msg->flags == 0)) {
+            if (pattern && !pgi_pattern_match(pattern, msg)) {
+                last = node;
+                continue;
             }
-            continue;
+        } else {
+            step next = meet_other(p, &last, node, pattern, &status);
+            if (next == LEAVE) return status;
+            if (next == WAIT && !next_node(p, node, deadline, &status)) break;
+            if (next != TAKE) continue;
         }
-        if (unlikely(msg->kind != PGI_USER) && (status = meet_unusual(p, last, node, pattern)) != PG_OK) {
-            if (status == TAKEN_BACK) continue;
-            return status;
-        }
-        if (!pattern || pgi_pattern_match(pattern, msg)) {
-            last = take(p, last, node);
-            *out = p->received;
-            status = PG_OK;
-            break;
-        }
-        last = node;
+        last = take(p, last, node);
+        *out = p->received;
+        status = PG_OK;
+        break;
     }
     p->scan = NULL;
     if (pattern) remember_scan(p, last, pattern);

@@ -20,6 +20,7 @@
 
 #include "call.h"
 #include "crash.h"
+#include "limits.h"
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"
@@ -81,8 +82,17 @@ void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n)
     }
 }
 
+void pgi_count_refused(pg_runtime *rt, pgi_local *local, uint64_t n)
+{
+    if (local) {
+        pgi_count(&local->refused, n);
+    } else {
+        add_relaxed(&rt->foreign.refused, n);
+    }
+}
+
 typedef struct totals {
-    uint64_t spawned, ended, dropped;
+    uint64_t spawned, ended, dropped, refused;
 } totals;
 
 static void add_ended(void *context, void *local)
@@ -95,6 +105,7 @@ static void add_spawned(void *context, void *local)
     /* Behind the store to `stopping` in end_all; partners: pgi_count, pgi_count_spawned. */
     ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
     ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
+    ((totals *)context)->refused += load_relaxed(&((pgi_local *)local)->refused);
 }
 
 /* All but the attached.  What has ended is read first: a process whose end is seen has its children's beginnings seen
@@ -124,6 +135,8 @@ int pg_get_stats(const pg_runtime *rt, pg_stats *stats)
         (pg_stats){.alive = t.spawned - t.ended + load_relaxed(&mutable->attached) + load_relaxed(&mutable->os.alive),
                    .spawned = t.spawned + load_relaxed(&mutable->attached_ever) + load_relaxed(&mutable->os.born),
                    .dropped = t.dropped,
+                   .refused = t.refused,
+                   .memory = pgi_budget_used(mutable),
                    .stuck = load_relaxed(&mutable->stuck),
                    .unguarded = pgs_stack_pool_get_stats(pgs_sched_stacks(rt->sched)).unguarded,
                    .workers = pgs_sched_workers(rt->sched)};
@@ -156,10 +169,10 @@ static void on_stuck(void *context, pgs_task *task, int64_t ns)
     char who[256];
     pgi_print out;
     pgi_print_init(&out, who, sizeof who);
-    uint64_t id = load_acquire(&p->id); /* partner: publish in spawn.c */
-    if (id == 0) return;
+    pg_pid pid = pgi_slot_pid(p);
+    if (pid.id == 0) return;
     add_relaxed(&rt->stuck, 1);
-    pgi_print_process(&out, p, (pg_pid){id});
+    pgi_print_process(&out, p, pid);
     pgi_log(rt, PG_LOG_STUCK, "process %s has kept its worker for %lld ms", who, (long long)(ns / 1000000));
 }
 
@@ -300,6 +313,7 @@ static pg_runtime *make_structure(const pg_options *options)
     pg_runtime *rt = pgi_alloc_aligned(sizeof *rt, _Alignof(pg_runtime));
     if (!rt) return NULL;
     rt->options = *options;
+    store_relaxed(&rt->unusual, options->memory != 0 || options->kind != PG_GREEN);
     store_relaxed(&rt->references, 1);
     init_locks(rt);
     rt->exits = calloc(PGI_EXITS_KEPT, sizeof *rt->exits); /* untouched, and so no memory, until something fails */
@@ -375,7 +389,7 @@ static void each_process(pg_runtime *rt, void (*f)(pg_runtime *rt, pg_process *p
     uint32_t used = load_relaxed(&rt->slots.used);
     for (uint32_t i = 0; i < used; i++) {
         pg_process *p = &rt->slots.base[i];
-        pg_pid pid = {load_acquire(&p->id)}; /* partner: publish in spawn.c */
+        pg_pid pid = pgi_slot_pid(p);
         if (pid.id != 0) f(rt, p, pid, n);
     }
     pgi_leave(&visit);
@@ -385,7 +399,7 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
     pgi_lock(p);
-    bool tell_it = !p->attached && !(p->told & PGI_TO_END) && load_relaxed(&p->id) == pid.id;
+    bool tell_it = !p->attached && !(p->told & PGI_TO_END) && pgi_slot_is(p, pid);
     /* Once: the handler for (exit) of one that takes its time is not called again. */
     if (tell_it) p->told |= PGI_TO_END;
     pgi_unlock(p);
@@ -414,6 +428,13 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
     pgi_unlock(p);
 }
 
+/* Also those who come for room after that: they hold the runtime while they wait. */
+static void dismiss_senders(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
+{
+    (void)rt, (void)pid;
+    pgi_limits_dismiss(p, n);
+}
+
 static void dismiss_caller(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt, (void)pid, (void)n;
@@ -430,7 +451,10 @@ static void unpublish(pg_runtime *rt)
     each_process(rt, dismiss_watchers, &n);
     pgi_node_unpublish(rt->node);
     each_process(rt, dismiss_caller, &n);
-    while (pgi_node_is_held(rt->node)) nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    while (pgi_node_is_held(rt->node)) {
+        each_process(rt, dismiss_senders, &n);
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
 }
 
 enum { NAMED = 20 };
@@ -503,6 +527,7 @@ static bool called_from_inside(const pg_runtime *rt)
 
 static bool end_all(pg_runtime *rt, int64_t timeout)
 {
+    store_relaxed(&rt->unusual, true);
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
@@ -523,6 +548,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
 void pgi_end_all(pg_runtime *rt)
 {
     unsigned n = 0;
+    store_relaxed(&rt->unusual, true);
     store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
     each_process(rt, tell, &n);
 }

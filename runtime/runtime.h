@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "budget.h"
 #include "child.h"
 #include "delay.h"
 #include "descriptor.h"
@@ -28,7 +29,7 @@ typedef struct pgi_local {
     uint32_t node; /* of rt */
     pgi_pace pace;
     pgi_delay_cache delays;
-    _Atomic(uint64_t) spawned, ended, dropped;
+    _Atomic(uint64_t) spawned, ended, dropped, refused;
 } pgi_local;
 
 /* The last abnormal exits, the oldest overwritten first. */
@@ -48,6 +49,7 @@ struct pg_runtime {
     pgi_depot depot;
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
+    _Atomic(bool) unusual;              /* a spawn has more to do than usual: stopping, a budget, another default kind */
     _Atomic(uint8_t) killing;           /* PGI_KILLING_...: who waits is to end */
     _Atomic(bool) dismissed;            /* of attached processes, too, it counts as their end */
     _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
@@ -71,6 +73,7 @@ struct pg_runtime {
 
     pgi_signals signals;
     pgi_names names;
+    pgi_budget budget; /* unless options.memory is 0 */
 
     pthread_mutex_t exits_lock;
     pg_exit_info *exits;
@@ -181,7 +184,8 @@ void pgi_slot_return(const pgi_visit *visit, pg_process *p);
 pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name);
 
 /* The same for the first process of a child, of index 0; `args` is consumed, and may be NULL.  PG_OK or an error. */
-int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args);
+int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, const pgi_bounds *bounds,
+                   pg_message *args);
 
 /* send.c: sends a message, which is consumed, to a process of whatever runtime or node. */
 int pgi_send(pg_pid pid, pg_message *msg);
@@ -189,7 +193,11 @@ int pgi_send(pg_pid pid, pg_message *msg);
 /* The same from any thread, which need not be where a task of its runtime's runs: from a timer, say. */
 int pgi_send_as_guest(pg_pid pid, pg_message *msg);
 
-/* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime. */
+/* The same for a message that comes also where a limit of the mailbox is reached. */
+int pgi_send_always(pg_pid pid, pg_message *msg);
+
+/* The same for linked messages, those from `first` to `last`, to a process of the calling worker's runtime.  What a
+ * limit keeps out is counted as dropped. */
 void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last);
 
 /* runtime.c: pg_start() of a child, as the node that the hub has chosen; NULL: it could not. */
@@ -230,6 +238,7 @@ static inline void pgi_count_ended(pg_runtime *rt, pgi_local *local)
 }
 
 void pgi_count_dropped(pg_runtime *rt, pgi_local *local, uint64_t n);
+void pgi_count_refused(pg_runtime *rt, pgi_local *local, uint64_t n);
 uint64_t pgi_alive(pg_runtime *rt); /* without the attached, with operating-system processes */
 
 void pgi_log(pg_runtime *rt, pg_log_level level, const char *format, ...) PG_FORMAT(3, 4);

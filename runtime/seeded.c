@@ -150,7 +150,7 @@ void pgi_seeded_deadlock(void *context)
             rt->options.seed);
     for (uint32_t i = 0; i < used; i++) {
         pg_process *p = &rt->slots.base[i];
-        pg_pid pid = {load_relaxed(&p->id)};
+        pg_pid pid = pgi_slot_pid(p);
         if (pid.id == 0 || p->attached) continue;
         const char *how = resting(p);
         if (!p->sleeper.task.fiber || !how || named == NAMED) {
@@ -162,7 +162,7 @@ void pgi_seeded_deadlock(void *context)
         pgi_print_init(&out, who, sizeof who);
         pgi_print_process(&out, p, pid);
         pgi_log(rt, PG_LOG_WARNING, "process %s %s, %s", who, how,
-                *how == 'r' ? "and no message comes that it asks for" : "for the end of another, or its answer");
+                *how == 'r' ? "and no message comes that it asks for" : "for the end of another, an answer or room");
         named++;
     }
     if (others > 0) pgi_log(rt, PG_LOG_WARNING, "%u more processes have nothing to do, or are not named", others);

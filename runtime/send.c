@@ -1,45 +1,91 @@
 /* send.c - sending: copy the values, find the process, one exchange.
  *
+ * One that has limits is not found by that, and those who are not found are looked for once more: limits.h.
+ *
  * The message is built first, outside the epoch, and the process is found after that: whatever the copying takes, a
  * slot is looked at for a few instructions only. */
 #include "far.h"
+#include "limits.h"
 #include "runtime.h"
 
-/* Frees the messages from `first` to `last`. */
-static PGS_COLD int nobody(pgi_cache *cache, pg_message *first, const pg_message *last)
-{
-    for (pg_message *msg = first, *next = NULL; msg; msg = next) {
-        next = pgi_message_behind(msg, last);
-        pgi_message_free(cache, msg);
-    }
-    return PG_ENOPROC;
-}
-
-/* To a process of another runtime than the caller's, or from a thread that is no worker. */
-__attribute__((noinline)) int pgi_send_as_guest(pg_pid pid, pg_message *msg)
+static inline __attribute__((always_inline)) int send_as_guest(pg_pid pid, pg_message *msg, bool always)
 {
     if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far(pid, msg);
     pgi_visit visit;
     pgi_visit_guest(&visit, pgi_pid_node(pid));
     if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
+    pgi_limits *limits = p ? pgi_limits_of(p) : NULL;
+    pgi_pushed pushed = {0};
     int status = PG_OK;
     pgs_delay(PGS_AT_DELIVER);
     if (!p) {
-        status = nobody(pgi_cache_here(NULL), msg, msg);
-    } else if (pgs_mpsc_push(&p->mailbox, &msg->node)) {
-        pgs_ready(visit.rt->sched, &p->sleeper.task);
+        status = PG_ENOPROC;
+    } else if (unlikely(limits != NULL)) {
+        status = pgi_limits_push(p, limits, msg, always, &pushed);
+        if (status != PG_OK) pgi_count_refused(visit.rt, pgi_local_here(visit.rt), 1);
+    } else {
+        pushed.schedule = pgs_mpsc_push(&p->mailbox, &msg->node);
     }
+    if (pushed.schedule) pgs_ready(visit.rt->sched, &p->sleeper.task);
+    if (status != PG_OK) pgi_message_free(pgi_cache_here(NULL), msg);
     pgi_leave(&visit);
+    if (unlikely(pushed.high != 0)) pgi_limits_alarm(pid, &pushed);
+    return status;
+}
+
+/* To a process of another runtime than the caller's, or from a thread that is no worker. */
+__attribute__((noinline)) int pgi_send_as_guest(pg_pid pid, pg_message *msg)
+{
+    return send_as_guest(pid, msg, false);
+}
+
+int pgi_send_always(pg_pid pid, pg_message *msg)
+{
+    return send_as_guest(pid, msg, true);
+}
+
+/* Where a chain is sent, whose sender is told nothing. */
+enum { UNTOLD = -1 };
+
+/* To one that has limits, or nobody.  The message is consumed. */
+static int send_again(pgs_worker *w, pgi_local *local, pg_pid pid, pg_message *msg)
+{
+    pgi_pushed pushed = {0};
+    int status = PG_ENOPROC;
+    pgs_epoch_member *member = pgs_worker_member(w);
+    pgs_epoch_member_enter(member);
+    pg_process *p = pgi_slot_find(&local->rt->slots, pid);
+    pgi_limits *limits = p ? pgi_limits_of(p) : NULL;
+    pgs_delay(PGS_AT_DELIVER);
+    if (limits) {
+        status = pgi_limits_push(p, limits, msg, false, &pushed);
+    } else if (p) { /* the pid was given out only just now */
+        pushed.schedule = pgs_mpsc_push(&p->mailbox, &msg->node);
+        status = PG_OK;
+    }
+    pgs_epoch_member_leave(member);
+    if (status != PG_OK) pgi_message_free(&local->cache, msg);
+    if (status != PG_OK && status != PG_ENOPROC) pgi_count_refused(local->rt, local, 1);
+    pgs_task *elsewhere = pushed.schedule ? pgs_ready_next(w, &p->sleeper.task) : NULL;
+    if (elsewhere) pgs_ready_elsewhere(w, elsewhere);
+    if (unlikely(pushed.high != 0)) pgi_limits_alarm(pid, &pushed);
     return status;
 }
 
 /* The paths of deliver() that call something: called last, so that nothing is saved on the stack for them. */
-static __attribute__((noinline)) int find_nobody(pgs_worker *w, pg_pid pid, pg_message *first, const pg_message *last,
-                                                 int sends)
+static __attribute__((noinline)) int find_again(pgs_worker *w, pg_pid pid, pg_message *first, const pg_message *last,
+                                                int sends)
 {
     pgi_local *local = pgs_worker_local(w);
-    return pgi_pace_count(w, &local->pace, pid, sends, nobody(&local->cache, first, last));
+    int status = PG_OK;
+    for (pg_message *msg = first, *next = NULL; msg; msg = next) {
+        next = pgi_message_behind(msg, last);
+        status = send_again(w, local, pid, msg);
+        bool is_refused = status != PG_OK && status != PG_ENOPROC;
+        if (sends == UNTOLD && is_refused) pgi_count_dropped(local->rt, local, 1);
+    }
+    return pgi_pace_count(w, &local->pace, pid, sends, status);
 }
 
 static __attribute__((noinline)) int ready_elsewhere(pgs_worker *w, pg_pid pid, pgs_task *task, int sends)
@@ -59,7 +105,7 @@ static inline __attribute__((always_inline)) int deliver(pgs_worker *w, pgi_loca
     pgs_delay(PGS_AT_DELIVER);
     bool schedule = likely(p) && pgs_mpsc_push_chain(&p->mailbox, &first->node, &last->node);
     pgs_epoch_member_leave(member);
-    if (unlikely(!p)) return find_nobody(w, pid, first, last, sends);
+    if (unlikely(!p)) return find_again(w, pid, first, last, sends);
     if (schedule) { /* it cannot end before it runs, and only this makes it run */
         prefetch_to_write(&p->rt);
         pgs_task *elsewhere = pgs_ready_next(w, &p->sleeper.task);
@@ -80,7 +126,7 @@ void pgi_send_chain(pg_pid pid, pg_message *first, pg_message *last)
 {
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = pgs_worker_local(w);
-    deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, first, last, 0);
+    deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, first, last, UNTOLD);
 }
 
 /* Any message, from any thread. */

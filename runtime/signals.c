@@ -101,7 +101,9 @@ static void tell(const pgi_signals *signals, const struct signalfd_siginfo *info
     for (const pgi_subscriber *s = signals->all; s; s = s->next) {
         pg_message *msg;
         if (!sigismember(&s->set, (int)info->ssi_signo)) continue;
-        if (pgi_message_build(pgi_cache_here(s->process->rt), 5, values, &msg) == PG_OK) pgi_send_as_guest(s->pid, msg);
+        if (pgi_message_build(pgi_cache_here(s->process->rt), 5, values, &msg) != PG_OK) continue;
+        msg->kind = PGI_NOTICE;
+        pgi_send_as_guest(s->pid, msg);
     }
 }
 

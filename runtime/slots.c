@@ -11,6 +11,7 @@
 
 #include <sys/mman.h>
 
+#include "limits.h"
 #include "runtime.h"
 
 /* Slots before pages are committed ahead, and bytes that are then committed at once. */
@@ -43,7 +44,7 @@ uint32_t pgi_slots_highest_generation(const pgi_slots *slots)
     return highest;
 }
 
-/* Messages of senders who were still under way when the process ended. */
+/* Messages of senders who were still under way when the process ended; and, of one that had limits, these. */
 static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
 {
     uint64_t dropped = 0;
@@ -51,6 +52,7 @@ static PGS_COLD void drop_mail_rarely(pg_runtime *rt, pg_process *p)
     pgs_mpsc_node *node;
     while ((node = pgs_mpsc_detach(&p->mailbox)) != NULL) {
         pg_message *msg = pgi_of_node(node);
+        pgi_limits_dropped(rt, msg);
         dropped += pgi_message_is_sent(msg) && !(msg->flags & PGI_CONSUMED); /* the head, where a gap was behind it */
         pgi_free_message(msg);
     }

@@ -144,7 +144,15 @@ static inline pg_process *pgi_slot_named(const pgi_slots *slots, pg_pid pid)
     return slots->base + pgi_pid_index(pid);
 }
 
-/* Whether the process that a pid of this table names lives, in the slot `p` that it names.  It may end at any time; its
+/* The pid of the process that lives in a slot; null: none does.  The slot must not be another's meanwhile: within a
+ * look or a visit, or under its lock. */
+static inline pg_pid pgi_slot_pid(const pg_process *p)
+{
+    uint64_t id = load_acquire(&((pg_process *)(uintptr_t)p)->id); /* partner: publish in spawn.c */
+    return id != 0 ? pgi_pid_of(p) : (pg_pid){0};
+}
+
+/* Whether the process that a pid names lives in the slot that it names, and has no limits.  It may end at any time; its
  * slot stays its own until the caller's look, or its visit as a guest, has ended (runtime.h). */
 static inline bool pgi_slot_holds(const pgi_slots *slots, pg_process *p, pg_pid pid)
 {
@@ -152,12 +160,20 @@ static inline bool pgi_slot_holds(const pgi_slots *slots, pg_process *p, pg_pid 
     return likely(load_acquire(&p->id) == pid.id); /* partner: the publishing store in spawn.c */
 }
 
+/* Whether it is that process which lives in a slot, with limits or without. */
+static inline bool pgi_slot_is(const pg_process *p, pg_pid pid)
+{
+    uint64_t id = load_acquire(&((pg_process *)(uintptr_t)p)->id); /* partner: publish in spawn.c */
+    return likely(id == pid.id) || (id != 0 && pg_same(pgi_pid_of(p), pid));
+}
+
 /* The living process that a pid of this table names, or NULL; as above. */
 static inline pg_process *pgi_slot_find(const pgi_slots *slots, pg_pid pid)
 {
     pg_process *p = pgi_slot_named(slots, pid);
     if (!p) __builtin_unreachable(); /* as callers would look */
-    return pgi_slot_holds(slots, p, pid) ? p : NULL;
+    if (unlikely(pgi_pid_index(pid) >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return NULL;
+    return likely(pgi_slot_is(p, pid)) ? p : NULL;
 }
 
 #endif

@@ -1,5 +1,7 @@
 /* spawn.c - how a process begins: slot, arguments, link; then its pid is published, and it is made ready. */
 #include "child.h"
+#include "extra.h"
+#include "limits.h"
 #include "link.h"
 #include "os.h"
 #include "runtime.h"
@@ -19,12 +21,22 @@ typedef struct parts {
     pg_message *args; /* NULL: none */
     char *name;
     const pgi_receivers *receivers;
+    pgi_extra *extra; /* with limits; NULL: none */
     bool attached;
 } parts;
 
-static PGS_COLD void drop_parts(pgi_cache *cache, pg_message *args, const pgi_receivers *receivers, char *name)
+static void free_extra(pgi_extra *extra)
+{
+    if (!extra) return;
+    pgi_limits_free(extra->limits);
+    pgi_free(extra, sizeof *extra);
+}
+
+static PGS_COLD void drop_parts(pgi_cache *cache, pg_message *args, const pgi_receivers *receivers, pgi_extra *extra,
+                                char *name)
 {
     pgi_message_free(cache, args);
+    free_extra(extra);
     pgi_receivers_drop(receivers);
     if (name) pgi_free(name, strlen(name) + 1);
 }
@@ -45,10 +57,37 @@ static pg_kind kind_of(const pg_runtime *rt, const pg_spawn_options *o)
     return o && o->kind ? o->kind : rt->options.kind;
 }
 
-/* What the usual process has, or less: it is green, and has neither a table nor a name. */
-static inline bool is_usual(const pg_runtime *rt, pg_target target, const pg_spawn_options *o)
+/* What the usual process has, or less: it is green, and has neither a table nor a name nor limits. */
+static inline bool is_usual(pg_runtime *rt, pg_target target, const pg_spawn_options *o)
 {
-    return kind_of(rt, o) == PG_GREEN && target && (!o || (!o->table && !o->name));
+    if (unlikely(load_relaxed(&rt->unusual)) || !target) return false;
+    return !o || (o->kind <= PG_GREEN &&
+                  ((uintptr_t)o->table | (uintptr_t)o->name | (uintptr_t)o->mailbox | (uint64_t)o->max_slice) == 0);
+}
+
+_Static_assert(PG_KIND_DEFAULT == 0 && PG_GREEN == 1, "both are what is usual");
+
+/* An extra block with limits; none where none are asked for. */
+static PGS_COLD int make_extra(pg_runtime *rt, const pgi_bounds *bounds, pgi_extra **out)
+{
+    *out = NULL;
+    if (!bounds->limited && rt->options.memory == 0) return PG_OK;
+    pgi_limits *limits;
+    int status = pgi_limits_make(rt, bounds, &limits);
+    if (status != PG_OK) return status;
+    *out = pgi_alloc_zero(sizeof **out);
+    if (*out) {
+        (*out)->limits = limits;
+        return PG_OK;
+    }
+    pgi_limits_free(limits);
+    return PG_ENOMEM;
+}
+
+static int make_limits(pg_runtime *rt, const pg_spawn_options *o, pgi_extra **out)
+{
+    const pgi_bounds bounds = pgi_bounds_of(o);
+    return make_extra(rt, &bounds, out);
 }
 
 static ALWAYS_INLINE int gather_args(pgi_cache *cache, const pg_spawn_options *o, parts *out)
@@ -66,11 +105,13 @@ static int gather(pg_runtime *rt, pgi_cache *cache, pg_target target, const pg_s
     if (out->kind == PG_THREAD && pgi_is_simulated(rt)) out->kind = PG_GREEN;
     if (out->kind != PG_GREEN && out->kind != PG_THREAD) return PG_EINVAL;
     if (!target && !(o && o->table)) return PG_EINVAL;
-    if (!o) return PG_OK;
+    if (rt->options.memory != 0 && !pgi_budget_has_room(rt)) return PG_ENOMEM;
+    if (!o) return make_limits(rt, NULL, &out->extra);
     int status = gather_args(cache, o, out);
     if (status == PG_OK && o->table) status = pgi_table_use(&rt->receivers, o->table, &out->receivers);
     if (status == PG_OK) status = copy_name(o->name, &out->name);
-    if (status != PG_OK) drop_parts(cache, out->args, out->receivers, out->name);
+    if (status == PG_OK) status = make_limits(rt, o, &out->extra);
+    if (status != PG_OK) drop_parts(cache, out->args, out->receivers, out->extra, out->name);
     return status;
 }
 
@@ -103,6 +144,16 @@ static ALWAYS_INLINE void init_process(pg_process *p, pg_target target, const pa
         p->host = NULL;
     }
     if (unlikely(p->name || of->name)) change_name(p, of->name);
+    if (unlikely(of->extra)) {
+        p->extra = of->extra;
+        pgi_limits_begin(p, of->extra->limits);
+    }
+}
+
+/* What is to be published as its id. */
+static ALWAYS_INLINE uint64_t id_of(const pg_process *p, const parts *of)
+{
+    return unlikely(of->extra) ? pgi_limits_id(of->extra->limits) : pgi_pid_of(p).id;
 }
 
 static ALWAYS_INLINE pg_process *take_slot(pg_runtime *rt, pgi_local *local)
@@ -162,25 +213,33 @@ static PGS_COLD pg_pid unspawn(pg_runtime *rt, pgi_local *local, pg_process *p, 
     p->dying = true;
     pgi_unlock(p);
     pgi_cache *cache = local ? &local->cache : NULL;
-    drop_parts(cache, p->args, p->receivers, NULL); /* the name stays with the slot */
+    pgi_extra *extra = p->extra;
+    pgi_limits *limits = extra ? extra->limits : NULL;
+    drop_parts(cache, p->args, p->receivers, NULL, NULL); /* the name stays with the slot */
     p->args = &pgi_no_args;
     p->receivers = NULL;
+    p->extra = NULL;
+    if (extra) pgi_free(extra, sizeof *extra);
+    if (limits) { /* it may have been found already */
+        pgi_limits_close(p, limits);
+        pgi_limits_retire(p, limits);
+    }
     return_slot(rt, local, p);
     return pgi_refused(status);
 }
 
-static PGS_COLD pg_pid publish_thread(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link)
+static PGS_COLD pg_pid publish_thread(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link, uint64_t id)
 {
     pg_pid pid = pgi_pid_of(p);
-    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_holds */
+    store_release(&p->id, id); /* partner: the acquire in pgi_slot_holds */
     int status = pgi_thread_start(p);
     return status == PG_OK ? pid : unspawn(rt, local, p, link, status);
 }
 
-static ALWAYS_INLINE pg_pid publish(pg_runtime *rt, pgs_worker *w, pg_process *p)
+static ALWAYS_INLINE pg_pid publish(pg_runtime *rt, pgs_worker *w, pg_process *p, uint64_t id)
 {
     pg_pid pid = pgi_pid_of(p);
-    store_release(&p->id, pid.id); /* partner: the acquire in pgi_slot_holds */
+    store_release(&p->id, id); /* partner: the acquire in pgi_slot_holds */
     if (likely(w)) {
         pgs_ready_on(w, &p->sleeper.task);
     } else {
@@ -198,13 +257,13 @@ static ALWAYS_INLINE pg_pid assemble(pg_runtime *rt, pgs_worker *w, pgi_local *l
     pgi_cache *cache = local ? &local->cache : NULL;
     pgi_link *link = NULL;
     if (parent && !(link = pgi_link_new(parent, NULL))) {
-        drop_parts(cache, of.args, of.receivers, of.name);
+        drop_parts(cache, of.args, of.receivers, of.extra, of.name);
         return pgi_refused(PG_ENOMEM);
     }
     pg_process *p = take_slot(rt, local);
     if (unlikely(!p)) {
         if (link) pgi_link_free(link);
-        drop_parts(cache, of.args, of.receivers, of.name);
+        drop_parts(cache, of.args, of.receivers, of.extra, of.name);
         return pgi_refused(PG_ELIMIT);
     }
     init_process(p, target, &of);
@@ -219,7 +278,8 @@ static ALWAYS_INLINE pg_pid assemble(pg_runtime *rt, pgs_worker *w, pgi_local *l
         pgi_link_free(link);
         return unspawn(rt, local, p, NULL, PG_EENDED);
     }
-    return likely(of.kind == PG_GREEN) ? publish(rt, w, p) : publish_thread(rt, local, p, link);
+    uint64_t id = id_of(p, &of);
+    return likely(of.kind == PG_GREEN) ? publish(rt, w, p, id) : publish_thread(rt, local, p, link, id);
 }
 
 /* Of any kind but PG_OS, by anybody. */
@@ -238,7 +298,6 @@ static ALWAYS_INLINE pg_pid spawn_usual(pg_runtime *rt, pgs_worker *w, pgi_local
                                         pg_target target, const pg_spawn_options *options)
 {
     parts of = {.kind = PG_GREEN};
-    if (unlikely(load_relaxed(&rt->stopping))) return pgi_refused(PG_ESTOPPED);
     int status = options ? gather_args(&local->cache, options, &of) : PG_OK;
     return likely(status == PG_OK) ? assemble(rt, w, local, parent, target, &of) : pgi_refused(status);
 }
@@ -258,7 +317,9 @@ static pg_pid spawn_far(pg_runtime *rt, pg_process *linked, pg_target target, co
     pg_message *args = NULL;
     if (!target && !(o && o->table)) return pgi_refused(PG_EINVAL);
     if (load_relaxed(&rt->stopping)) return pgi_refused(PG_ESTOPPED);
+    const pgi_bounds bounds = pgi_bounds_of(o);
     int status = check_table(rt, o);
+    if (status == PG_OK) status = pgi_bounds_check(&bounds);
     if (status == PG_OK && o) status = pgi_message_build_args(NULL, o->args, &args);
     if (status != PG_OK) return pgi_refused(status);
     if (args && args->count == 0) {
@@ -316,18 +377,20 @@ pg_pid pg_spawn_in(pg_runtime *rt, pg_target target, const pg_spawn_options *opt
     return far ? spawn_far(rt, NULL, target, options) : pid;
 }
 
-int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, pg_message *args)
+int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char *name, const pgi_bounds *bounds,
+                   pg_message *args)
 {
     parts of = {.kind = PG_GREEN, .args = args};
     pgi_visit visit;
     pgi_visit_runtime(&visit, rt);
     int status = table ? pgi_table_use(&rt->receivers, table, &of.receivers) : PG_OK;
     if (status == PG_OK) status = copy_name(name[0] ? name : NULL, &of.name);
+    if (status == PG_OK) status = make_extra(rt, bounds, &of.extra);
     if (status == PG_OK) {
         pg_process *p = pgi_slot_first(rt);
         init_process(p, target, &of);
         pgi_count_spawned(rt, visit.local);
-        publish(rt, visit.worker, p);
+        publish(rt, visit.worker, p, id_of(p, &of));
     }
     pgi_leave(&visit);
     return status;
@@ -341,7 +404,12 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
     if (!visit.rt) return NULL;
     parts of = {.kind = PG_THREAD, .attached = true};
     pg_process *p = NULL;
-    if (!load_relaxed(&rt->stopping) && copy_name(name, &of.name) == PG_OK) {
+    bool ready = !load_relaxed(&rt->stopping) && make_limits(rt, NULL, &of.extra) == PG_OK;
+    if (ready && copy_name(name, &of.name) != PG_OK) {
+        free_extra(of.extra);
+        ready = false;
+    }
+    if (ready) {
         p = take_slot(rt, visit.local);
         if (p) {
             init_process(p, NULL, &of);
@@ -350,13 +418,13 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
             add_relaxed(&rt->attached_ever, 1);
             /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_holds,
              * end_all. */
-            store_seq_cst(&p->id, pgi_pid_of(p).id);
+            store_seq_cst(&p->id, id_of(p, &of));
             if (unlikely(load_seq_cst(&rt->stopping))) {
                 unspawn(rt, visit.local, p, NULL, PG_ESTOPPED);
                 p = NULL;
             }
         } else {
-            drop_parts(NULL, NULL, NULL, of.name);
+            drop_parts(NULL, NULL, NULL, of.extra, of.name);
         }
     }
     pgi_leave(&visit);

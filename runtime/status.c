@@ -30,7 +30,7 @@ const char *pg_strerror(int status)
     case PG_ELIMIT: return "as many processes as the runtime's options allow; see max_processes";
     case PG_EENDED: return "this process has ended, or is ending";
     case PG_EUNSUPPORTED: return "not supported by this build or system";
-    case PG_EFULL: return "too much is on its way to that process already; try again later";
+    case PG_EFULL: return "the mailbox is at its limit, or too much is on its way to that process; try again later";
     case PG_ETAKEN: return "another process has that name";
     default: return system_text(status);
     }

@@ -131,7 +131,7 @@ int pgi_look(pg_runtime *rt, pg_pid pid, pgi_watcher *watcher, pg_exit_info *inf
     if (!p) return PG_ENOPROC;
     pgi_lock(p);
     int status = PG_ETIMEDOUT;
-    if (load_relaxed(&p->id) != pid.id) {
+    if (!pgi_slot_is(p, pid)) {
         status = look_back(rt, p, pid, info);
     } else if (watcher && unlikely(load_relaxed(&rt->dismissed))) { /* partner: unpublish, by the lock */
         *info = (pg_exit_info){.kind = PG_EXIT_NORMAL, .pid = pid};

@@ -177,17 +177,26 @@ static inline const pg_value *pgi_brief_values(const pg_message *message)
  * memory that a peer writes to: nothing is read from it.  `bytes` as pgi_wire_prepare() said. */
 void pgi_wire_write(const pg_message *message, size_t bytes, size_t offset, void *to, size_t length);
 
+/* The limits of a process (paragram/limits.h), as they travel with its spawn.  All zero: it has none. */
+typedef struct pgi_bounds {
+    uint64_t max_bytes, alarm; /* a pid */
+    int64_t max_slice;
+    uint32_t max_messages, high, low;
+    uint32_t limited; /* 1: it has some, though all of these be zero */
+} pgi_bounds;
+
 /* The body of PGI_F_SPAWN and PGI_ASK_SPAWN.  Behind it lie the name with its NUL, padded with zeros to a multiple of
  * 16, and the arguments, the wire form of a message of kind PGI_USER. */
 typedef struct pgi_spawn_body {
     uint64_t target; /* addresses in the program: the code, */
     uint64_t table;  /* and what defines the table of receivers; 0: none */
     pgi_isolation isolation;
+    pgi_bounds bounds;
     uint32_t name_length; /* without the NUL; 0: no name */
     uint32_t args_bytes;  /* 0: no arguments */
 } pgi_spawn_body;
 
-_Static_assert(sizeof(pgi_spawn_body) == 48, "the name follows without a gap");
+_Static_assert(sizeof(pgi_spawn_body) == 88, "the name follows without a gap");
 
 /* The bytes of such a body; neither length may exceed UINT32_MAX. */
 size_t pgi_wire_spawn_size(size_t name_length, size_t args_bytes);

@@ -93,6 +93,10 @@ static inline pg_value pg_v_process(const pg_process *process)
 #define PG_SEND_0(pid) pg_send_values(pid, 0, NULL)
 #define PG_SEND_1(pid, ...) pg_send_values(pid, PG_VALUES(__VA_ARGS__))
 
+#define pg_send_wait(self, pid, ...) PG_CAT(PG_SEND_WAIT_, PG_MORE(__VA_ARGS__))(self, pid, __VA_ARGS__)
+#define PG_SEND_WAIT_0(self, pid, timeout) pg_send_wait_values(self, pid, timeout, 0, NULL)
+#define PG_SEND_WAIT_1(self, pid, timeout, ...) pg_send_wait_values(self, pid, timeout, PG_VALUES(__VA_ARGS__))
+
 #define pg_receive(self, ...) PG_CAT(PG_RECEIVE_, PG_MORE(__VA_ARGS__))(self, __VA_ARGS__)
 #define PG_RECEIVE_0(self, handler) pg_receive_values(self, handler, 0, NULL)
 #define PG_RECEIVE_1(self, handler, ...) pg_receive_values(self, handler, PG_VALUES(__VA_ARGS__))
@@ -274,6 +278,13 @@ template <class... A> PG_ALWAYS_INLINE inline int pg_send(pg_pid pid, const A &.
 {
     const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
     return pg_send_values(pid, sizeof...(A), values);
+}
+
+template <class... A>
+PG_ALWAYS_INLINE inline int pg_send_wait(pg_process *self, pg_pid pid, int64_t timeout, const A &...a)
+{
+    const pg_value values[sizeof...(A) + (sizeof...(A) == 0)] = {pg_v(a)...};
+    return pg_send_wait_values(self, pid, timeout, sizeof...(A), values);
 }
 
 template <class... A>

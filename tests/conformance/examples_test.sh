@@ -103,6 +103,16 @@ same table <<END
 after its end: no such process: it has ended, or the pid names none
 END
 
+run pipeline
+same pipeline <<END
+the sink is slow: 32 wait
+the source was held back: yes
+parse  20000 items, never more than 32 waiting: yes
+check  20000 items, never more than 32 waiting: yes
+sink   20000 items, never more than 32 waiting: yes
+nothing is lost: yes
+END
+
 run threads
 same threads <<END
 4 lines came through the pipe; read by a thread of its own: yes

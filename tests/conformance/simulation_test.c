@@ -286,7 +286,7 @@ static void a_deadlock_is_told(void)
     CHECK_EQ(pg_wait(first, PG_FOREVER, NULL), PG_ETIMEDOUT);
     CHECK(log_has("deadlock, with seed 7"));
     CHECK(log_has("\"first\" receives, and no message"));
-    CHECK(log_has("\"second\" waits, for the end of another"));
+    CHECK(log_has("\"second\" waits, for the end of another, an answer or room"));
     CHECK(log_has("1 more processes"));
     CHECK_EQ(pg_recv(self, &msg, PG_FOREVER), PG_ETIMEDOUT);
     CHECK_EQ(pg_serve(self, PG_FOREVER), PG_ETIMEDOUT);

@@ -81,6 +81,9 @@ static void spawn_one(pg_runtime *rt, const pg_options *options)
     spawn.table = table == 1 ? &good : table == 2 ? &bad : NULL;
     spawn.limits = (pg_limits){.address_space = number(), .cpu_seconds = (unsigned)number(), .open_files = byte()};
     spawn.sandbox = (pg_sandbox)(byte() % 5);
+    const pg_mailbox mailbox = {(uint32_t)number(), number(), (uint32_t)number(), (uint32_t)number(), {number()}};
+    spawn.mailbox = byte() % 2 ? &mailbox : NULL;
+    spawn.max_slice = byte() % 4 ? 0 : (int64_t)number();
     pg_pid pid = pg_spawn_in(rt, byte() % 4 ? run : NULL, &spawn);
     int status = pg_pid_status(pid);
     if (status == PG_OK) {

@@ -131,6 +131,24 @@ if [[ $(stat -c %s "$room/edges.pgm") != $((17 + 4096 * 3072)) ]]; then
     exit 1
 fi
 
+run chat
+same chat <<END
+ada sees: * ada is here
+bob sees: * bob is here
+ada sees: * bob is here
+ada sees: bob: Is there any tea?
+bob sees: bob: Is there any tea?
+eve sees: * eve is here
+ada sees: * eve is here
+bob sees: * eve is here
+bob sees: * ada has left
+ada sees: * ada is here
+bob sees: ada, to you: There is.
+eve sees: * ada has left
+eve sees: * nobody has that name
+eve sees: * bob has left
+END
+
 # What differs from one run to the next, and with the processor, is left out.
 if [[ -n ${ASAN_OPTIONS-}${TSAN_OPTIONS-} ]]; then
     echo "sandbox: a sanitizer needs more than a sandbox gives"

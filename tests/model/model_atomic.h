@@ -71,6 +71,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns);
 #define sub_release(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_RELEASE)
 #define sub_acq_rel(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_ACQ_REL)
 #define sub_seq_cst(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_SEQ_CST)
+#define or_acq_rel(p, v) MODEL_RMW(p, MODEL_OR, v, MODEL_ACQ_REL)
 #define or_release(p, v) MODEL_RMW(p, MODEL_OR, v, MODEL_RELEASE)
 #define and_acquire(p, v) MODEL_RMW(p, MODEL_AND, v, MODEL_ACQUIRE)
 #define and_acq_rel(p, v) MODEL_RMW(p, MODEL_AND, v, MODEL_ACQ_REL)

@@ -210,7 +210,7 @@ static void fire_once(pgi_delay *d)
     if (d->interval == OWN) {
         pgi_send_always(d->to, d->msg);
     } else {
-        pgi_send_as_guest(d->to, d->msg);
+        pgi_send_as_visitor(d->to, d->msg);
     }
     give(rt, pgi_local_here(rt), d);
 }
@@ -229,7 +229,7 @@ static void fire_again(pgi_delay *d)
     uint64_t id = load_relaxed(&d->id);
     if (!is_pending(id)) return;
     int status = pgi_message_copy(pgi_cache_here(d->rt), d->msg, &copy);
-    if (status == PG_OK) status = pgi_send_as_guest(d->to, copy);
+    if (status == PG_OK) status = pgi_send_as_visitor(d->to, copy);
     if (status != PG_ENOPROC) {
         pgs_timer_again(&d->timer, next_time(d));
     } else if (claim(d, id)) {
@@ -308,7 +308,7 @@ static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval
 }
 
 /* The runtime of one that is attached may be stopped meanwhile, with the wheels. */
-static PGS_COLD pg_timer set_as_guest(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count,
+static PGS_COLD pg_timer set_as_visitor(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count,
                                       const pg_value *values)
 {
     pgi_visit visit;
@@ -322,13 +322,13 @@ pg_timer pg_send_after_values(pg_process *self, pg_pid pid, int64_t delay, size_
 {
     if (!self || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
     int64_t interval = pg_same(pid, pgi_pid_of(self)) ? OWN : ONCE;
-    if (unlikely(self->attached)) return set_as_guest(self, pid, delay, interval, count, values);
+    if (unlikely(self->attached)) return set_as_visitor(self, pid, delay, interval, count, values);
     return set(self, pid, delay, interval, count, values);
 }
 
 pg_timer pg_send_every_values(pg_process *self, pg_pid pid, int64_t interval, size_t count, const pg_value *values)
 {
     if (!self || interval <= 0 || pgi_pid_node(pid) == 0) return refused(PG_EINVAL);
-    if (unlikely(self->attached)) return set_as_guest(self, pid, interval, interval, count, values);
+    if (unlikely(self->attached)) return set_as_visitor(self, pid, interval, interval, count, values);
     return set(self, pid, interval, interval, count, values);
 }

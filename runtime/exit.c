@@ -184,7 +184,7 @@ static PGS_COLD void tell_hub(pg_runtime *rt, pg_pid pid, const pgi_end *end)
     pgi_child_ended(rt, &info);
 }
 
-/* Steps 3 and 4, by a worker, or by a guest or when the runtime has stopped: then `w` is NULL.  Returns how many were
+/* Steps 3 and 4, by a worker, or by a visitor or when the runtime has stopped: then `w` is NULL.  Returns how many were
  * told. */
 static inline size_t part(pg_process *p, pgs_worker *w, pg_pid pid, const pgi_end *end)
 {

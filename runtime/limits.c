@@ -136,13 +136,13 @@ static void alarm_is_told(pg_pid pid, bool sent)
         pgi_look_end(&visit);
     }
     pgi_leave(&visit);
-    if (msg) pgi_send_as_guest(to, msg);
+    if (msg) pgi_send_as_visitor(to, msg);
 }
 
 PGS_COLD void pgi_limits_alarm(pg_pid pid, const pgi_pushed *pushed)
 {
     pg_message *msg = build_alarm("high", pid, pushed->high);
-    if (msg) pgi_send_as_guest(pushed->alarm, msg);
+    if (msg) pgi_send_as_visitor(pushed->alarm, msg);
     alarm_is_told(pid, msg != NULL);
 }
 
@@ -231,7 +231,7 @@ static __attribute__((noinline)) void look_around(pg_process *p, pgi_limits *l, 
     if (room & HIGH) {
         pg_pid to;
         pg_message *msg = end_alarm(l, pgi_pid_of(p), &to);
-        if (msg) pgi_send_as_guest(to, msg);
+        if (msg) pgi_send_as_visitor(to, msg);
     }
 }
 

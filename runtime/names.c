@@ -172,7 +172,7 @@ static void leave(const pgi_visit *visit, pg_runtime *rt)
     pgi_leave(visit);
 }
 
-/* By whoever tells, under a lock of his; he may be of another runtime, and is a guest in the epoch of this one. */
+/* By whoever tells, under a lock of his; he may be of another runtime, and is a visitor in the epoch of this one. */
 static void process_ended(pgi_watch *watch, const pgi_end *end)
 {
     (void)end;
@@ -180,12 +180,12 @@ static void process_ended(pgi_watch *watch, const pgi_end *end)
     pgi_names *names = &n->rt->names;
     pgs_epoch *epoch = pgs_sched_epoch(n->rt->sched);
     add_relaxed(&names->tellers, 1); /* before `n` is taken out, under the lock by which pgi_names_clear sees it */
-    pgs_epoch_guest guest = pgs_epoch_enter(epoch);
+    pgs_epoch_visitor visitor = pgs_epoch_enter(epoch);
     urcu_bp_read_lock();
     retire(n);
     pgs_delay(PGS_AT_END);
     urcu_bp_read_unlock();
-    pgs_epoch_leave(epoch, guest);
+    pgs_epoch_leave(epoch, visitor);
     sub_release(&names->tellers, 1); /* the last touch of this runtime; partner: pgi_names_clear */
 }
 

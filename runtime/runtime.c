@@ -6,7 +6,7 @@
  *   3. `killing`: who still sleeps or waits is woken, and ends where it is
  *   4. who runs even then is named in the log, and the call returns; the runtime goes on, and may be stopped again
  *   5. attached processes are told, and who watches them or waits in one; the number is taken out of the table, and
- *      guests that are inside leave
+ *      visitors that are inside leave
  *   6. threads end: those of PG_THREAD processes, those for calls that block, workers, monitor.  A guest has no such,
  *      and is driven by this thread from step 1 on
  *   7. the structure itself, with the slots, goes with its last reference: hosts that have not detached keep it */
@@ -35,17 +35,17 @@ static const int64_t kill_patience = PG_MS(500);
 
 /* ------------------------------------------------------------------------------------------------------ visits */
 
-void pgi_visit_guest(pgi_visit *visit, uint32_t node)
+void pgi_visit_rarely(pgi_visit *visit, uint32_t node)
 {
     visit->local = NULL;
     visit->worker = NULL;
     visit->rt = pgi_hold_node(node);
-    if (visit->rt) visit->guest = pgs_epoch_enter(pgs_sched_epoch(visit->rt->sched));
+    if (visit->rt) visit->visitor = pgs_epoch_enter(pgs_sched_epoch(visit->rt->sched));
 }
 
-void pgi_leave_guest(const pgi_visit *visit)
+void pgi_leave_rarely(const pgi_visit *visit)
 {
-    pgs_epoch_leave(pgs_sched_epoch(visit->rt->sched), visit->guest);
+    pgs_epoch_leave(pgs_sched_epoch(visit->rt->sched), visit->visitor);
     pgi_release_node(visit->rt->node);
 }
 

@@ -1,7 +1,7 @@
 /* runtime.h - a runtime: what its processes share, and how other threads reach it.
  *
- * Runtimes are found by the node number in a pid (node.h).  A thread that is not a worker of a runtime is a guest
- * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for guests that are inside. */
+ * Runtimes are found by the node number in a pid (node.h).  A thread that is not a worker of a runtime is a visitor
+ * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for visitors that are inside. */
 #ifndef PGI_RUNTIME_H
 #define PGI_RUNTIME_H
 
@@ -99,13 +99,13 @@ static inline pg_process *pgi_slot_take(pg_runtime *rt, pgi_slot_cache *cache)
 /* How a thread is inside a runtime. */
 typedef struct pgi_visit {
     pg_runtime *rt;     /* NULL: there is none of that number any more */
-    pgi_local *local;   /* of the worker that the caller is; NULL for a guest */
+    pgi_local *local;   /* of the worker that the caller is; NULL for a visitor */
     pgs_worker *worker; /* likewise */
-    pgs_epoch_guest guest;
+    pgs_epoch_visitor visitor;
 } pgi_visit;
 
-void pgi_visit_guest(pgi_visit *visit, uint32_t node);
-void pgi_leave_guest(const pgi_visit *visit);
+void pgi_visit_rarely(pgi_visit *visit, uint32_t node);
+void pgi_leave_rarely(const pgi_visit *visit);
 
 /* The calling worker's own, if it is a worker of `rt`, or of whatever runtime where `rt` is NULL. */
 static inline pgi_local *pgi_local_here(const pg_runtime *rt)
@@ -141,7 +141,7 @@ static inline void pgi_visit_pid(pgi_visit *visit, pg_pid pid)
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
     if (unlikely(!local || local->node != node)) {
-        pgi_visit_guest(visit, node);
+        pgi_visit_rarely(visit, node);
         return;
     }
     visit->rt = local->rt;
@@ -157,7 +157,7 @@ static inline void pgi_visit_runtime(pgi_visit *visit, pg_runtime *rt)
 
 static inline void pgi_leave(const pgi_visit *visit)
 {
-    if (unlikely(!visit->local && visit->rt)) pgi_leave_guest(visit);
+    if (unlikely(!visit->local && visit->rt)) pgi_leave_rarely(visit);
 }
 
 /* The block cache that the visitor may use: its own, or none. */
@@ -166,7 +166,7 @@ static inline pgi_cache *pgi_visit_cache(const pgi_visit *visit)
     return visit->local ? &visit->local->cache : NULL;
 }
 
-/* Between these two, what a look-up has found keeps its slot.  A guest's visit does that by itself; a worker's begins
+/* Between these two, what a look-up has found keeps its slot.  A visitor's visit does that by itself; a worker's begins
  * and ends here, and is as short as the look-up, so that no handler holds up the reuse of slots. */
 static inline void pgi_look_begin(const pgi_visit *visit)
 {
@@ -191,7 +191,7 @@ int pgi_spawn_root(pg_runtime *rt, pg_target target, pg_table *table, const char
 int pgi_send(pg_pid pid, pg_message *msg);
 
 /* The same from any thread, which need not be where a task of its runtime's runs: from a timer, say. */
-int pgi_send_as_guest(pg_pid pid, pg_message *msg);
+int pgi_send_as_visitor(pg_pid pid, pg_message *msg);
 
 /* The same for a message that comes also where a limit of the mailbox is reached. */
 int pgi_send_always(pg_pid pid, pg_message *msg);

@@ -8,11 +8,11 @@
 #include "limits.h"
 #include "runtime.h"
 
-static inline __attribute__((always_inline)) int send_as_guest(pg_pid pid, pg_message *msg, bool always)
+static inline __attribute__((always_inline)) int send_as_visitor(pg_pid pid, pg_message *msg, bool always)
 {
     if (pgi_node_is_far(pgi_pid_node(pid))) return pgi_send_far(pid, msg);
     pgi_visit visit;
-    pgi_visit_guest(&visit, pgi_pid_node(pid));
+    pgi_visit_rarely(&visit, pgi_pid_node(pid));
     if (!visit.rt && pgi_pid_node(pid) != 0) return pgi_send_far(pid, msg);
     pg_process *p = visit.rt ? pgi_slot_find(&visit.rt->slots, pid) : NULL;
     pgi_limits *limits = p ? pgi_limits_of(p) : NULL;
@@ -35,14 +35,14 @@ static inline __attribute__((always_inline)) int send_as_guest(pg_pid pid, pg_me
 }
 
 /* To a process of another runtime than the caller's, or from a thread that is no worker. */
-__attribute__((noinline)) int pgi_send_as_guest(pg_pid pid, pg_message *msg)
+__attribute__((noinline)) int pgi_send_as_visitor(pg_pid pid, pg_message *msg)
 {
-    return send_as_guest(pid, msg, false);
+    return send_as_visitor(pid, msg, false);
 }
 
 int pgi_send_always(pg_pid pid, pg_message *msg)
 {
-    return send_as_guest(pid, msg, true);
+    return send_as_visitor(pid, msg, true);
 }
 
 /* Where a chain is sent, whose sender is told nothing. */
@@ -118,7 +118,7 @@ __attribute__((noinline)) int pgi_send(pg_pid pid, pg_message *msg)
 {
     pgs_worker *w = pgs_worker_self();
     pgi_local *local = w ? pgs_worker_local(w) : NULL;
-    if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return pgi_send_as_guest(pid, msg);
+    if (unlikely(!local) || unlikely(local->node != pgi_pid_node(pid))) return pgi_send_as_visitor(pid, msg);
     return deliver(w, local, pgi_slot_named(&local->rt->slots, pid), pid, msg, msg, 0);
 }
 

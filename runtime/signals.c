@@ -103,7 +103,7 @@ static void tell(const pgi_signals *signals, const struct signalfd_siginfo *info
         if (!sigismember(&s->set, (int)info->ssi_signo)) continue;
         if (pgi_message_build(pgi_cache_here(s->process->rt), 5, values, &msg) != PG_OK) continue;
         msg->kind = PGI_NOTICE;
-        pgi_send_as_guest(s->pid, msg);
+        pgi_send_as_visitor(s->pid, msg);
     }
 }
 

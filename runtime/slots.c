@@ -256,7 +256,7 @@ pg_process *pgi_slot_first(pg_runtime *rt)
     return p;
 }
 
-/* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period.  A guest
+/* Many slots rest: a worker is in a long handler, or has lost its processor.  Two steps make a grace period.  A visitor
  * cannot insist, since it is inside itself. */
 static void insist(pg_runtime *rt, pgi_slot_cache *cache)
 {

@@ -153,7 +153,7 @@ static inline pg_pid pgi_slot_pid(const pg_process *p)
 }
 
 /* Whether the process that a pid names lives in the slot that it names, and has no limits.  It may end at any time; its
- * slot stays its own until the caller's look, or its visit as a guest, has ended (runtime.h). */
+ * slot stays its own until the caller's look, or its visit as a visitor, has ended (runtime.h). */
 static inline bool pgi_slot_holds(const pgi_slots *slots, pg_process *p, pg_pid pid)
 {
     if (unlikely(pgi_pid_index(pid) >= load_relaxed(&((pgi_slots *)(uintptr_t)slots)->used))) return false;

@@ -249,7 +249,7 @@ static ALWAYS_INLINE pg_pid publish(pg_runtime *rt, pgs_worker *w, pg_process *p
 }
 
 /* All that is left to do for one that has its parts.  By a worker of `rt`, with what it has of its own there, or by a
- * guest, NULL and NULL. */
+ * visitor, NULL and NULL. */
 static ALWAYS_INLINE pg_pid assemble(pg_runtime *rt, pgs_worker *w, pgi_local *local, pg_process *parent,
                                      pg_target target, const parts *parts_of_it)
 {

@@ -13,7 +13,7 @@ void pgs_epoch_init(pgs_epoch *domain)
 {
     store_relaxed(&domain->global, 1);
     store_relaxed(&domain->members, NULL);
-    for (size_t i = 0; i < 2 * PGS_EPOCH_SHARDS; i++) store_relaxed(&domain->guests[i].inside, 0);
+    for (size_t i = 0; i < 2 * PGS_EPOCH_SHARDS; i++) store_relaxed(&domain->visitors[i].inside, 0);
     domain->can_force = register_heavy();
 }
 
@@ -47,11 +47,11 @@ static bool members_allow(pgs_epoch *domain, uint64_t now, bool fenced)
     return true;
 }
 
-static bool guests_allow(pgs_epoch *domain, uint64_t now)
+static bool visitors_allow(pgs_epoch *domain, uint64_t now)
 {
     size_t previous = (size_t)((now + 1) & 1) * PGS_EPOCH_SHARDS;
     for (size_t i = 0; i < PGS_EPOCH_SHARDS; i++) {
-        if (load_acquire(&domain->guests[previous + i].inside)) return false; /* partner: leave */
+        if (load_acquire(&domain->visitors[previous + i].inside)) return false; /* partner: leave */
     }
     return true;
 }
@@ -76,7 +76,7 @@ bool pgs_epoch_try_advance(pgs_epoch *domain)
 {
     uint64_t now = load_relaxed(&domain->global);
     fence_seq_cst(); /* FA of epoch.h; partners: FR and FU */
-    if (!members_allow(domain, now, false) || !guests_allow(domain, now)) return has_moved(domain, now);
+    if (!members_allow(domain, now, false) || !visitors_allow(domain, now)) return has_moved(domain, now);
     return step(domain, now);
 }
 
@@ -86,7 +86,7 @@ bool pgs_epoch_force_advance(pgs_epoch *domain)
     if (!domain->can_force) return false;
     uint64_t now = load_relaxed(&domain->global);
     fence_seq_cst(); /* FA of epoch.h; partners: FR and FU */
-    if (!guests_allow(domain, now) || !fence_heavy() || !members_allow(domain, now, true)) {
+    if (!visitors_allow(domain, now) || !fence_heavy() || !members_allow(domain, now, true)) {
         return has_moved(domain, now);
     }
     return step(domain, now);

@@ -7,13 +7,13 @@
  *
  * Two kinds of reader.  Members are workers: each is inside only around a single operation that uses the table, and
  * says so in a counter of its own, without a locked instruction; beside that it announces from time to time, between
- * two tasks, that it holds nothing.  Guests are foreign threads: they enter for one operation and leave.
+ * two tasks, that it holds nothing.  Visitors are foreign threads: they enter for one operation and leave.
  *
  * The domain has a global epoch.  A member's word is the epoch that it saw at its last quiescent moment, or 0 when it
- * is offline; its counter says how many operations, nested, it is in.  Guests are counted by the parity of the epoch in
+ * is offline; its counter says how many operations, nested, it is in.  Visitors are counted by the parity of the epoch in
  * which they entered.  The epoch goes from g to g+1 only if (a) for each member the word is g or 0, or the step is
- * forced and the counter is 0 after a heavy fence, and (b) no guest of epoch g-1 is inside; its parity is that of g+1,
- * whose guests are still to come.
+ * forced and the counter is 0 after a heavy fence, and (b) no visitor of epoch g-1 is inside; its parity is that of g+1,
+ * whose visitors are still to come.
  *
  * Two ways to move it.  The cheap attempt looks at words only: some loads, but a member that the system has preempted,
  * or that sits in a long handler, has an old word and stops it.  The forced one costs a system call that interrupts all
@@ -25,10 +25,10 @@
  * Why.  U unlinks X, does a full fence FU, and reads the stamp s from the global epoch.  Let R be a reader that holds
  * X, so that it read the link before the unlinking; R did a full fence FR between announcing or entering and that read.
  * (A member did FR at its last announcement, which may be long ago.)  By A let us call the advance from s+1 to s+2: it
- * read s+1, did a full fence FA, then read the members and guests.
+ * read s+1, did a full fence FA, then read the members and visitors.
  *   1. R's epoch is at most s.  Had R read s+1 or more before FR while U after FU still read s, FU would precede FR in
  *      the order of fences, and R would have found X unlinked.  So a member that holds X has a word of at most s, and a
- *      guest that holds X is counted under s or earlier.
+ *      visitor that holds X is counted under s or earlier.
  *   2. FR precedes FA.  U read s after FU, A read s+1 before FA, so FU precedes FA; and if FA preceded FR, then FU
  *      would precede FR, and R would have found X unlinked.
  *   3. So A sees R's word, or a later one.  If it is a later one, R was quiescent in between and has dropped X: its
@@ -44,9 +44,9 @@
  *      before FH, and R would have found X unlinked.  So A sees the counter that R raised, or what R wrote later; and
  *      the next 0 that R wrote is that of its leave, or of a later one, after its last touch of X.  That is a release
  *      store, A's look an acquire load; on to passed() as in 3.
- *   5. A guest counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
+ *   5. A visitor counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
  *      advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
- *      would have read at least e+1.  Hence a guest of epoch e that is inside stops the advance from e+1.  With e <= s
+ *      would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With e <= s
  *      (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
  * A forced advance from s does not help: it may have looked at the counter just before R found X, and U may have
@@ -56,7 +56,7 @@
  * consistent, and so before the fence of whoever has read it.
  * The fences are needed: on x86 too, a store and a later load change places without one.
  *
- * A stale read of the epoch by a member only delays; a reader that never comes back (a preempted guest, a member that
+ * A stale read of the epoch by a member only delays; a reader that never comes back (a preempted visitor, a member that
  * is preempted inside) delays reuse and nothing else.  A member that calls the advance while it is inside holds back
  * the forced one like any other.
  *
@@ -99,13 +99,13 @@ typedef struct pgs_epoch {
     PGS_ALIGNED _Atomic(uint64_t) global;                /* whoever advances */
     _Atomic(pgs_epoch_member *) members;                 /* grows only */
     bool can_force;                                      /* constant: the system has heavy fences */
-    struct pgs_epoch_shard guests[2 * PGS_EPOCH_SHARDS]; /* by parity, then shard */
+    struct pgs_epoch_shard visitors[2 * PGS_EPOCH_SHARDS]; /* by parity, then shard */
 } pgs_epoch;
 
 /* What enter() returns and leave() wants back. */
-typedef struct pgs_epoch_guest {
+typedef struct pgs_epoch_visitor {
     uint32_t index;
-} pgs_epoch_guest;
+} pgs_epoch_visitor;
 
 /* Makes a domain without members, before it is shared.  The first domain of a program registers it for heavy fences,
  * which may take some milliseconds if it has threads already. */
@@ -181,7 +181,7 @@ bool pgs_epoch_try_advance(pgs_epoch *domain);
 
 /* The same for when something waits for long: members that have not announced the epoch but are outside do not stop it.
  * A member inside is given a microsecond or so to leave.  It costs a system call of some microseconds unless the cheap
- * attempt succeeds or a guest is in the way; where the system refuses the call it is the cheap attempt and no more.  To
+ * attempt succeeds or a visitor is in the way; where the system refuses the call it is the cheap attempt and no more.  To
  * be called outside: the caller's own operation stops it.  Any thread; wait-free but for the system. */
 bool pgs_epoch_force_advance(pgs_epoch *domain);
 
@@ -194,23 +194,23 @@ static inline uint32_t pgs_epoch_shard_of_caller(void)
 
 /* Begins an operation of a thread that is no member.  Operations may be nested.  Any thread; lock-free (it tries again
  * only when the epoch has moved). */
-static inline pgs_epoch_guest pgs_epoch_enter(pgs_epoch *domain)
+static inline pgs_epoch_visitor pgs_epoch_enter(pgs_epoch *domain)
 {
     uint32_t shard = pgs_epoch_shard_of_caller();
     for (;;) {
         uint64_t now = load_relaxed(&domain->global);
         uint32_t index = (uint32_t)(now & 1) * PGS_EPOCH_SHARDS + shard;
-        add_relaxed(&domain->guests[index].inside, 1u);
+        add_relaxed(&domain->visitors[index].inside, 1u);
         fence_seq_cst(); /* FR above; partners: the fences of now() and try_advance() */
-        if (likely(load_relaxed(&domain->global) == now)) return (pgs_epoch_guest){index};
-        sub_relaxed(&domain->guests[index].inside, 1u);
+        if (likely(load_relaxed(&domain->global) == now)) return (pgs_epoch_visitor){index};
+        sub_relaxed(&domain->visitors[index].inside, 1u);
     }
 }
 
 /* Ends the operation.  The thread that entered. */
-static inline void pgs_epoch_leave(pgs_epoch *domain, pgs_epoch_guest guest)
+static inline void pgs_epoch_leave(pgs_epoch *domain, pgs_epoch_visitor visitor)
 {
-    sub_release(&domain->guests[guest.index].inside, 1u); /* partner: the acquire in try_advance */
+    sub_release(&domain->visitors[visitor.index].inside, 1u); /* partner: the acquire in try_advance */
 }
 
 #endif

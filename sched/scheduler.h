@@ -316,7 +316,7 @@ void pgs_timer_set(pgs_sched *sched, pgs_timer *timer, int64_t deadline);
 bool pgs_worker_alone(pgs_worker *worker);
 
 /* Grace periods.  Workers are members: around each use of what must not go away they enter and leave.  All other
- * threads are guests. */
+ * threads are visitors. */
 pgs_epoch *pgs_sched_epoch(pgs_sched *sched);
 
 /* Starts a thread that takes none of the host's signals.  `name` may be NULL; 15 bytes of it are shown.  0 or an

@@ -117,9 +117,9 @@ static void operate_and_quiesce(void)
     operate();
 }
 
-static void guest(void)
+static void visitor(void)
 {
-    pgs_epoch_guest g = pgs_epoch_enter(&domain);
+    pgs_epoch_visitor g = pgs_epoch_enter(&domain);
     follow();
     pgs_epoch_leave(&domain, g);
 }
@@ -216,8 +216,8 @@ int main(void)
     static const struct model_case cases[] = {
         {"epoch: a member quiesces", setup_online, {reader_quiesces, retire}, finish, 4, 1, 0},
         {"epoch: a member comes online", setup, {reader_comes_and_goes, retire}, finish, 4, 2, 0},
-        {"epoch: a guest", setup, {guest, retire}, finish, 4, 1, 0},
-        {"epoch: a guest, advanced by another", setup, {guest, unlink_and_look, advance}, finish, 4, 1, 0},
+        {"epoch: a visitor", setup, {visitor, retire}, finish, 4, 1, 0},
+        {"epoch: a visitor, advanced by another", setup, {visitor, unlink_and_look, advance}, finish, 4, 1, 0},
         {"epoch: a member, advanced by another",
          setup_online,
          {reader_quiesces, unlink_and_look, advance},
@@ -225,7 +225,7 @@ int main(void)
          4,
          1,
          0},
-        {"epoch: a guest that enters late", setup, {guest, unlink_and_stamp, advance_and_reuse}, finish, 3, 1, 0},
+        {"epoch: a visitor that enters late", setup, {visitor, unlink_and_stamp, advance_and_reuse}, finish, 3, 1, 0},
         {"epoch: a member, advanced by two",
          setup,
          {reader_comes_and_goes, unlink_and_stamp, advance_once, advance_once_and_reuse},
@@ -233,15 +233,15 @@ int main(void)
          2,
          1,
          0},
-        {"epoch: a guest, forced by two",
+        {"epoch: a visitor, forced by two",
          setup_stale,
-         {guest, unlink_and_stamp, force_once, force_and_reuse},
+         {visitor, unlink_and_stamp, force_once, force_and_reuse},
          finish_by_force,
          2,
          1,
          0},
         {"epoch: a member is registered", setup_unregistered, {register_other, advance_past_new}, NULL, 4, 2, 0},
-        {"epoch: a member and a guest", setup_online, {reader_quiesces, guest, retire}, finish, 3, 1, 0},
+        {"epoch: a member and a visitor", setup_online, {reader_quiesces, visitor, retire}, finish, 3, 1, 0},
         {"epoch: forced, a member operates", setup_online, {operate_twice, retire_by_force}, finish_by_force, 4, 2, 0},
         {"epoch: forced, a member nests", setup_online, {operate_nested, retire_by_force}, finish_by_force, 4, 2, 0},
         {"epoch: forced, a member quiesces too",
@@ -252,7 +252,7 @@ int main(void)
          1,
          0},
         {"epoch: forced by another", setup_online, {operate, unlink_and_look, force}, finish_by_force, 3, 1, 0},
-        {"epoch: forced, a guest", setup, {guest, retire_by_force}, finish, 4, 1, 0},
+        {"epoch: forced, a visitor", setup, {visitor, retire_by_force}, finish, 4, 1, 0},
         {"epoch: forced by two",
          setup_stale,
          {operate, unlink_and_stamp, force_once, force_and_reuse},

@@ -183,7 +183,7 @@ mutant epoch epoch.h dies 's/sub_release(/sub_relaxed(/'
 mutant epoch epoch.h dies 's/if (likely(load_relaxed(&domain->global) == now))/if (now)/'
 mutant epoch epoch.c dies 's/if (announced == 0 || announced == now) continue/if (announced != 0) continue/'
 mutant epoch epoch.c dies 's/load_acquire(&m->announced)/load_relaxed(\&m->announced)/'
-mutant epoch epoch.c dies 's/load_acquire(&domain->guests/load_relaxed(\&domain->guests/'
+mutant epoch epoch.c dies 's/load_acquire(&domain->visitors/load_relaxed(\&domain->visitors/'
 mutant epoch epoch.c dies 's/((now + 1) & 1)/(now \& 1)/'
 mutant epoch epoch.h dies '/pgs_epoch_member_enter/,/^}/s/fence_light();//'
 mutant epoch epoch.h dies 's/store_release(&member->inside/store_relaxed(\&member->inside/'
@@ -195,9 +195,9 @@ mutant epoch epoch.c dies 's/if (!fenced || !is_outside(m))/if (!is_outside(m))/
 mutant epoch epoch.c dies 's/ || !fence_heavy()//'
 mutant epoch epoch.c dies 's/!fence_heavy()/(fence_seq_cst(), false)/'
 mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/{s/uint64_t now =/bool heavy = fence_heavy(); uint64_t now =/;s/!fence_heavy()/!heavy/}'
-mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/!guests_allow(domain, now) || //'
+mutant epoch epoch.c dies '/pgs_epoch_force_advance/,/^}/s/!visitors_allow(domain, now) || //'
 mutant epoch epoch.c dies 's/cas_seq_cst(&domain->global/cas_acq_rel(\&domain->global/'
-# Only with weak orders: a guest's counting is a locked instruction and a full fence by itself on x86, and the advance's
+# Only with weak orders: a visitor's counting is a locked instruction and a full fence by itself on x86, and the advance's
 # fence orders loads.
 mutant epoch epoch.h dies '/pgs_epoch_enter/,/^}/s/fence_seq_cst();//'
 mutant epoch epoch.c dies '/pgs_epoch_try_advance/,/^}/s/fence_seq_cst();//'

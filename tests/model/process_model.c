@@ -157,13 +157,13 @@ static void stop(void)
     stopped = true;
 }
 
-static void guest_spawns(void)
+static void visitor_spawns(void)
 {
     int status = pg_pid_status(pg_spawn_in(world_rt, at_rest, NULL));
     MODEL_CHECK(status == PG_OK || status == PG_ESTOPPED);
 }
 
-static void guest(void)
+static void visitor(void)
 {
     post(1);
 }
@@ -262,14 +262,14 @@ int main(void)
          1,
          0,
          0},
-        {"process: a receive, a guest that sends, a stop",
+        {"process: a receive, a visitor that sends, a stop",
          receiving_to_be_stopped,
-         {serve_0, guest, stop},
+         {serve_0, visitor, stop},
          check,
          1,
          0,
          0},
-        {"process: a guest that spawns, a stop", nobody_to_be_stopped, {serve_0, guest_spawns, stop}, check, 1, 1, 0},
+        {"process: a visitor that spawns, a stop", nobody_to_be_stopped, {serve_0, visitor_spawns, stop}, check, 1, 1, 0},
         {"process: a wait for one at rest, a stop", waiting_to_be_stopped, {serve_0, stop}, check, 1, 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);

@@ -94,7 +94,7 @@ static void busy_member(void)
     post();
 }
 
-static void guest(void)
+static void visitor(void)
 {
     post();
 }
@@ -220,8 +220,8 @@ int main(void)
         {"slots: a worker sends to one that ends", alone, {member, ender}, check, 2, 1, 0},
         {"slots: the same, forced", alone, {member, ender_by_force}, check, 2, 1, 0},
         {"slots: a busy worker sends, forced", alone, {busy_member, ender_by_force}, check, 2, 1, 0},
-        {"slots: a guest sends to one that ends", alone, {guest, ender}, check, 2, 1, 0},
-        {"slots: two send to one that ends", alone, {member, guest, ender_by_force}, check, 1, 1, 0},
+        {"slots: a visitor sends to one that ends", alone, {visitor, ender}, check, 2, 1, 0},
+        {"slots: two send to one that ends", alone, {member, visitor, ender_by_force}, check, 1, 1, 0},
         {"slots: one links with one that ends", with_neighbour, {linker, ender}, check_link, 2, 1, 0},
         {"slots: one waits for one that ends", with_neighbour, {watcher, ender}, check_wait, 2, 1, 0},
     };

@@ -1,4 +1,4 @@
-/* epoch_stress.c - sched/epoch: members and guests read and retire slots; nobody reads a slot that was reused.
+/* epoch_stress.c - sched/epoch: members and visitors read and retire slots; nobody reads a slot that was reused.
  *
  * The last member never announces anything after its first moment, as one in an endless handler: once it is there, the
  * epoch moves by force alone.  Where the system has no heavy fences it announces like the others.
@@ -96,9 +96,9 @@ static void member_turn(pgs_epoch_member *me, struct limbo *l, uint64_t random)
     }
 }
 
-static void guest_turn(struct limbo *l, uint64_t random)
+static void visitor_turn(struct limbo *l, uint64_t random)
 {
-    pgs_epoch_guest g = pgs_epoch_enter(&domain);
+    pgs_epoch_visitor g = pgs_epoch_enter(&domain);
     read_some(random);
     pgs_epoch_leave(&domain, g);
     if ((random >> 40 & 3) == 0) retire(l, random >> 44);
@@ -117,7 +117,7 @@ static void *reader(void *arg)
         if (me < MEMBERS) {
             member_turn(&members[me], &limbo, random);
         } else {
-            guest_turn(&limbo, random);
+            visitor_turn(&limbo, random);
         }
     }
     if (me < MEMBERS) pgs_epoch_member_offline(&domain, &members[me]);

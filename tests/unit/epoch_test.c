@@ -73,10 +73,10 @@ static void test_force(void)
     pgs_epoch_member_leave(&two);
     CHECK(passes_by_force(stamp));
 
-    pgs_epoch_guest guest = pgs_epoch_enter(&domain);
+    pgs_epoch_visitor visitor = pgs_epoch_enter(&domain);
     stamp = pgs_epoch_now(&domain);
     CHECK(!passes_by_force(stamp));
-    pgs_epoch_leave(&domain, guest);
+    pgs_epoch_leave(&domain, visitor);
     CHECK(passes_by_force(stamp));
 
     domain.can_force = false; /* as under a kernel without the call */
@@ -94,10 +94,10 @@ static void test_force(void)
 static void test_guests(void)
 {
     pgs_epoch_init(&domain);
-    pgs_epoch_guest early = pgs_epoch_enter(&domain);
+    pgs_epoch_visitor early = pgs_epoch_enter(&domain);
     uint64_t stamp = pgs_epoch_now(&domain);
     CHECK(pgs_epoch_try_advance(&domain));
-    pgs_epoch_guest late = pgs_epoch_enter(&domain); /* of the next epoch, and nested */
+    pgs_epoch_visitor late = pgs_epoch_enter(&domain); /* of the next epoch, and nested */
     CHECK(!passes(stamp));
     pgs_epoch_leave(&domain, late);
     CHECK(!passes(stamp));

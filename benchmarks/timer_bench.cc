@@ -120,6 +120,6 @@ BENCHMARK(timer_late)
     ->Name("timer/late")
     ->Apply(bench::each_number_of_workers)
     ->UseManualTime()
-    ->Iterations(sleepers * sleeps);
+    ->Iterations(sleepers *sleeps);
 
 } // namespace

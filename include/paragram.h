@@ -40,25 +40,13 @@
  *             those that take a pid, even then.
  *   Time.     Timeouts are int64_t nanoseconds from now: PG_MS(20), PG_SECONDS(5), PG_FOREVER; 0 or less does not wait.
  *   Options.  A structure of zeros is the default.
- *   Macros.   These take C values, and are sugar over the function named beside them, which takes arrays and is what
- *             other languages bind:
- *               pg_send(pid, ...)                        pg_send_values
- *               pg_send_wait(self, pid, timeout, ...)    pg_send_wait_values
- *               pg_receive(self, handler, ...)           pg_receive_values
- *               pg_on(table, handler, ...)               pg_on_values
- *               pg_send_after(self, pid, delay, ...)     pg_send_after_values
- *               pg_send_every(self, pid, interval, ...)  pg_send_every_values
- *               pg_recv_match(self, &msg, timeout, ...)  pg_recv_match_values
- *               pg_call(self, pid, &reply, timeout, ...) pg_call_values
- *               pg_reply(msg, ...)                       pg_reply_values
- *               pg_reply_to(from, ...)                   pg_reply_to_values
- *               pg_broadcast(rt, group, ...)             pg_broadcast_values
- *               pg_fail_with(self, value)                pg_fail_value
- *               pg_terminate_with(pid, value)            pg_terminate_value
- *               pg_matches(term, pattern)                pg_matches_value
- *               pg_term_lookup(self, term, key)          pg_term_lookup_value
- *               pg_tuple(...), pg_list(...)              pg_tuple_of, pg_list_of
- *               pg_dict(key, value, key, value, ...)     pg_dict_of; of two equal keys the last counts
+ *   Macros.   These take C values, and are sugar over a function with _values behind the name, which takes arrays and
+ *             is what other languages bind:
+ *               pg_send(pid, ...), pg_send_wait, pg_send_after, pg_send_every, pg_broadcast,
+ *               pg_receive(self, handler, ...), pg_on, pg_recv_match, pg_call, pg_reply, pg_reply_to
+ *             and these with _value: pg_matches(term, pattern), pg_term_lookup; pg_fail_with and pg_terminate_with are
+ *             over pg_fail_value and pg_terminate_value; pg_tuple(...), pg_list(...) and pg_dict(key, value, ...), of
+ *             which of two equal keys the last counts, over pg_tuple_of, pg_list_of and pg_dict_of;
  *             and these take field initialisers behind the target:
  *               pg_spawn(self, target, .name = "x", ...), pg_spawn_link    pg_spawn_with, pg_spawn_link_with
  *             In C++ the former are templates, and the options of a spawn a structure that is passed by reference:

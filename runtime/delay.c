@@ -309,7 +309,7 @@ static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval
 
 /* The runtime of one that is attached may be stopped meanwhile, with the wheels. */
 static PGS_COLD pg_timer set_as_visitor(pg_process *self, pg_pid to, int64_t delay, int64_t interval, size_t count,
-                                      const pg_value *values)
+                                        const pg_value *values)
 {
     pgi_visit visit;
     pgi_visit_runtime(&visit, self->rt);

@@ -480,28 +480,30 @@ void pgi_limits_begin(pg_process *p, pgi_limits *l)
 /* --------------------------------------------------------------------------------------------------------- the end */
 
 /* Under the lock. */
-static void tell_all(pgi_limits *l, unsigned *n)
+static unsigned tell_all(pgi_limits *l)
 {
-    for (pgi_waiter *w; (w = l->first) != NULL; ++*n) {
+    unsigned n = 0;
+    for (pgi_waiter *w; (w = l->first) != NULL; n++) {
         delist(l, w);
         tell(w, PG_ENOPROC);
     }
+    return n;
 }
 
 void pgi_limits_close(pg_process *p, pgi_limits *l)
 {
-    unsigned n = 0;
     pgi_lock(p);
-    tell_all(l, &n);
+    tell_all(l);
     pgi_unlock(p);
 }
 
-void pgi_limits_dismiss(pg_process *p, unsigned *n)
+unsigned pgi_limits_dismiss(pg_process *p)
 {
     pgi_lock(p);
     pgi_limits *l = p->dying ? NULL : pgi_limits_of(p);
-    if (l) tell_all(l, n);
+    unsigned n = l ? tell_all(l) : 0;
     pgi_unlock(p);
+    return n;
 }
 
 void pgi_limits_retire(pg_process *p, pgi_limits *l)

@@ -127,8 +127,8 @@ void pgi_limits_timed(pg_process *p, const pgi_stretch *stretch);
 void pgi_limits_close(pg_process *p, pgi_limits *l);
 void pgi_limits_retire(pg_process *p, pgi_limits *l);
 
-/* Nobody may wait for room any more, and none comes: of an attached process when its runtime has stopped.  Adds how
+/* Nobody may wait for room any more, and none comes: of an attached process when its runtime has stopped.  Returns how
  * many did. */
-void pgi_limits_dismiss(pg_process *p, unsigned *n);
+unsigned pgi_limits_dismiss(pg_process *p);
 
 #endif

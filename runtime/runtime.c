@@ -432,7 +432,7 @@ static void dismiss_watchers(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned
 static void dismiss_senders(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt, (void)pid;
-    pgi_limits_dismiss(p, n);
+    *n += pgi_limits_dismiss(p);
 }
 
 static void dismiss_caller(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)

@@ -49,12 +49,12 @@ struct pg_runtime {
     pgi_depot depot;
 
     PGS_ALIGNED _Atomic(bool) stopping; /* no process starts any more */
-    _Atomic(bool) unusual;              /* a spawn has more to do than usual: stopping, a budget, another default kind */
-    _Atomic(uint8_t) killing;           /* PGI_KILLING_...: who waits is to end */
-    _Atomic(bool) dismissed;            /* of attached processes, too, it counts as their end */
-    _Atomic(bool) stopped;              /* only attached hosts are left, which hold the structure */
-    _Atomic(uint32_t) references;       /* the runtime itself and its attached hosts */
-    _Atomic(uint32_t) attached;         /* processes of hosts: not among those that pg_stop() waits for */
+    _Atomic(bool) unusual;        /* a spawn has more to do than usual: stopping, a budget, another default kind */
+    _Atomic(uint8_t) killing;     /* PGI_KILLING_...: who waits is to end */
+    _Atomic(bool) dismissed;      /* of attached processes, too, it counts as their end */
+    _Atomic(bool) stopped;        /* only attached hosts are left, which hold the structure */
+    _Atomic(uint32_t) references; /* the runtime itself and its attached hosts */
+    _Atomic(uint32_t) attached;   /* processes of hosts: not among those that pg_stop() waits for */
     _Atomic(uint64_t) attached_ever;
     _Atomic(uint64_t) main; /* the pid of the first attached process */
     _Atomic(uint64_t) stuck;

@@ -96,9 +96,9 @@ struct pgs_epoch_shard {
 };
 
 typedef struct pgs_epoch {
-    PGS_ALIGNED _Atomic(uint64_t) global;                /* whoever advances */
-    _Atomic(pgs_epoch_member *) members;                 /* grows only */
-    bool can_force;                                      /* constant: the system has heavy fences */
+    PGS_ALIGNED _Atomic(uint64_t) global;                  /* whoever advances */
+    _Atomic(pgs_epoch_member *) members;                   /* grows only */
+    bool can_force;                                        /* constant: the system has heavy fences */
     struct pgs_epoch_shard visitors[2 * PGS_EPOCH_SHARDS]; /* by parity, then shard */
 } pgs_epoch;
 

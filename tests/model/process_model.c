@@ -269,7 +269,13 @@ int main(void)
          1,
          0,
          0},
-        {"process: a visitor that spawns, a stop", nobody_to_be_stopped, {serve_0, visitor_spawns, stop}, check, 1, 1, 0},
+        {"process: a visitor that spawns, a stop",
+         nobody_to_be_stopped,
+         {serve_0, visitor_spawns, stop},
+         check,
+         1,
+         1,
+         0},
         {"process: a wait for one at rest, a stop", waiting_to_be_stopped, {serve_0, stop}, check, 1, 1, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);

@@ -46,8 +46,8 @@
  *      store, A's look an acquire load; on to passed() as in 3.
  *   5. A visitor counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
  *      advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
- *      would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With e <= s
- *      (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
+ *      would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With
+ *      e <= s (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
  * A forced advance from s does not help: it may have looked at the counter just before R found X, and U may have
  * stamped s just before it swapped.  Of the advance from s+1 we know that it looked after the stamp.
@@ -181,8 +181,8 @@ bool pgs_epoch_try_advance(pgs_epoch *domain);
 
 /* The same for when something waits for long: members that have not announced the epoch but are outside do not stop it.
  * A member inside is given a microsecond or so to leave.  It costs a system call of some microseconds unless the cheap
- * attempt succeeds or a visitor is in the way; where the system refuses the call it is the cheap attempt and no more.  To
- * be called outside: the caller's own operation stops it.  Any thread; wait-free but for the system. */
+ * attempt succeeds or a visitor is in the way; where the system refuses the call it is the cheap attempt and no more.
+ * To be called outside: the caller's own operation stops it.  Any thread; wait-free but for the system. */
 bool pgs_epoch_force_advance(pgs_epoch *domain);
 
 /* A shard for the calling thread: stacks of different threads are far apart. */

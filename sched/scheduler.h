@@ -300,8 +300,8 @@ static inline pgs_task *pgs_worker_next(pgs_worker *worker)
  * pgs_source_arm: what the source waits for from now on, in the place of what it did; with EPOLLONESHOT, until it has
  * fired once.  Here the descriptor may have been closed, and may be another file's by now, which is taken for it then;
  * an event of the old one that is still on its way fires for nothing: then it is 1, and two system calls, else 0, and
- * one.  Or what epoll_ctl failed with, -EBADF or -EPERM mostly.  Any thread; for one source one at a time, and after it has
- * been added.  It leaves errno alone. */
+ * one.  Or what epoll_ctl failed with, -EBADF or -EPERM mostly.  Any thread; for one source one at a time, and after it
+ * has been added.  It leaves errno alone. */
 int pgs_source_add(pgs_sched *sched, pgs_source *source, uint32_t events);
 int pgs_source_arm(pgs_sched *sched, pgs_source *source, uint32_t events);
 void pgs_source_remove(pgs_sched *sched, pgs_source *source);

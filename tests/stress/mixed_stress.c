@@ -596,7 +596,8 @@ static void balance(void)
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && stats.dropped >= lost) break;
         end_late_ones();
-        for (int i = 0; i < 100; i++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
+        for (int i = 0; i < 20 && stats.alive < 100; i++)
+            CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
         check_pause_us(1000);
     }
     CHECK_EQ(stats.alive, 0);

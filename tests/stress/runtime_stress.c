@@ -376,7 +376,9 @@ static void balance(void)
     for (int t = 0; t < 5000; t++) {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && sent == handled + stats.dropped) break;
-        for (int i = 0; i < 100; i++, spawned++) CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
+        for (int i = 0; i < 20 && stats.alive < 100; i++, spawned++) {
+            CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
+        }
         check_pause_us(1000);
     }
     printf("%" PRIu64 " processes; %" PRIu64 " messages: %" PRIu64 " handled, %" PRIu64 " dropped; %" PRIu64

@@ -12,7 +12,7 @@
  * finds no memory is dropped: who waits for the answer asks again.
  *
  * PG_TEST_STRIDE=N: every Nth point is taken, 1 for all, the first of them drawn by the seed; left out, what CI has
- * time for: all that need no operating-system process, half of the others, and fewer under sanitizers.
+ * time for: all that need no operating-system process, a quarter of the others, and fewer under sanitizers.
  * PG_TEST_CHAPTER: this one alone; PG_TEST_POINT: this point alone; PG_TEST_VERBOSE: each point is shown. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -742,8 +742,8 @@ static uint64_t number_of(const char *variable, uint64_t otherwise)
 /* What CI has time for. */
 static uint64_t stride_of(const struct chapter *chapter)
 {
-    if (TSAN) return 60;
-    return SANITIZED ? 10 : chapter->far ? 2 : 1;
+    if (TSAN) return 100;
+    return SANITIZED ? 25 : chapter->far ? 4 : 1;
 }
 
 int main(void)

@@ -151,6 +151,7 @@ PGS_COLD void pgi_limits_alarm(pg_pid pid, const pgi_pushed *pushed)
 /* Somebody who waits for room: in his frame, and in the list under the lock of the process. */
 struct pgi_waiter {
     pgi_waiter *next, *prev;
+    pgi_limits *limits; /* whose list it is; alive while he is in it, though the process be dying */
     pgi_sleeper *sleeper;
     pgs_sched *sched;
     pg_message *msg;
@@ -169,6 +170,7 @@ static void enlist(pgi_limits *l, pgi_waiter *w)
     }
     l->last = w;
     l->waiting++;
+    w->limits = l;
     w->listed = true;
 }
 
@@ -280,11 +282,11 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
     pgi_pushed pushed = {0};
     pgi_lock(p); /* whoever lives there now: it is the lock that counts */
     bool listed = w->listed;
-    if (listed) { /* then `p` is still the one, and has its limits */
-        pgi_limits *l = pgi_limits_of(p);
+    if (listed) { /* then `p` is still the one; yet it may be dying, and then its limits are not found any more */
+        pgi_limits *l = w->limits;
         delist(l, w);
         add_relaxed(&l->refused, 1);
-        grant(p, l, &pushed); /* to those behind him, whose messages are smaller */
+        if (!p->dying) grant(p, l, &pushed); /* to those behind him, whose messages are smaller */
     }
     pgi_unlock(p);
     conclude(rt, p, pid, &pushed);

@@ -445,6 +445,40 @@ static void wait_ends_with_the_receiver(pg_process *self)
     CHECK_EQ(all.dropped, 1);
 }
 
+/* One that ends has much to tell, and its mailbox is full: who gives up waiting meanwhile finds it dying. */
+static void rest_for_ever(pg_process *self)
+{
+    pg_receive(self, on_number, "nothing");
+}
+
+static void end_with_many_links(pg_process *self)
+{
+    enum { LINKS = 2000 };
+    for (int i = 0; i < LINKS; i++) good(pg_spawn_link(self, rest_for_ever, .kind = PG_GREEN));
+    CHECK_EQ(pg_send(first_arg(self), "linked"), PG_OK);
+    CHECK_EQ(pg_wait(pg_get_pid(self, pg_args(self), 1), PATIENCE, NULL), PG_OK);
+}
+
+static void gives_up_while_it_ends(pg_process *self)
+{
+    enum { SENDERS = 40 };
+    static const pg_mailbox small = {.max_messages = 1};
+    for (int round = 0; round < scaled(20, 4); round++) {
+        pg_pid gate = make_gate(self);
+        pg_pid pid = good(pg_spawn(self, end_with_many_links, .mailbox = &small, .args = pg_tuple(self, gate)));
+        EXPECT(self, "(\"linked\")");
+        CHECK_EQ(pg_send(pid, 0), PG_OK);
+        for (int i = 1; i <= SENDERS; i++) spawn_sender(self, pid, i, PG_MS(1) + i * PG_MS(1) / 20);
+        pg_sleep(self, PG_MS(1));
+        CHECK_EQ(pg_send(gate, "open"), PG_OK);
+        for (int i = 1; i <= SENDERS; i++) {
+            int64_t status = pg_get_int(NULL, next_of(self), 2);
+            CHECK(status == PG_ENOPROC || status == PG_ETIMEDOUT);
+        }
+        end_of(pid);
+    }
+}
+
 /* One that waits is ended by pg_stop() like any other, and leaves nothing. */
 static void never_take(pg_process *self)
 {
@@ -660,6 +694,7 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE(comes_first_is_served_first),
                                   CASE_SHARED(wait_ends_with_its_time, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(wait_ends_with_the_receiver, FAR_IS_NOT_TOLD),
+                                  CASE_SHARED(gives_up_while_it_ends, FAR_IS_NOT_TOLD),
                                   {"stop_ends_who_waits", stop_ends_who_waits, FAR_IS_NOT_TOLD, ONE_ONLY, OTHERS_HOST},
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),

@@ -607,6 +607,45 @@ static void leaves_nothing_behind(pg_process *self)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ of a supervisor */
+
+static void tell_its_limits(pg_process *self)
+{
+    pg_mailbox_stats stats = stats_of(pg_self(self));
+    int fits = 0;
+    while (fits < MOST && pg_send(pg_self(self), fits) == PG_OK) fits++;
+    CHECK_EQ(pg_send(first_arg(self), "fits", fits, stats.refused), PG_OK);
+    pg_receive(self, on_number, PG_INT);
+}
+
+static pg_pid start_with_limits(pg_process *self)
+{
+    pg_mailbox small = {.max_messages = 3};
+    const pg_child child = {
+        .id = "limited", .target = tell_its_limits, .spawn = {.mailbox = &small, .args = pg_tuple(self)}};
+    pg_pid supervisor = pg_supervise(self, NULL, 1, &child);
+    CHECK_EQ(pg_pid_status(supervisor), PG_OK);
+    memset(&small, 0xff, sizeof small); /* it is the supervisor's own then */
+    return supervisor;
+}
+
+/* A child has its limits also when whoever has said them is gone. */
+static void children_keep_their_limits(pg_process *self)
+{
+    pg_pid supervisor = start_with_limits(self);
+    EXPECT(self, "(\"fits\", 3, 0)");
+    pg_mailbox more = {.max_messages = 5};
+    const pg_child child = {
+        .id = "another", .target = tell_its_limits, .spawn = {.mailbox = &more, .args = pg_tuple(self)}};
+    CHECK_EQ(pg_pid_status(pg_supervisor_start(self, supervisor, &child, PATIENCE)), PG_OK);
+    memset(&more, 0xff, sizeof more);
+    EXPECT(self, "(\"fits\", 5, 0)");
+    CHECK_EQ(pg_pid_status(pg_supervisor_restart(self, supervisor, "another", PATIENCE)), PG_OK);
+    EXPECT(self, "(\"fits\", 5, 0)");
+    pg_terminate(supervisor);
+    end_of(supervisor);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
 static void be_patient(pg_process *self)
@@ -700,6 +739,7 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE(alarms_oneself),
                                   CASE_REAL(slow_handlers_are_told, NO_TIME),
                                   CASE(leaves_nothing_behind),
+                                  CASE(children_keep_their_limits),
                                   CASE_REAL(memory_is_limited, ONE_ONLY)};
 
 int main(int argc, char **argv)

@@ -297,7 +297,9 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
 static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_message *msg, int64_t timeout)
 {
     pg_process *p = pgi_slot_of(&rt->slots, pid);
-    pgi_waiter w = {.sleeper = &self->sleeper, .sched = self->rt->sched, .msg = msg};
+    bool drives = self->sleeper.task.parker && rt->options.guest; /* as in wait_as_process() */
+    pgs_sched *sched = drives ? rt->sched : self->rt->sched;
+    pgi_waiter w = {.sleeper = &self->sleeper, .sched = sched, .msg = msg};
     pgi_pushed pushed = {0};
     if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
     bool counts = rt->options.memory != 0;                               /* already while it waits */
@@ -315,7 +317,7 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     int error = 0;
     if (status == PG_OK) {
         pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
-        error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
+        error = pgs_block(sched, &self->sleeper.task, &wait);
         status = leave_list(rt, p, pid, &w);
     }
     if (status == PG_OK) return PG_OK;

@@ -151,6 +151,7 @@ PGS_COLD void pgi_limits_alarm(pg_pid pid, const pgi_pushed *pushed)
 /* Somebody who waits for room: in his frame, and in the list under the lock of the process. */
 struct pgi_waiter {
     pgi_waiter *next, *prev;
+    pgi_limits *limits; /* whose list it is; alive while he is in it, though the process be dying */
     pgi_sleeper *sleeper;
     pgs_sched *sched;
     pg_message *msg;
@@ -169,6 +170,7 @@ static void enlist(pgi_limits *l, pgi_waiter *w)
     }
     l->last = w;
     l->waiting++;
+    w->limits = l;
     w->listed = true;
 }
 
@@ -280,11 +282,11 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
     pgi_pushed pushed = {0};
     pgi_lock(p); /* whoever lives there now: it is the lock that counts */
     bool listed = w->listed;
-    if (listed) { /* then `p` is still the one, and has its limits */
-        pgi_limits *l = pgi_limits_of(p);
+    if (listed) { /* then `p` is still the one; yet it may be dying, and then its limits are not found any more */
+        pgi_limits *l = w->limits;
         delist(l, w);
         add_relaxed(&l->refused, 1);
-        grant(p, l, &pushed); /* to those behind him, whose messages are smaller */
+        if (!p->dying) grant(p, l, &pushed); /* to those behind him, whose messages are smaller */
     }
     pgi_unlock(p);
     conclude(rt, p, pid, &pushed);
@@ -295,7 +297,9 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
 static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_message *msg, int64_t timeout)
 {
     pg_process *p = pgi_slot_of(&rt->slots, pid);
-    pgi_waiter w = {.sleeper = &self->sleeper, .sched = self->rt->sched, .msg = msg};
+    bool drives = self->sleeper.task.parker && rt->options.guest; /* as in wait_as_process() */
+    pgs_sched *sched = drives ? rt->sched : self->rt->sched;
+    pgi_waiter w = {.sleeper = &self->sleeper, .sched = sched, .msg = msg};
     pgi_pushed pushed = {0};
     if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
     bool counts = rt->options.memory != 0;                               /* already while it waits */
@@ -313,7 +317,7 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     int error = 0;
     if (status == PG_OK) {
         pgs_wait wait = {pgi_sleeper_commit, pgi_sleeper_claim, pgs_deadline(timeout)};
-        error = pgs_block(self->rt->sched, &self->sleeper.task, &wait);
+        error = pgs_block(sched, &self->sleeper.task, &wait);
         status = leave_list(rt, p, pid, &w);
     }
     if (status == PG_OK) return PG_OK;

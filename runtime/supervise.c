@@ -71,6 +71,7 @@ static pg_value child_value(const pg_child *c, pg_value parts[PGI_CHILD_PARTS])
     parts[2] = pg_v_str(c->registered);
     parts[3] = pg_v_str(c->spawn.name);
     parts[4] = c->spawn.args;
+    parts[5] = c->spawn.mailbox ? pg_bytes(c->spawn.mailbox, sizeof *c->spawn.mailbox) : pg_v_nil();
     return pg_tuple_of(PGI_CHILD_PARTS, parts);
 }
 

@@ -39,7 +39,8 @@ typedef struct alarm {
 } alarm;
 
 typedef struct child {
-    pg_child spec;          /* what it points to lies in the message */
+    pg_child spec;          /* what it points to lies in the message, but for */
+    pg_mailbox mailbox;     /* its limits, if it has some */
     const pg_message *kept; /* NULL: it is the supervisor's */
     pg_pid pid;
     pg_child_state state;
@@ -292,13 +293,17 @@ static child *add(supervisor *s, const pg_term *term)
         free(c);
         return NULL;
     }
-    const pg_term *args = pg_term_at(NULL, term, 4);
+    const pg_term *args = pg_term_at(NULL, term, 4), *mailbox = pg_term_at(NULL, term, 5);
     memcpy(&c->spec, pg_term_bytes(NULL, pg_term_at(NULL, term, 0), NULL), sizeof c->spec);
     c->spec.id = pg_term_str(NULL, pg_term_at(NULL, term, 1), NULL);
     c->spec.registered = pg_term_str(NULL, pg_term_at(NULL, term, 2), NULL);
     c->spec.spawn.name = pg_term_str(NULL, pg_term_at(NULL, term, 3), NULL);
     c->spec.spawn.args = pg_term_type(args) == PG_T_NIL ? (pg_value){0} : pg_v_term(args);
     if (!c->spec.spawn.name) c->spec.spawn.name = c->spec.id;
+    if (pg_term_type(mailbox) != PG_T_NIL) {
+        memcpy(&c->mailbox, pg_term_bytes(NULL, mailbox, NULL), sizeof c->mailbox);
+        c->spec.spawn.mailbox = &c->mailbox;
+    }
     complete(&c->spec);
     c->state = PG_CHILD_STOPPED;
     s->children[s->count++] = c;

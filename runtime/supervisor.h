@@ -12,7 +12,7 @@
  *                   (status)
  *
  * Options are the bytes of the structure.  A child is a tuple: the bytes of its structure, which has addresses of code,
- * and, in place of what else it points to, id, registered, name, arguments; nil: none.
+ * and, in place of what else it points to, id, registered, name, arguments, mailbox; nil: none.
  *
  * Whoever may say what code runs has to be of this operating-system process: others, which may be hostile, could send
  * any bytes.  So a start has a ptr in it, of no use but this: no message with one comes from elsewhere (wire.h). */
@@ -21,7 +21,7 @@
 
 #include "paragram.h"
 
-enum { PGI_CHILD_PARTS = 5 };
+enum { PGI_CHILD_PARTS = 6 };
 
 #define PGI_SUPERVISOR "pg_supervisor"
 #define PGI_BECOME "pg_become"

@@ -528,6 +528,30 @@ static void no_wake_up_is_lost(void)
 /* ----------------------------------------------------------------------------------------------------- the host
  * waits */
 
+static void count_one(pg_process *self, const pg_message *msg)
+{
+    (void)self, (void)msg;
+    atomic_fetch_add(&done, 1);
+}
+
+static void take_later(pg_process *self)
+{
+    pg_sleep(self, PG_MS(2));
+    pg_receive(self, count_one, PG_INT);
+}
+
+/* For room in a mailbox of a guest, which nobody but this thread drives. */
+static void waits_for_room(pg_process *self, pg_runtime *rt)
+{
+    static const pg_mailbox small = {.max_messages = 1};
+    pg_pid pid = good(pg_spawn_in(rt, take_later, &(pg_spawn_options){.mailbox = &small}));
+    CHECK_EQ(pg_send(pid, 1), PG_OK);
+    CHECK_EQ(pg_send_wait(self, pid, 0, 2), PG_ETIMEDOUT);
+    CHECK_EQ(pg_send_wait(self, pid, PATIENCE, 2), PG_OK);
+    pg_terminate(pid);
+    CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
+}
+
 static void host_waits(void)
 {
     pg_runtime *rt = begin();
@@ -557,6 +581,8 @@ static void host_waits(void)
     pg_runtime *other = begin();
     CHECK_EQ(pg_wait(good(pg_spawn_in(other, nap_and_count, NULL)), PATIENCE, NULL), PG_OK);
     CHECK_EQ(end_of(good(pg_spawn(self, nap_and_count))).kind, PG_EXIT_NORMAL);
+    waits_for_room(self, rt);
+    waits_for_room(self, other);
     CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
     pg_detach(self);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);

@@ -445,6 +445,40 @@ static void wait_ends_with_the_receiver(pg_process *self)
     CHECK_EQ(all.dropped, 1);
 }
 
+/* One that ends has much to tell, and its mailbox is full: who gives up waiting meanwhile finds it dying. */
+static void rest_for_ever(pg_process *self)
+{
+    pg_receive(self, on_number, "nothing");
+}
+
+static void end_with_many_links(pg_process *self)
+{
+    enum { LINKS = 2000 };
+    for (int i = 0; i < LINKS; i++) good(pg_spawn_link(self, rest_for_ever, .kind = PG_GREEN));
+    CHECK_EQ(pg_send(first_arg(self), "linked"), PG_OK);
+    CHECK_EQ(pg_wait(pg_get_pid(self, pg_args(self), 1), PATIENCE, NULL), PG_OK);
+}
+
+static void gives_up_while_it_ends(pg_process *self)
+{
+    enum { SENDERS = 40 };
+    static const pg_mailbox small = {.max_messages = 1};
+    for (int round = 0; round < scaled(20, 4); round++) {
+        pg_pid gate = make_gate(self);
+        pg_pid pid = good(pg_spawn(self, end_with_many_links, .mailbox = &small, .args = pg_tuple(self, gate)));
+        EXPECT(self, "(\"linked\")");
+        CHECK_EQ(pg_send(pid, 0), PG_OK);
+        for (int i = 1; i <= SENDERS; i++) spawn_sender(self, pid, i, PG_MS(1) + i * PG_MS(1) / 20);
+        pg_sleep(self, PG_MS(1));
+        CHECK_EQ(pg_send(gate, "open"), PG_OK);
+        for (int i = 1; i <= SENDERS; i++) {
+            int64_t status = pg_get_int(NULL, next_of(self), 2);
+            CHECK(status == PG_ENOPROC || status == PG_ETIMEDOUT);
+        }
+        end_of(pid);
+    }
+}
+
 /* One that waits is ended by pg_stop() like any other, and leaves nothing. */
 static void never_take(pg_process *self)
 {
@@ -573,6 +607,45 @@ static void leaves_nothing_behind(pg_process *self)
     }
 }
 
+/* ------------------------------------------------------------------------------------------------ of a supervisor */
+
+static void tell_its_limits(pg_process *self)
+{
+    pg_mailbox_stats stats = stats_of(pg_self(self));
+    int fits = 0;
+    while (fits < MOST && pg_send(pg_self(self), fits) == PG_OK) fits++;
+    CHECK_EQ(pg_send(first_arg(self), "fits", fits, stats.refused), PG_OK);
+    pg_receive(self, on_number, PG_INT);
+}
+
+static pg_pid start_with_limits(pg_process *self)
+{
+    pg_mailbox small = {.max_messages = 3};
+    const pg_child child = {
+        .id = "limited", .target = tell_its_limits, .spawn = {.mailbox = &small, .args = pg_tuple(self)}};
+    pg_pid supervisor = pg_supervise(self, NULL, 1, &child);
+    CHECK_EQ(pg_pid_status(supervisor), PG_OK);
+    memset(&small, 0xff, sizeof small); /* it is the supervisor's own then */
+    return supervisor;
+}
+
+/* A child has its limits also when whoever has said them is gone. */
+static void children_keep_their_limits(pg_process *self)
+{
+    pg_pid supervisor = start_with_limits(self);
+    EXPECT(self, "(\"fits\", 3, 0)");
+    pg_mailbox more = {.max_messages = 5};
+    const pg_child child = {
+        .id = "another", .target = tell_its_limits, .spawn = {.mailbox = &more, .args = pg_tuple(self)}};
+    CHECK_EQ(pg_pid_status(pg_supervisor_start(self, supervisor, &child, PATIENCE)), PG_OK);
+    memset(&more, 0xff, sizeof more);
+    EXPECT(self, "(\"fits\", 5, 0)");
+    CHECK_EQ(pg_pid_status(pg_supervisor_restart(self, supervisor, "another", PATIENCE)), PG_OK);
+    EXPECT(self, "(\"fits\", 5, 0)");
+    pg_terminate(supervisor);
+    end_of(supervisor);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
 static void be_patient(pg_process *self)
@@ -660,11 +733,13 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE(comes_first_is_served_first),
                                   CASE_SHARED(wait_ends_with_its_time, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(wait_ends_with_the_receiver, FAR_IS_NOT_TOLD),
+                                  CASE_SHARED(gives_up_while_it_ends, FAR_IS_NOT_TOLD),
                                   {"stop_ends_who_waits", stop_ends_who_waits, FAR_IS_NOT_TOLD, ONE_ONLY, OTHERS_HOST},
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),
                                   CASE_REAL(slow_handlers_are_told, NO_TIME),
                                   CASE(leaves_nothing_behind),
+                                  CASE(children_keep_their_limits),
                                   CASE_REAL(memory_is_limited, ONE_ONLY)};
 
 int main(int argc, char **argv)

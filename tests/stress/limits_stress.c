@@ -1,6 +1,8 @@
 /* limits_stress.c - bounded mailboxes under load: many senders who are refused or wait, receivers of several kinds that
  * are told to end at any time, limits that change; and a flood.
  *
+ * PG_TEST_SEEDS rounds of it are simulated, by the seeds from PG_TEST_SEED on.
+ *
  * What has to hold: no mailbox is ever seen above its limit; what one sender has sent arrives in order, and once; what
  * was let in is handled or counted as dropped; what was refused is counted once.  Under the flood memory stays where it
  * is, and exits arrive soon. */
@@ -10,7 +12,7 @@
 #include "check.h"
 #include "proc.h"
 
-enum { RECEIVERS = 6, SENDERS = 12, ROUND = 300, FLOODERS = 4, FLOODED = 1000 };
+enum { RECEIVERS = 6, SENDERS = 12, ROUND = 300, FLOODERS = 4, FLOODED = 1000, SEEDS = 20 };
 
 #define PATIENCE PG_SECONDS(60)
 
@@ -27,6 +29,12 @@ static receiver receivers[RECEIVERS];
 static _Atomic(uint64_t) let_in, refused, gone;
 static uint64_t seed;
 
+/* Of those that are killed; that they are is no news here. */
+static void count_line(void *context, pg_log_level level, const char *text)
+{
+    (void)context, (void)level, (void)text;
+}
+
 static void on_item(pg_process *self, const pg_message *msg)
 {
     receiver *r = pg_data(self);
@@ -41,14 +49,21 @@ static void on_item(pg_process *self, const pg_message *msg)
     const pg_message *next;
     if (number % 128 == 0 && pg_recv_match(self, &next, 0, "item", PG_INT, PG_INT, PG_ETC) == PG_OK)
         on_item(self, next);
-    if (number % 256 == 0) CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = r->most, .high = r->most}), PG_OK);
+    uint32_t most = 1 + (uint32_t)(number / 64) % r->most; /* less, and more again */
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = most, .high = most, .alarm = pg_self(self)}), PG_OK);
     if (number % 512 == 0) pg_yield(self);
+}
+
+static void on_alarm(pg_process *self, const pg_message *msg)
+{
+    (void)self, (void)msg;
 }
 
 static void be_receiver(pg_process *self)
 {
     pg_set_data(self, &receivers[pg_get_int(self, pg_args(self), 0)]);
     pg_receive(self, on_item, "item", PG_INT, PG_INT, PG_ETC);
+    pg_receive(self, on_alarm, "mailbox", PG_ETC);
 }
 
 static void be_sender(pg_process *self)
@@ -74,10 +89,13 @@ static void be_sender(pg_process *self)
     }
 }
 
-static void mix(uint64_t round)
+/* With workers, or in the simulation of that seed. */
+static void mix(uint64_t round, bool simulated)
 {
     uint64_t random = seed = round;
-    pg_runtime *rt = pg_start(&(pg_options){.workers = check_workers(2), .no_os = true});
+    pg_runtime *rt = pg_start(&(pg_options){
+        .workers = simulated ? 1 : check_workers(2), .seed = simulated ? round : 0, .no_os = true, .log = count_line});
+    CHECK(rt != NULL);
     pg_process *self = pg_attach(rt, "main");
     pg_pid sender[SENDERS];
     atomic_store(&let_in, 0);
@@ -98,7 +116,12 @@ static void mix(uint64_t round)
     }
     for (int i = 0; i < 2; i++) { /* in the midst of it, mostly */
         pg_sleep(self, (int64_t)(check_random(&random) % PG_MS(2)));
-        pg_terminate(receivers[check_random(&random) % RECEIVERS].pid);
+        pg_pid one = receivers[check_random(&random) % RECEIVERS].pid;
+        if (check_random(&random) % 2) {
+            pg_terminate(one);
+        } else {
+            pg_kill(one);
+        }
     }
     for (int i = 0; i < SENDERS; i++) CHECK_EQ(pg_wait(sender[i], PATIENCE, NULL), PG_OK);
     uint64_t handled = 0;
@@ -219,9 +242,13 @@ int main(void)
     const int64_t ms = check_duration_ms(3000), end = check_now_ns() + PG_MS(ms / 2);
     uint64_t round = first, rounds = 0;
     do {
-        mix(check_random(&round));
+        mix(check_random(&round), false);
         rounds++;
     } while (check_now_ns() < end);
+    const char *given = getenv("PG_TEST_SEEDS");
+    uint64_t seeds = given ? strtoull(given, NULL, 0) : SEEDS;
+    for (uint64_t i = 1; i <= seeds; i++) mix(first + i != 0 ? first + i : 1, true);
+    printf("%" PRIu64 " seeds\n", seeds);
     printf("%" PRIu64 " rounds of %d senders and %d receivers, %" PRIu64 " sends to ended ones\n", rounds, SENDERS,
            RECEIVERS, atomic_load(&gone));
     flood(ms / 2);

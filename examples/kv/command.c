@@ -353,7 +353,7 @@ static void add_up(connection *c, uint64_t sums[STATS])
     for (uint32_t i = 0; i < c->job_count; i++) {
         const part *p = &c->parts[c->jobs[i].shard];
         uint64_t numbers[STATS];
-        if (p->lost || c->jobs[i].reply_length != sizeof numbers) continue;
+        if (p->status != PG_OK || c->jobs[i].reply_length != sizeof numbers) continue;
         memcpy(numbers, p->batch.replies.data + c->jobs[i].reply, sizeof numbers);
         for (int k = 0; k < STATS; k++) sums[k] += numbers[k];
     }

@@ -17,7 +17,7 @@
 
 #include "connection.h"
 
-enum { READ_ROOM = 1024, ROOM_KEPT = 64 << 10 };
+enum { READ_ROOM = 1024, ROOM_KEPT = 64 << 10, TRIES = 5 };
 
 /* ------------------------------------------------------------------------------------------- jobs and answers */
 
@@ -101,20 +101,28 @@ static int call_bytes(connection *c, part *p)
     return job_decode_replies(bytes, &p->batch) ? PG_OK : PG_EINVAL;
 }
 
+static int call_once(connection *c, part *p, unsigned shard)
+{
+    const pg_message *reply;
+    if (p->shard.id == 0) p->shard = find_shard(c->self, c->server, shard);
+    if (c->server->os_shards) return call_bytes(c, p);
+    return pg_call(c->self, p->shard, &reply, PG_FOREVER, "batch", (void *)&p->batch);
+}
+
+/* A shard that has ended without an answer may have done the batch, or a part of it, but what that did ended with its
+ * keys, and nobody was told of it: so the one that is started anew does all of it, on no keys, as if the end had been
+ * before.  That is not so for one that is late: it may do it yet.  Nor is it tried for ever, for the batch may be what
+ * ends them. */
 static void call(connection *c, unsigned shard)
 {
     part *p = &c->parts[shard];
-    const pg_message *reply;
     p->batch.jobs = c->jobs;
-    if (p->shard.id == 0) p->shard = find_shard(c->self, c->server, shard);
-    int status;
-    if (c->server->os_shards) {
-        status = call_bytes(c, p);
-    } else {
-        status = pg_call(c->self, p->shard, &reply, PG_FOREVER, "batch", (void *)&p->batch);
+    for (int tries = 0; tries < TRIES; tries++) {
+        p->batch.replies.length = 0;
+        p->status = call_once(c, p, shard);
+        if (p->status != PG_ENOPROC) break;
+        p->shard.id = 0;
     }
-    p->lost = status != PG_OK;
-    if (p->lost) p->shard.id = 0;
     if (p->batch.replies.failed) c->failed = true;
 }
 
@@ -140,7 +148,7 @@ void connection_reset(connection *c)
     for (unsigned i = 0; i < c->server->shards; i++) {
         batch *b = &c->parts[i].batch;
         b->count = 0;
-        c->parts[i].lost = false;
+        c->parts[i].status = PG_OK;
         empty(&b->replies);
     }
     c->job_count = c->answer_count = 0;
@@ -154,8 +162,12 @@ void connection_reset(connection *c)
 /* Whether a job was done; what is said instead is put behind `out`, once for a request. */
 static bool is_there(connection *c, uint32_t index, bool *said)
 {
-    if (!c->parts[c->jobs[index].shard].lost) return true;
-    if (!*said) reply_error(&c->out, "ERR the key's shard was restarted; its keys are lost");
+    int status = c->parts[c->jobs[index].shard].status;
+    if (status == PG_OK) return true;
+    if (!*said) {
+        reply_error(&c->out, status == PG_ENOPROC ? "ERR the key's shard ends again and again; its keys are lost"
+                                                  : "ERR the key's shard does not answer");
+    }
     *said = true;
     return false;
 }
@@ -202,7 +214,7 @@ static const buffer *in_order(connection *c)
     for (unsigned i = 0; i < c->server->shards; i++) {
         const part *p = &c->parts[i];
         if (p->batch.count == 0) continue;
-        if (p->lost || only) return NULL;
+        if (p->status != PG_OK || only) return NULL;
         only = &p->batch.replies;
     }
     return only;

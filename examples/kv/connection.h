@@ -23,7 +23,7 @@ typedef struct answer {
 typedef struct part {
     batch batch;
     pg_pid shard;
-    bool lost; /* the shard has ended meanwhile */
+    int status; /* of the call: of others than PG_OK there are no replies */
 } part;
 
 typedef struct connection {

@@ -44,7 +44,7 @@ int fail_shard(pg_pid pid);
 /* The name that it is registered by. */
 void shard_name(char name[SHARD_NAME], unsigned shard);
 
-/* The shard's pid; while it is being restarted, waits for that up to a second, and is null then. */
+/* The shard's pid; while it is being restarted, waits for that up to five seconds, and is null then. */
 pg_pid find_shard(pg_process *self, const server *s, unsigned shard);
 
 /* A line of the server's log, on stderr. */

@@ -5,6 +5,8 @@
 
 #include "server.h"
 
+static const int64_t FIND_PATIENCE = PG_SECONDS(5);
+
 void server_log(const char *format, ...)
 {
     char line[1024];
@@ -24,10 +26,12 @@ pg_pid find_shard(pg_process *self, const server *s, unsigned shard)
 {
     char name[SHARD_NAME];
     shard_name(name, shard);
-    for (int patience = 0; patience < 1000; patience++) {
+    int64_t start = pg_now(), waited = 0;
+    while (waited < FIND_PATIENCE) {
         pg_pid pid = pg_whereis(s->rt, name);
         if (pid.id != 0 && pg_is_alive(pid)) return pid;
-        pg_sleep(self, PG_MS(1));
+        pg_sleep(self, PG_MS(1) + waited / 8);
+        waited = pg_now() - start;
     }
     return (pg_pid){0};
 }

@@ -159,7 +159,7 @@ static void a_crowd(pg_process *self)
 {
     enum { BATCHES = 40, SEVERAL = 4, TOO_SLOW = 10 };
     pg_runtime *rt = pg_runtime_of(self);
-    size_t batch = (size_t)scaled(500, 5), count = batch * BATCHES;
+    size_t batch = (size_t)scaled(SANITIZED ? 100 : 500, 5), count = batch * BATCHES;
     pg_pid *pids = calloc(count, sizeof *pids);
     CHECK(pids != NULL);
     for (size_t i = 0; i < count; i++) pids[i] = spawn_obedient(self);
@@ -213,7 +213,7 @@ static void busy_group(pg_process *self)
 {
     enum { AT_ONCE = 20 };
     pg_pid pids[AT_ONCE];
-    for (int round = 0; round < scaled(20, 2); round++) {
+    for (int round = 0; round < scaled(4, 1); round++) {
         for (int i = 0; i < AT_ONCE; i++) pids[i] = good(pg_spawn(self, come_and_go));
         for (int i = 0; i < AT_ONCE; i++) end_of(pids[i]);
         CHECK_EQ(pg_members(pg_runtime_of(self), "busy", 0, NULL), 0);

@@ -154,7 +154,7 @@ static int64_t time_of_joining(pg_runtime *rt, const pg_pid *pids, size_t count)
     return check_now_ns() - begin;
 }
 
-/* Whoever comes to many takes no longer than who came to few: in a list to be searched, it would be 40 times as long. */
+/* Whoever comes to many takes no longer than who came to few; in a list to be searched, 40 times as long. */
 static void a_crowd(pg_process *self)
 {
     enum { BATCHES = 40, SEVERAL = 4, TOO_SLOW = 10 };

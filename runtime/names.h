@@ -1,4 +1,4 @@
-/* names.h - the registry of a runtime: which process has a name. */
+/* names.h - the registry of a runtime: which process has a name, and which are in a group. */
 #ifndef PGI_NAMES_H
 #define PGI_NAMES_H
 
@@ -8,13 +8,13 @@
 #include "sched/atomic.h"
 
 struct cds_lfht;
-typedef struct pgi_name pgi_name;
+typedef struct pgi_retired pgi_retired;
 
 typedef struct pgi_names {
     pthread_mutex_t lock;             /* for registering and unregistering */
     _Atomic(struct cds_lfht *) table; /* NULL until the first name */
-    pthread_mutex_t retired_lock;     /* for what follows; the last to be taken */
-    pgi_name *retired;                /* taken out, and maybe still being looked at */
+    pthread_mutex_t entries_lock;     /* for what follows, and for taking out; the last to be taken */
+    pgi_retired *retired;             /* taken out, and maybe still being looked at */
     _Atomic(uint32_t) tellers;        /* of ends, who are at it */
 } pgi_names;
 

@@ -28,8 +28,8 @@ PG_API pg_pid pg_whereis(pg_runtime *rt, const char *name);
 
 /* ------------------------------------------------------------------------------------------------------- groups
  * A group is a name that many processes have, of whatever kind and place, and that messages are sent to.  It is there
- * while it has members; names and groups know nothing of each other.  Joining, leaving and the end of a member take a
- * time that grows with their number: 10 us where there are some thousands. */
+ * while it has members; names and groups know nothing of each other.  Joining, leaving and the end of a member take the
+ * same time however many there are; what goes to all takes a time that grows with their number. */
 
 /* Makes a process a member until it ends or pg_leave().  Joining twice is joining once.  Errors as for pg_register. */
 PG_API int pg_join(pg_runtime *rt, const char *group, pg_pid pid);

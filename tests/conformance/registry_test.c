@@ -142,6 +142,84 @@ static void groups_get_messages(pg_process *self)
     expect_nothing(self);
 }
 
+/* Joins, leaves and joins again each of `count`, and returns how long that took. */
+static int64_t time_of_joining(pg_runtime *rt, const pg_pid *pids, size_t count)
+{
+    int64_t begin = check_now_ns();
+    for (size_t i = 0; i < count; i++) {
+        CHECK_EQ(pg_join(rt, "crowd", pids[i]), PG_OK);
+        CHECK_EQ(pg_leave(rt, "crowd", pids[i]), PG_OK);
+        CHECK_EQ(pg_join(rt, "crowd", pids[i]), PG_OK);
+    }
+    return check_now_ns() - begin;
+}
+
+/* Whoever comes to many takes no longer than who came to few; in a list to be searched, 40 times as long. */
+static void a_crowd(pg_process *self)
+{
+    enum { BATCHES = 40, SEVERAL = 4, TOO_SLOW = 10 };
+    pg_runtime *rt = pg_runtime_of(self);
+    size_t batch = (size_t)scaled(SANITIZED ? 100 : 500, 5), count = batch * BATCHES;
+    pg_pid *pids = calloc(count, sizeof *pids);
+    CHECK(pids != NULL);
+    for (size_t i = 0; i < count; i++) pids[i] = spawn_obedient(self);
+    int64_t first = INT64_MAX, last = INT64_MAX; /* the fastest of several, since a processor may be shared */
+    for (size_t i = 0; i < BATCHES; i++) {
+        int64_t took = time_of_joining(rt, pids + i * batch, batch);
+        if (i < SEVERAL && took < first) first = took;
+        if (i >= BATCHES - SEVERAL && took < last) last = took;
+    }
+    if (batch == 500) CHECK(last < TOO_SLOW * first);
+    CHECK_EQ(pg_members(rt, "crowd", 0, NULL), count);
+    CHECK_EQ(pg_broadcast(rt, "crowd", "who", self), count);
+    for (size_t i = 0; i < count; i++) next_of(self);
+    for (size_t i = 0; i < count; i += 2) CHECK_EQ(pg_leave(rt, "crowd", pids[i]), PG_OK);
+    for (size_t i = 0; i < count; i += 2) CHECK_EQ(pg_leave(rt, "crowd", pids[i]), PG_ENOPROC);
+    CHECK_EQ(pg_broadcast(rt, "crowd", "end"), count / 2);
+    for (size_t i = 1; i < count; i += 2) end_of(pids[i]);
+    int64_t deadline = check_now_ns() + PATIENCE;
+    while (pg_members(rt, "crowd", 0, NULL) > 0) CHECK(the_kind == PG_OS && check_now_ns() < deadline);
+    CHECK_EQ(pg_join(rt, "crowd", pids[0]), PG_OK); /* it is founded again */
+    CHECK_EQ(pg_broadcast(rt, "crowd", "who", self), 1);
+    next_of(self);
+    for (size_t i = 0; i < count; i += 2) CHECK_EQ(pg_send(pids[i], "end"), PG_OK);
+    for (size_t i = 0; i < count; i += 2) end_of(pids[i]);
+    expect_nothing(self);
+    free(pids);
+}
+
+/* Members come, leave and end while others list them: nobody is listed twice, whatever happens. */
+static void come_and_go(pg_process *self)
+{
+    pg_runtime *rt = pg_runtime_of(self);
+    uint64_t random = pg_self(self).id;
+    for (int i = 0; i < 200; i++) {
+        pg_pid listed[64];
+        CHECK_EQ(pg_join(rt, "busy", pg_self(self)), PG_OK);
+        size_t found = pg_members(rt, "busy", 64, listed);
+        CHECK(found >= 1 && found <= 64);
+        size_t own = 0;
+        for (size_t k = 0; k < found; k++) {
+            own += pg_same(listed[k], pg_self(self));
+            for (size_t n = 0; n < k; n++) CHECK(!pg_same(listed[n], listed[k]));
+        }
+        CHECK_EQ(own, 1);
+        if (check_random(&random) % 2 == 0) CHECK_EQ(pg_leave(rt, "busy", pg_self(self)), PG_OK);
+        if (i % 20 == 0) pg_yield(self);
+    }
+}
+
+static void busy_group(pg_process *self)
+{
+    enum { AT_ONCE = 20 };
+    pg_pid pids[AT_ONCE];
+    for (int round = 0; round < scaled(4, 1); round++) {
+        for (int i = 0; i < AT_ONCE; i++) pids[i] = good(pg_spawn(self, come_and_go));
+        for (int i = 0; i < AT_ONCE; i++) end_of(pids[i]);
+        CHECK_EQ(pg_members(pg_runtime_of(self), "busy", 0, NULL), 0);
+    }
+}
+
 /* Each runtime has its own; what it names may be of another one, which ends first, or later. */
 static void of_two_runtimes(pg_process *self)
 {
@@ -176,6 +254,7 @@ static void stops_while_they_end(pg_process *self)
             snprintf(name, sizeof name, "%d", i);
             pids[i] = spawn_obedient(self);
             CHECK_EQ(pg_register(other, name, pids[i]), PG_OK);
+            CHECK_EQ(pg_join(other, i % 2 ? "odd" : "even", pids[i]), PG_OK);
         }
         for (int i = 0; i < NAMED; i++) CHECK_EQ(pg_send(pids[i], "end"), PG_OK);
         CHECK_EQ(pg_stop(other, PATIENCE), PG_OK);
@@ -224,6 +303,8 @@ int main(int argc, char **argv)
         CASE_REAL(stops_while_they_end, "it starts another runtime"),
         CASE(contended),
         CASE(groups_get_messages),
+        CASE(a_crowd),
+        CASE(busy_group),
     };
     return RUN_CASES(cases);
 }

@@ -27,7 +27,7 @@ static int kill_one(pg_runtime *rt, pg_process *p, pg_pid pid)
     if (status == PG_OK) {
         uint8_t none = PGI_KILLING_NONE;
         p->told |= PGI_TO_DIE;
-        cas_acq_rel(&rt->killing, &none, PGI_KILLING_SOME); /* before it is woken; partner: pgi_end_if_killed */
+        cas_relaxed(&rt->killing, &none, PGI_KILLING_SOME); /* whoever is woken sees it by what it was woken by */
         if (pgi_sleeper_claim(&p->sleeper.task) || pgs_mpsc_claim(&p->mailbox)) pgs_ready(rt->sched, &p->sleeper.task);
     }
     pgi_unlock(p);
@@ -54,7 +54,7 @@ int pgi_kill_in(pg_runtime *rt, pg_pid pid)
 
 int pgi_kill_child(pgi_bridge *bridge)
 {
-    if (load_acquire(&bridge->ended) == bridge->root.id) return PG_ENOPROC; /* partner: the arrival of ENDED */
+    if (load_relaxed(&bridge->ended) == bridge->root.id) return PG_ENOPROC; /* nothing is read behind it */
     pgi_os_kill(bridge);
     return PG_OK;
 }

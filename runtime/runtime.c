@@ -533,7 +533,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
     unsigned n = 0;
     pgi_os_tell_stop(rt);
     if (wait_for_all(rt, deadline, 0, tell, &n)) return true;
-    store_seq_cst(&rt->killing, PGI_KILLING_ALL); /* partner: pgi_end_if_killed */
+    store_relaxed(&rt->killing, PGI_KILLING_ALL); /* whoever is woken then sees it by what it was woken by */
     pgi_os_kill_all(rt);
     n = 0;
     bool ended = wait_for_all(rt, 0, kill_patience, kill_waiting, &n);

@@ -218,15 +218,15 @@ static void commit_ahead(const pgi_slots *slots, uint32_t used)
 static void make_slots(pg_runtime *rt, pgi_slot_cache *cache)
 {
     pgi_slots *slots = &rt->slots;
-    uint32_t used = load_relaxed(&slots->used);
-    commit_ahead(slots, used);
+    uint32_t before = load_relaxed(&slots->used), used = before;
+    commit_ahead(slots, before);
     while (cache->free_count < PGI_SLOTS_BATCH && used < slots->max) {
         pg_process *p = make_slot(rt, used++);
         p->next_free = cache->free;
         cache->free = p;
         cache->free_count++;
     }
-    show_roots(slots, load_relaxed(&slots->used), used);
+    show_roots(slots, before, used);
     store_relaxed(&slots->used, used); /* a pid of these is handed out only after its id is published */
 }
 

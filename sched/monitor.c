@@ -55,11 +55,13 @@ static bool sleeps(pgs_sched *s, pgs_worker *w)
     return idle || load_relaxed(&w->retired) || !load_relaxed(&w->face.running);
 }
 
-static void rescue(pgs_sched *s, pgs_worker *w)
+/* Tasks of a worker that is stuck, and its timers, go to others. */
+static void rescue(pgs_sched *s, pgs_worker *w, int64_t now)
 {
     pgs_task *hidden = pgs_lifo_rob(&w->face.lifo);
     if (hidden) pgs_ready(s, hidden);
     while (pgs_idle_give_one(w)) continue;
+    pgs_wheel_expire(&w->wheel, now);
 }
 
 /* Whether the thread sleeps in the kernel, by the state letter behind its name in parentheses.  False where that cannot
@@ -99,8 +101,7 @@ static void look_at(pgs_sched *s, pgs_worker *w, int64_t now, census *found)
         return;
     }
     int64_t stuck_for = now - w->seen_at;
-    rescue(s, w);
-    pgs_wheel_expire(&w->wheel, now);
+    rescue(s, w, now);
     if (stuck_for >= s->config.stuck_after && !w->reported && task) {
         w->reported = true;
         s->ops.stuck(s->ops.context, task, stuck_for);
@@ -169,10 +170,10 @@ void *pgs_monitor_main(void *arg)
             pgs_parker_park(&s->monitor_parker, pgs_deadline(PGS_LOOK_EVERY_NS));
         }
         int64_t now = pgs_now();
+        look_at_sources(s, now);
         census found = {.gives = ++looks % PGS_GIVE_EVERY == 0};
         unsigned n = load_relaxed(&s->workers); /* written by this thread, or before it began */
         for (unsigned i = 0; i < n; i++) look_at(s, pgs_worker_at(s, i), now, &found);
-        look_at_sources(s, now);
         balance(s, &found);
     }
     pgs_thread_end(s);

@@ -7,8 +7,8 @@
  *      waits for ever.
  *   2. A receive returns a message that was sent to it, once, or PG_ETIMEDOUT; each message that was sent is received,
  *      or counted as dropped, or was refused.
- *   3. pg_wait() says PG_OK with the end that there was, or PG_ETIMEDOUT; once it has returned nobody touches what was
- *      in its frame.
+ *   3. pg_wait() says PG_OK with the end that there was, and then what the ended one did is seen, or PG_ETIMEDOUT; once
+ *      it has returned nobody touches what was in its frame.
  *   4. pg_stop() ends a process wherever it waits, however that meets with what it waits for; all is given back. */
 #include "world.h"
 
@@ -17,6 +17,7 @@ static int sent, refused, handled, finished;
 static int outcome; /* of the call that waits */
 static pg_exit_info ended;
 static bool stopped;
+static int left_behind; /* by the one that is waited for, at its end */
 
 static void start(unsigned serving)
 {
@@ -39,7 +40,9 @@ static void post(int number)
 static void handle(pg_process *self, const pg_message *msg)
 {
     handled++;
-    if (world_number(msg) == 0) pg_exit(self);
+    if (world_number(msg) != 0) return;
+    model_write(&left_behind);
+    pg_exit(self);
 }
 
 static void at_rest(pg_process *self)
@@ -79,6 +82,7 @@ static void wait_for(int64_t timeout)
     outcome = pg_wait(victim, timeout, &ended);
     MODEL_CHECK(outcome == PG_OK || outcome == PG_ETIMEDOUT);
     if (outcome == PG_OK) MODEL_CHECK(pg_same(ended.pid, victim) && ended.kind == PG_EXIT_NORMAL);
+    if (outcome == PG_OK) model_read(&left_behind);
     ended.kind = PG_EXIT_KILLED; /* nobody else's any more */
     finished++;
 }

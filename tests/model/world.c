@@ -299,6 +299,7 @@ static pgs_task *take(pgs_worker *w)
 /* Of a task that is blocked on the stack of its thread: the thread goes on. */
 static void resume(pgs_task *task)
 {
+    model_read(&task->fiber); /* as written in pgs_block */
     blocked *b = (blocked *)(void *)task->fiber;
     task->fiber = NULL;
     MODEL_CHECK(!load_relaxed(&b->resumed));
@@ -332,6 +333,7 @@ int pgs_block(pgs_sched *s, pgs_task *task, const pgs_wait *wait)
     pgs_alarm alarm;
     store_relaxed(&b.resumed, false);
     pgs_alarm_init(&alarm, s, task, wait);
+    model_write(&task->fiber); /* stands for all that the task has done: who goes on with it sees it */
     task->fiber = (pgs_fiber *)(void *)&b;
     store_relaxed(&w->face.running, NULL);
     bool has_alarm = wait->deadline != PGS_NEVER;

@@ -1,7 +1,8 @@
 """mutate - run by tools/mutate: breaks the lock-free sources in one place at a time, and sees whether anything notices.
 
     tools/mutate                    all mutants of all sources: some 15 minutes on 2 processors
-    tools/mutate deque lifo         those of the subjects named
+    tools/mutate deque lifo         those of the subjects named; slots, process and stop, of runtime/, only so
+    tools/mutate --weak-only        of the models, the rounds with weak orders alone
     tools/mutate --only 'park: drop'    those whose names match (regular expression)
     tools/mutate --list             the names, and nothing is run
     tools/mutate --sample N --seed S    N of them, chosen by a seed (printed)
@@ -32,7 +33,7 @@ from pathlib import Path
 
 sys.dont_write_bytecode = True
 from measuring import ROOT, die, progress
-from mutants import effects_of_functions, missing_orders, mutants_of
+from mutants import blank, effects_of_functions, functions_of, missing_orders, mutants_of
 
 SURVIVORS = ROOT / "tests/model/survivors.tsv"
 ROOMS = ["sched", "runtime", "include"]  # copied for each job
@@ -51,6 +52,7 @@ class Check:
     name: str  # as model/deque_model
     parts: tuple
     sanitizer: str = "thread"  # of a test
+    is_whole: bool = False  # a model that runs all of runtime/, of which the mutant is a part
 
     @property
     def is_model(self):
@@ -70,6 +72,11 @@ def leaks(name, *parts):
     return Check(name, parts, "address")
 
 
+def world(name):
+    """A model that runs the whole runtime: tests/model/world.h."""
+    return Check(f"model/{name}_model", (), is_whole=True)
+
+
 @dataclass(frozen=True)
 class Subject:
     """Sources, and what judges them, in the order in which it is asked."""
@@ -77,10 +84,13 @@ class Subject:
     name: str
     sources: tuple
     checks: tuple
+    is_runtime: bool = False  # of runtime/: only when it is named, and calls don't change places, operations alone do
 
 
 IDLE = model("idle", "sched/deque.c", "sched/injector.c", "sched/lifo.c", "sched/parker.c")
 STOP = model("stop", "sched/deque.c", "sched/epoch.c", "sched/injector.c", "sched/lifo.c", "sched/parker.c")
+
+WORLD = (world("process"), world("slots"))
 
 SUBJECTS = [
     Subject("deque", ("sched/deque.h", "sched/deque.c"),
@@ -108,7 +118,16 @@ SUBJECTS = [
                   "sched/poller.c"))),
     Subject("timer", ("sched/timer.h", "sched/timer.c"),
             (model("timer", "sched/timer.c"), test("unit/timer_test", "sched/timer.c"))),
+    # No test judges these yet, and what the models do not kill is not listed: only when they are named.
+    Subject("slots", ("runtime/slots.h", "runtime/slots.c", "runtime/spawn.c", "runtime/exit.c"), WORLD, True),
+    Subject("process", ("runtime/process.h", "runtime/process.c", "runtime/wait.c", "runtime/host.c", "runtime/kill.c",
+                        "runtime/link.c"), WORLD, True),
+    Subject("stop", ("runtime/runtime.h", "runtime/runtime.c"), WORLD, True),
 ]
+
+# What a model of the whole runtime has of sched/, and how it is linked.
+WORLD_PARTS = ["epoch", "injector", "lifo", "parker", "ring", "timer"]
+WORLD_LINK = ["-lurcu-bp", "-lurcu-cds", "-Wl,--wrap=pthread_mutex_lock,--wrap=pthread_mutex_unlock,--wrap=nanosleep"]
 
 
 # ------------------------------------------------------------------------------------------------- building, running
@@ -117,31 +136,44 @@ SUBJECTS = [
 class Workshop:
     """A copy of the sources in which one mutant at a time is built and run. One for each job."""
 
-    def __init__(self, folder, shared):
-        self.folder, self.shared = folder, shared
+    def __init__(self, folder, shared, weak_only):
+        self.folder, self.shared, self.weak_only = folder, shared, weak_only
+        self.mutant = None  # which is built
         for room in ROOMS:
             shutil.copytree(ROOT / room, folder / room)
 
     def includes(self):
         folders = [self.folder, self.folder / "sched", self.folder / "runtime", self.folder / "include",
-                   ROOT, ROOT / "tests/model", ROOT / "tests/support"]
+                   ROOT, ROOT / "tests", ROOT / "tests/model", ROOT / "tests/support"]
         quoted = [argument for folder in folders for argument in ("-iquote", str(folder))]
         return [*quoted, "-I", str(self.folder / "include")]
 
     def build(self, check):
         """Returns the command that runs it, or None: it does not compile."""
         program = self.folder / "program"
-        parts = [str(self.folder / part) for part in check.parts]
+        parts = [str(self.folder / part) for part in check.parts] + (self.parts_anew() if check.is_whole else [])
         command = [*EVERYWHERE, "-include", str(self.shared / "orders.h"), *self.includes(),
                    str(ROOT / "tests" / f"{check.name}.c"), *parts]
         if check.is_model:
-            command = ["cc", "-O2", "-DPGS_MODEL", *command, str(self.shared / "explorer.o")]
+            rest = [str(self.shared / "world.a"), *WORLD_LINK, "-lm"] if check.is_whole else []
+            command = ["cc", "-O2", "-DPGS_MODEL", *command, str(self.shared / "explorer.o"), *rest]
         else:
             rest = self.shared / f"{check.sanitizer}.a"
             command = ["clang", "-O1", f"-fsanitize={check.sanitizer}", *command, str(rest), "-lm"]
         if subprocess.run([*command, "-o", str(program)], stderr=subprocess.DEVNULL).returncode != 0:
             return None
         return [str(program)] if check.is_model else ["setarch", "-R", str(program)]
+
+    def parts_anew(self):
+        """The sources of the whole runtime that the mutant is in: of one in a header, all that may call it."""
+        if self.mutant is None:
+            return []
+        if self.mutant.file.endswith(".c"):
+            return [str(self.folder / self.mutant.file)]
+        names = callers_in_headers(self.mutant.function, self.folder / "runtime")
+        sources = [source for source in sorted((self.folder / "runtime").glob("*.c")) if source.name != "memory.c"]
+        sources.append(ROOT / "tests/model/world.c")
+        return [str(source) for source in sources if names & set(re.findall(r"\w+", source.read_text()))]
 
     def run(self, check, limit, quick=False):
         """Builds and runs; a model's round with weak orders alone, if `quick`. Returns "passed", "failed", "hangs" or "no
@@ -171,41 +203,64 @@ class Workshop:
         path = self.folder / mutant.file
         whole = path.read_text()
         path.write_text(whole[:mutant.begin] + mutant.text + whole[mutant.end:])
+        self.mutant = mutant
         try:
             # Most are seen with weak orders, in a fraction of the time.
-            for check, quick in [(check, True) for check in checks if check.is_model] + [(c, False) for c in checks]:
+            models, tests = ([check for check in checks if check.is_model == is_model] for is_model in (True, False))
+            rounds = [(check, True) for check in models] + [(check, False) for check in models if not self.weak_only]
+            for check, quick in rounds + [(check, False) for check in tests]:
                 how = self.run(check, limits[check], quick)
                 if how != "passed":
                     return (None, how) if how == "no program" else (check, how)
             return None, None
         finally:
             path.write_text(whole)
+            self.mutant = None
+
+
+def callers_in_headers(function, folder):
+    """The function and all those in headers by which it may be called."""
+    bodies = {}
+    for header in folder.glob("*.h"):
+        code = blank(header.read_text())
+        bodies.update((f.name, set(re.findall(r"\w+", code[f.begin:f.end]))) for f in functions_of(code))
+    names = {function}
+    while more := {name for name, body in bodies.items() if name not in names and body & names}:
+        names |= more
+    return names
 
 
 class Workshops:
     """As many as there are jobs; each job takes one and gives it back."""
 
-    def __init__(self, folder, jobs, sanitizers):
+    def __init__(self, folder, jobs, checks, weak_only):
         shared = folder / "shared"
         shared.mkdir()
         (shared / "orders.h").write_text(missing_orders((ROOT / "sched/atomic.h").read_text()))
         self.free = queue.Queue()
         for number in range(jobs):
-            self.free.put(Workshop(folder / str(number), shared))
+            self.free.put(Workshop(folder / str(number), shared, weak_only))
         first = self.free.queue[0]
         self.compile([["cc", "-O2", "-DPGS_MODEL", *EVERYWHERE, *first.includes(), "-c",
                        str(ROOT / "tests/model/explorer.c"), "-o", str(shared / "explorer.o")]], 1)
-        for sanitizer in sanitizers:
+        for sanitizer in {check.sanitizer for check in checks if not check.is_model}:
             self.build_rest(first, shared, jobs, sanitizer)
+        if any(check.is_whole for check in checks):
+            units = [unit for unit in sorted((ROOT / "runtime").glob("*.c")) if unit.name != "memory.c"]
+            units += [ROOT / "tests/model/world.c", *(ROOT / f"sched/{part}.c" for part in WORLD_PARTS)]
+            self.archive(first, shared / "world.a", units, ["cc", "-O2", "-DPGS_MODEL"], jobs)
 
     def build_rest(self, workshop, shared, jobs, sanitizer):
         """What tests are linked with, without a mutant, and where a mutated part takes precedence."""
         units = [*sorted((ROOT / "sched").glob("*.[cS]")), *sorted((ROOT / "tests/support").glob("*.c"))]
         units = [unit for unit in units if unit.stem != "fiber_ucontext"]
-        objects = [str(shared / f"{unit.stem}.{sanitizer}.o") for unit in units]
-        self.compile([["clang", "-O1", f"-fsanitize={sanitizer}", *EVERYWHERE, *workshop.includes(), "-c", str(unit),
-                       "-o", made] for unit, made in zip(units, objects)], jobs)
-        subprocess.run(["ar", "rc", str(shared / f"{sanitizer}.a"), *objects], check=True)
+        self.archive(workshop, shared / f"{sanitizer}.a", units, ["clang", "-O1", f"-fsanitize={sanitizer}"], jobs)
+
+    def archive(self, workshop, archive, units, compiler, jobs):
+        objects = [str(archive.with_name(f"{archive.stem}.{unit.stem}.o")) for unit in units]
+        self.compile([[*compiler, *EVERYWHERE, *workshop.includes(), "-c", str(unit), "-o", made]
+                      for unit, made in zip(units, objects)], jobs)
+        subprocess.run(["ar", "rc", str(archive), *objects], check=True)
 
     @staticmethod
     def compile(commands, jobs):
@@ -221,11 +276,11 @@ class Workshops:
             self.free.put(workshop)
 
 
-def limits_of(checks, workshops, pool):
+def limits_of(checks, workshops, pool, options):
     """{check: seconds after which a mutant has not ended}. All of them have to pass as the sources are."""
     def timed(check):
         began = time.monotonic()
-        how = workshops.with_one("run", check, 600)
+        how = workshops.with_one("run", check, 600, options.weak_only and check.is_model)
         if how != "passed":
             die(f"{check.name} without a mutant: {how}")
         return time.monotonic() - began
@@ -312,6 +367,7 @@ def arguments():
     parser.add_argument("--sample", type=int, help="so many of them")
     parser.add_argument("--seed", type=int, help="chooses the sample")
     parser.add_argument("--models-only", action="store_true", help="without the tests")
+    parser.add_argument("--weak-only", action="store_true", help="of the models, the rounds with weak orders alone")
     parser.add_argument("--verbose", action="store_true", help="says of each killed mutant, too, what has killed it")
     parser.add_argument("-j", "--jobs", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--out", type=Path, default=ROOT / "build/mutate", help="where mutants.tsv goes")
@@ -323,15 +379,16 @@ def every_mutant():
     texts = {file: (ROOT / file).read_text() for subject in SUBJECTS for file in subject.sources}
     called = effects_of_functions(texts.values())
     return [(subject, mutant) for subject in SUBJECTS for file in subject.sources
-            for mutant in mutants_of(file, texts[file], called)]
+            for mutant in mutants_of(file, texts[file], {} if subject.is_runtime else called)]
 
 
 def chosen(pairs, options):
     unknown = set(options.subjects) - {subject.name for subject in SUBJECTS}
     if unknown:
         die(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(s.name for s in SUBJECTS)}")
+    names = options.subjects or [subject.name for subject in SUBJECTS if not subject.is_runtime]
     pairs = [(subject, mutant) for subject, mutant in pairs
-             if (not options.subjects or subject.name in options.subjects) and re.search(options.only, str(mutant))]
+             if subject.name in names and re.search(options.only, str(mutant))]
     if options.sample is not None and options.sample < len(pairs):
         seed = options.seed if options.seed is not None else time.time_ns() % 1000000
         print(f"seed {seed}")
@@ -348,8 +405,8 @@ def run_all(pairs, options):
     checks = list(dict.fromkeys(check for subject, _ in pairs for check in checks_of(subject, options)))
     verdicts, done = [], 0
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(options.jobs) as pool:
-        workshops = Workshops(Path(folder), options.jobs, {check.sanitizer for check in checks if not check.is_model})
-        limits = limits_of(checks, workshops, pool)
+        workshops = Workshops(Path(folder), options.jobs, checks, options.weak_only)
+        limits = limits_of(checks, workshops, pool, options)
 
         def judge(pair):
             subject, mutant = pair

@@ -1,4 +1,4 @@
-/* chat.c - a chat server: each connection has a process that reads from it and one that writes to it; a room is a group.
+/* chat.c - a chat server: a process reads from each connection, another one writes to it; a room is a group.
  *
  *     chat PORT      serves at that port of this machine:  nc localhost PORT
  *     chat           has three users talk to a server, and prints what each of them sees
@@ -8,9 +8,9 @@
  *     /tell bob you are late   to one user, wherever that is
  *     anything else            to all who are in the room
  *
- * Two processes since one that waits for a line does not handle messages meanwhile.  Each of them has a descriptor of its
- * own, a duplicate, so that none is closed while the other one uses it: who ends shuts the connection down, and the
- * other sees its end.  A user who does not take what is sent is cut off; nobody else waits for that. */
+ * Two processes since one that waits for a line does not handle messages meanwhile.  Each of them has a descriptor of
+ * its own, a duplicate, so that none is closed while the other one uses it: who ends shuts the connection down, and
+ * the other sees its end.  A user who does not take what is sent is cut off; nobody else waits for that. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* runtime.h - a runtime: what its processes share, and how other threads reach it.
  *
  * Runtimes are found by the node number in a pid (node.h).  A thread that is not a worker of a runtime is a visitor
- * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for visitors that are inside. */
+ * there: it enters before it touches anything and leaves afterwards, and pg_stop() waits for those that are inside. */
 #ifndef PGI_RUNTIME_H
 #define PGI_RUNTIME_H
 

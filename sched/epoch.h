@@ -10,10 +10,10 @@
  * two tasks, that it holds nothing.  Visitors are foreign threads: they enter for one operation and leave.
  *
  * The domain has a global epoch.  A member's word is the epoch that it saw at its last quiescent moment, or 0 when it
- * is offline; its counter says how many operations, nested, it is in.  Visitors are counted by the parity of the epoch in
- * which they entered.  The epoch goes from g to g+1 only if (a) for each member the word is g or 0, or the step is
- * forced and the counter is 0 after a heavy fence, and (b) no visitor of epoch g-1 is inside; its parity is that of g+1,
- * whose visitors are still to come.
+ * is offline; its counter says how many operations, nested, it is in.  Visitors are counted by the parity of the epoch
+ * in which they entered.  The epoch goes from g to g+1 only if (a) for each member the word is g or 0, or the step is
+ * forced and the counter is 0 after a heavy fence, and (b) no visitor of epoch g-1 is inside; its parity is that of
+ * g+1, whose visitors are still to come.
  *
  * Two ways to move it.  The cheap attempt looks at words only: some loads, but a member that the system has preempted,
  * or that sits in a long handler, has an old word and stops it.  The forced one costs a system call that interrupts all
@@ -44,8 +44,8 @@
  *      before FH, and R would have found X unlinked.  So A sees the counter that R raised, or what R wrote later; and
  *      the next 0 that R wrote is that of its leave, or of a later one, after its last touch of X.  That is a release
  *      store, A's look an acquire load; on to passed() as in 3.
- *   5. A visitor counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.  An
- *      advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
+ *   5. A visitor counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.
+ *      An advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
  *      would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With
  *      e <= s (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.

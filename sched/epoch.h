@@ -45,8 +45,8 @@
  *      the next 0 that R wrote is that of its leave, or of a later one, after its last touch of X.  That is a release
  *      store, A's look an acquire load; on to passed() as in 3.
  *   5. A visitor counts itself, does FR, and reads the epoch a second time; unless it reads the same e it steps back.
- *      An advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second look
- *      would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With
+ *      An advance from e+1 to e+2 that misses it would have read e+1 before FA and FA would precede FR, so the second
+ *      look would have read at least e+1.  Hence a visitor of epoch e that is inside stops the advance from e+1.  With
  *      e <= s (1), and since the epoch cannot leave e+1 while it is inside, X has not passed.
  * Why not +1: a member may announce s, then find X, then U unlinks and stamps s.  The advance to s+1 asks only for s.
  * A forced advance from s does not help: it may have looked at the counter just before R found X, and U may have

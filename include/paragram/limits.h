@@ -36,8 +36,9 @@ extern "C" {
  * for a message that is larger than all of .max_bytes by itself, which comes in when nothing else is there.
  *
  * Every refusal is counted, for the process and in pg_stats.refused.  For a process within another operating-system
- * process the sender does not know: its pg_send() returns PG_OK, and the message is refused where it arrives, which is
- * counted there, in pg_stats.dropped too.  So the memory of the receiver is bounded all the same. */
+ * process the sender does not know: its pg_send() returns PG_OK, its pg_call() waits until the time has passed, and the
+ * message is refused where it arrives, which is counted there, in pg_stats.dropped too.  So the memory of the receiver
+ * is bounded all the same. */
 typedef struct pg_mailbox {
     uint32_t max_messages; /* at most 134,217,726; 0: no limit */
     /* What they take, each a block of 64, 128 or 256 bytes, or as many as it has; shared buffers do not count, for they

@@ -45,11 +45,13 @@ static void put_up(pg_process *self, pgi_call *call)
     pgi_unlock(self);
 }
 
-void pgi_call_dismiss(pg_process *p)
+bool pgi_call_dismiss(pg_process *p)
 {
     pgi_lock(p);
-    if (p->extra && p->extra->call) pgi_sleeper_wake(p->rt->sched, &p->sleeper);
+    bool calls = p->extra && p->extra->call;
+    if (calls) pgi_sleeper_wake(p->rt->sched, &p->sleeper);
     pgi_unlock(p);
+    return calls;
 }
 
 /* Whether the answer has come; from now on it does not. */

@@ -437,8 +437,8 @@ static void dismiss_senders(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned 
 
 static void dismiss_caller(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
-    (void)rt, (void)pid, (void)n;
-    pgi_call_dismiss(p);
+    (void)rt, (void)pid;
+    *n += pgi_call_dismiss(p);
 }
 
 /* Nobody comes in any more, and those who are inside leave.  Only attached processes are left: who watches one, for as

@@ -41,7 +41,7 @@
  *   on ends when its handler returns.  As any exception it must not leave what is noexcept, or the program is
  *   std::terminate()d: no receiving, sleeping or waiting there, nor in destructors.  Two times only what the process
  *   owns is destroyed, its target and what it has made, and the frames are given up: where it meets its end while
- *   another exception is on its way, and where memory is too short to keep the reason.
+ *   another exception is on its way, whose memory is lost then, and where memory is too short to keep the reason.
  * SUSPENSION
  *   A process may be suspended anywhere, also in a catch block or in a destructor, and go on on another thread: the
  *   exceptions that are on their way or being handled are the process's own: their state is exchanged with the stack.

@@ -22,5 +22,5 @@ check() {
 }
 
 check "$shared" '^pg_' < <("$nm" -D --defined-only "$shared")
-check "$static" '^(pg|pgs|pgi)_' < <("$nm" -g --defined-only "$static")
+check "$static" '^(pg|pgs|pgi)_|^DW\.ref\.' < <("$nm" -g --defined-only "$static")
 exit $status

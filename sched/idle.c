@@ -43,7 +43,7 @@ static bool clear_idle(pgs_sched *s, unsigned number)
 static void set_idle(pgs_sched *s, unsigned number)
 {
     or_release(&s->idle[number / 64], (uint64_t)1 << number % 64); /* partner: clear_idle */
-    add_relaxed(&s->idle_count, 1); /* before the fence in pgs_idle_park, as the bit is */
+    add_relaxed(&s->idle_count, 1);                                /* before the fence in show_idle, as the bit is */
 }
 
 /* By the bits, not by idle_count, which is behind them for a moment: whoever waits for it to follow would spin.  Behind
@@ -91,7 +91,7 @@ void pgs_idle_wake_one(pgs_sched *s)
         sub_relaxed(&s->searching, 1);
         /* While this stood as a searcher, a worker may have parked, and a submitter or whoever added a source relied on
          * this: look again, and behind a fence, for what is looked at is mostly read relaxed.  Partners: the fences in
-         * pgs_idle_park, pgs_ready and pgs_source_add. */
+         * show_idle, pgs_ready and pgs_source_add. */
         fence_after_rmw();
     } while (anyone_idle(s) && (pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->poller)));
 }
@@ -150,17 +150,29 @@ static void end_watch(pgs_sched *s)
     pgs_poller_give_back(&s->poller);
 }
 
-bool pgs_idle_park(pgs_worker *w)
+static void tidy_up(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    store_relaxed(&w->face.running, NULL);
+    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
+}
+
+/* Whether there is work after all, of which nobody may have told the worker. */
+static bool show_idle(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
     stop_searching(w);
-    store_relaxed(&w->face.running, NULL);
-    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
+    tidy_up(w);
     set_idle(s, w->number);
     pgs_delay(PGS_AT_PARK);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
-    bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
-    if (work || load_relaxed(&s->stopping)) { /* read again before it ends */
+    return !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
+}
+
+bool pgs_idle_park(pgs_worker *w)
+{
+    pgs_sched *s = w->face.sched;
+    if (show_idle(w) || load_relaxed(&s->stopping)) { /* read again before it ends */
         if (clear_idle(s, w->number)) {
             add_relaxed(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
         } else {
@@ -188,14 +200,7 @@ bool pgs_idle_park(pgs_worker *w)
 bool pgs_idle_arm(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    stop_searching(w);
-    store_relaxed(&w->face.running, NULL);
-    if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
-    set_idle(s, w->number);
-    pgs_delay(PGS_AT_PARK);
-    fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
-    bool work = !pgs_injector_is_empty_final(&w->inbox) || pgs_idle_any_work(s);
-    if (!work && pgs_parker_poll_begin(&w->parker, s->poller.kick)) return true;
+    if (!show_idle(w) && pgs_parker_poll_begin(&w->parker, s->poller.kick)) return true;
     if (!clear_idle(s, w->number)) w->searching = true; /* the waker has counted it */
     return false;
 }
@@ -218,7 +223,7 @@ int pgs_source_add(pgs_sched *s, pgs_source *source, uint32_t events)
 {
     int error = pgs_poller_add(&s->poller, source, events);
     if (error) return error;
-    fence_seq_cst(); /* partner: the fence in pgs_idle_park; the source is counted before the look at who sleeps */
+    fence_seq_cst(); /* partner: the fence in show_idle; the source is counted before the look at who sleeps */
     if (pgs_poller_is_unwatched(&s->poller)) pgs_idle_wake_one(s);
     return 0;
 }
@@ -284,7 +289,7 @@ void pgs_idle_hand_over(pgs_worker *to, pgs_task *task)
     }
     if (likely(!load_relaxed(&to->retired))) return;
     give_inbox(to);
-    fence_seq_cst(); /* partner: the fence in pgs_idle_park */
+    fence_seq_cst(); /* partner: the fence in show_idle */
     pgs_idle_hint(s);
 }
 
@@ -310,7 +315,7 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     pgs_sched *s = w->face.sched;
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
-    store_relaxed(&w->face.running, NULL);
+    tidy_up(w);
     pgs_delay(PGS_AT_RETIRE);
     store_release(&w->retired, true); /* behind the count; partner: unretire_one, which counts back */
     /* Then the look into the inbox: this, or whoever hands something over, sees the other. */

@@ -66,7 +66,7 @@ void pgs_ready(pgs_sched *sched, pgs_task *task)
         return;
     }
     pgs_injector_push(&sched->injector, &task->link);
-    fence_seq_cst(); /* partner: the fence in pgs_idle_park; the push is before the look at who sleeps */
+    fence_seq_cst(); /* partner: the fence in show_idle; the push is before the look at who sleeps */
     pgs_idle_hint(sched);
 }
 

@@ -140,7 +140,7 @@ pgs_worker *pgs_worker_new(pgs_sched *s)
 void pgs_ready(pgs_sched *s, pgs_task *task)
 {
     pgs_injector_push(&s->injector, &task->link);
-    fence_seq_cst(); /* partner: the fence in pgs_idle_park */
+    fence_seq_cst(); /* partner: the fence in show_idle */
     pgs_idle_hint(s);
 }
 

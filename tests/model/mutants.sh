@@ -227,11 +227,10 @@ mutant idle idle.c dies 's/(pgs_idle_any_work(s) || pgs_poller_is_unwatched(&s->
 mutant idle idle.c dies 's/add_relaxed(&s->searching, 1); .. again.*/return !load_acquire(\&s->stopping);/'
 mutant idle idle.c dies '/w->searching = true;/,/return/s/wake_monitor(s);//'
 mutant idle idle.c dies '/go_online(pgs_worker/,/^}/s/wake_monitor(w->face.sched);//'
-mutant idle idle.c dies '/^bool pgs_idle_park/,/^}/s/ || pgs_idle_any_work(s);/;/'
-mutant idle idle.c dies '/^bool pgs_idle_park/,/^}/s/bool work = .* || /bool work = /'
-mutant idle idle.c dies '/^bool pgs_idle_arm/,/^}/s/ || pgs_idle_any_work(s);/;/'
-mutant idle idle.c dies '/^bool pgs_idle_arm/,/^}/s/set_idle(s, w->number);//'
-mutant idle idle.c dies '/^bool pgs_idle_arm/,/^}/s/stop_searching(w);//'
+mutant idle idle.c dies '/^static bool show_idle/,/^}/s/ || pgs_idle_any_work(s);/;/'
+mutant idle idle.c dies '/^static bool show_idle/,/^}/s/return .* || /return /'
+mutant idle idle.c dies '/^static bool show_idle/,/^}/s/set_idle(s, w->number);//'
+mutant idle idle.c dies '/^static bool show_idle/,/^}/s/stop_searching(w);//'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/bool sleeps = .*/bool sleeps = false;/'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/ \&\& clear_idle(s, to->number)//'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/add_relaxed(&s->searching, 1);//'
@@ -252,8 +251,7 @@ mutant idle poller.h dies '/pgs_poller_take/,/^}/s/return load_relaxed.*/store_r
 mutant idle idle.c dies '/^static void give_inbox/,/^}/s/pgs_injector_pop_waiting/pgs_injector_pop/'
 mutant idle idle.c dies '/^static void give_inbox/,/^}/s/while (/if (/'
 # Only with weak orders: on x86 the locked instruction before it is the fence.
-mutant idle idle.c dies '/pgs_idle_park/,/^}/s/fence_seq_cst();//'
-mutant idle idle.c dies '/pgs_idle_arm/,/^}/s/fence_seq_cst();//'
+mutant idle idle.c dies '/^static bool show_idle/,/^}/s/fence_seq_cst();//'
 
 # timer
 mutant timer timer.c dies 's/xchg_release(&w->lock, FREE)/xchg_relaxed(\&w->lock, FREE)/'

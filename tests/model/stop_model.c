@@ -168,7 +168,7 @@ unsigned pgs_wheel_expire_due(pgs_wheel *w, int64_t now)
 void pgs_ready(pgs_sched *s, pgs_task *task)
 {
     pgs_injector_push(&s->injector, &task->link);
-    fence_seq_cst(); /* partner: the fence in pgs_idle_park */
+    fence_seq_cst(); /* partner: the fence in show_idle */
     pgs_idle_hint(s);
 }
 

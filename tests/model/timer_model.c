@@ -212,7 +212,7 @@ static void setup_next(void)
 static void worker_sleeps(void)
 {
     store_relaxed(&asleep, true);
-    fence_seq_cst(); /* partner: the fence in adds_earlier; as in pgs_idle_park */
+    fence_seq_cst(); /* partner: the fence in adds_earlier; as in show_idle */
     until = pgs_wheel_next(&wheel);
 }
 

@@ -22,6 +22,7 @@
  *
  * Records are shared by all operating-system processes.  A link is made by the older of two records only, and not again
  * once it has been taken back, so that it is plain who has to be told, and how often. */
+#include "awake.h"
 #include "away.h"
 
 #include <paragram.h>
@@ -562,13 +563,6 @@ static void count_pairs(void)
     }
 }
 
-/* Long enough for all workers to be woken by some of these. */
-static void compute(pg_process *self)
-{
-    (void)self;
-    for (int64_t until = check_now_ns() + 20000; check_now_ns() < until;) continue;
-}
-
 /* Those that a process which has crashed meanwhile had just spawned, and nobody else knew before they began. */
 static void end_late_ones(void)
 {
@@ -577,8 +571,6 @@ static void end_late_ones(void)
     }
 }
 
-/* What was sent to one that was just ending is counted once its slot has rested, when the worker that has the slot is
- * awake: one that has slept ever since has not looked. */
 static void balance(void)
 {
     uint64_t lost = 0, lost_far = 0, handled = 0, refused = 0;
@@ -596,8 +588,7 @@ static void balance(void)
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && stats.dropped >= lost) break;
         end_late_ones();
-        for (int i = 0; i < 20 && stats.alive < 100; i++)
-            CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
+        if (stats.alive < 100) awake_workers(rt, t);
         check_pause_us(1000);
     }
     CHECK_EQ(stats.alive, 0);

@@ -10,6 +10,7 @@
  *   3. What a host thread sends to one process arrives in order.
  *   4. Messages whose send said PG_OK were handled, or received, or are counted in pg_stats.dropped.
  *   5. Processes whose spawn said PG_OK are those counted in pg_stats.spawned, and all of them end. */
+#include "awake.h"
 #include "check.h"
 
 #include <paragram.h>
@@ -341,13 +342,6 @@ static void *attaching_host(void *arg)
 
 /* ----------------------------------------------------------------------------------------------------- the books */
 
-/* Long enough for all workers to be woken by some of these. */
-static void compute(pg_process *self)
-{
-    (void)self;
-    for (int64_t until = check_now_ns() + 20000; check_now_ns() < until;) continue;
-}
-
 static void quiet(void *unused, pg_log_level level, const char *line)
 {
     (void)unused;
@@ -368,17 +362,13 @@ static void end_everybody(void)
     }
 }
 
-/* What was sent to one that was just ending is counted once its slot has rested, when the worker that has the slot is
- * awake: one that has slept ever since has not looked. */
 static void balance(void)
 {
     pg_stats stats = {0};
     for (int t = 0; t < 5000; t++) {
         CHECK_EQ(pg_get_stats(rt, &stats), PG_OK);
         if (stats.alive == 0 && sent == handled + stats.dropped) break;
-        for (int i = 0; i < 20 && stats.alive < 100; i++, spawned++) {
-            CHECK_EQ(pg_pid_status(pg_spawn_in(rt, compute, NULL)), PG_OK);
-        }
+        if (stats.alive < 100) spawned += awake_workers(rt, t);
         check_pause_us(1000);
     }
     printf("%" PRIu64 " processes; %" PRIu64 " messages: %" PRIu64 " handled, %" PRIu64 " dropped; %" PRIu64

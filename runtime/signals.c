@@ -43,8 +43,7 @@ void pgi_signals_destroy(pgi_signals *signals)
     pthread_mutex_destroy(&signals->lock);
 }
 
-/* ---------------------------------------------------------------------------------------------------- what is
- * blocked */
+/* ------------------------------------------------------------------------------------------- what is blocked */
 
 /* The mask of blocked signals in a thread's status; all, where the thread has gone. */
 static uint64_t blocked_in(const char *tid)

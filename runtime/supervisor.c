@@ -67,7 +67,7 @@ typedef struct supervisor {
     const pg_message *serving;
     pg_ref starter;   /* the monitor of who waits for its start, and is not linked yet */
     uint64_t unknown; /* messages */
-    uint64_t random;
+    uint64_t random;  /* of the jitter; begun with the time, which in a simulation is the seed's */
 } supervisor;
 
 static supervisor *of(pg_process *self)
@@ -312,15 +312,6 @@ static child *add(supervisor *s, const pg_term *term)
 
 /* ------------------------------------------------------------------------------------------------------- failures */
 
-/* splitmix64 (Steele, Lea, Flood 2014), begun with the time: in a simulation that is the seed's. */
-static uint64_t draw(supervisor *s)
-{
-    uint64_t z = s->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 /* How long its restart is put off, and one failure more; it has lived for so long. */
 static int64_t put_off(supervisor *s, child *c, int64_t lived)
 {
@@ -331,7 +322,7 @@ static int64_t put_off(supervisor *s, child *c, int64_t lived)
     if (c->failures < UINT32_MAX) c->failures++;
     if (delay <= 0) return 0;
     uint64_t part = (uint64_t)(delay / 100) * (uint64_t)s->o.jitter;
-    return delay - (int64_t)(draw(s) % (part + 1));
+    return delay - (int64_t)(pgs_random(&s->random) % (part + 1));
 }
 
 /* Whether there may be one more restart, which is counted. */

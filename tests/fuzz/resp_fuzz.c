@@ -6,17 +6,9 @@
 #include "resp.h"
 
 #include "check.h"
+#include "exactly.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* The bytes so far, in memory that ends with them. */
-static char *exactly(const char *data, size_t size)
-{
-    char *copy = malloc(size != 0 ? size : 1);
-    CHECK(copy != NULL);
-    if (size != 0) memcpy(copy, data, size);
-    return copy;
-}
 
 static void note_request(buffer *found, const resp_parser *p, const char *data)
 {
@@ -37,7 +29,7 @@ static buffer understand(const uint8_t *data, size_t size, size_t piece)
     resp_parser p = {0};
     size_t start = 0, there = piece < size ? piece : size;
     for (;;) {
-        char *seen = exactly((const char *)data + start, there - start);
+        char *seen = exactly(data + start, there - start);
         resp_status status = resp_parse(&p, seen, there - start);
         if (status == RESP_REQUEST) {
             note_request(&found, &p, seen);

@@ -8,18 +8,10 @@
 #include "wire.h"
 
 #include "check.h"
+#include "exactly.h"
 #include "walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* Memory that ends where the input does; at least one byte, so that it is no NULL. */
-static void *exactly(const uint8_t *data, size_t size)
-{
-    void *copy = malloc(size != 0 ? size : 1);
-    CHECK(copy != NULL);
-    if (size != 0) memcpy(copy, data, size);
-    return copy;
-}
 
 /* A message that was let pass has one form only: built again of its values, it has the same bytes. */
 static void check_form(const pg_message *message, size_t size)

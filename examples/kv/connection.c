@@ -13,6 +13,7 @@
  * order, and nothing is read before all are answered. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "connection.h"
@@ -272,6 +273,17 @@ static bool make_room(connection *c)
     return in->capacity > in->length || buffer_reserve(in, in->capacity ? in->capacity : READ_ROOM);
 }
 
+/* The last answer has been sent.  What the client still sends is read for a second: with bytes unread, closing would
+ * take that answer back from him. */
+static void see_off(const connection *c)
+{
+    char rest[4096];
+    if (shutdown(c->fd, SHUT_WR) != 0) return;
+    for (int64_t end = pg_now() + PG_SECONDS(1), left = PG_SECONDS(1); left > 0; left = end - pg_now()) {
+        if (pg_read(c->self, c->fd, rest, sizeof rest, left) <= 0) break;
+    }
+}
+
 static void clean_up(void *argument)
 {
     connection *c = argument;
@@ -310,6 +322,8 @@ void serve_client(pg_process *self)
         ssize_t n = pg_read(self, fd, c->in.data + c->in.length, c->in.capacity - c->in.length, PG_FOREVER);
         if (n <= 0) break;
         c->in.length += (size_t)n;
-        if (!understand(c)) break;
+        if (understand(c)) continue;
+        see_off(c);
+        break;
     }
 }

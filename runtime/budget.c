@@ -2,7 +2,7 @@
 #include "budget.h"
 
 #include "extra.h"
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 
 static const uint64_t process_bytes = sizeof(pg_process) + sizeof(pgi_limits) + sizeof(pgi_extra), stack_bytes = 4096;

@@ -5,7 +5,7 @@
  * limits for each process, a page for each stack that may hold memory.  The latter is summed up when something is
  * spawned, when the messages have grown by another PGI_BUDGET_STEP, and before anything is refused.
  *
- * Every process of such a runtime has limits (limits.h), be they none, so that its messages are looked at as they come
+ * Every process of such a runtime has limits (limit.h), be they none, so that its messages are looked at as they come
  * and go.  Others have not one instruction for it. */
 #ifndef PGI_BUDGET_H
 #define PGI_BUDGET_H

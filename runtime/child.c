@@ -29,7 +29,7 @@
 
 #include "ask.h"
 #include "crash.h"
-#include "limits.h"
+#include "limit.h"
 #include "os.h"
 #include "runtime.h"
 

@@ -21,7 +21,7 @@
 #include <stdarg.h>
 
 #include "extra.h"
-#include "limits.h"
+#include "limit.h"
 #include "link.h"
 #include "runtime.h"
 

@@ -20,7 +20,7 @@ struct pgi_extra {
 
     pgi_call *call; /* that it waits in; under the lock; NULL: it does not (call.c) */
 
-    struct pgi_limits *limits; /* limits.c; NULL: none.  They are found by `id`; here is what the end looks for */
+    struct pgi_limits *limits; /* limit.c; NULL: none.  They are found by `id`; here is what the end looks for */
 };
 
 _Static_assert(sizeof(pgi_extra) % 16 == 0, "the pattern follows, aligned");

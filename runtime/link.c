@@ -8,7 +8,7 @@
 #include "link.h"
 
 #include "far.h"
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 #include "watch.h"
 

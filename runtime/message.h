@@ -19,7 +19,7 @@ enum {
     PGI_TERMINATE, /* (exit): told to end */
     PGI_DOWN,      /* (exit, pid): a linked process has ended */
     PGI_NEWS,      /* ("down", ref, pid, exit): a monitored process has ended (watch.h) */
-    PGI_NOTICE,    /* a signal, or an alarm of a mailbox's (limits.h): as a user's, but that it always comes */
+    PGI_NOTICE,    /* a signal, or an alarm of a mailbox's (limit.h): as a user's, but that it always comes */
     PGI_RETIRED,   /* no message: the limits of a process that has ended, in the mailbox that it had */
     /* And with one unit more behind its terms, a pg_from: */
     PGI_CALL, /* sent by pg_call(), and who is to be answered */
@@ -34,7 +34,7 @@ enum {
     /* What it is to a mailbox: cleared before it is freed. */
     PGI_CONSUMED = 0x10, /* handled, yet still linked in the mailbox: it was the last when it was taken */
     PGI_LOOSE = 0x20,    /* handled, and in no queue: to be freed by whoever drops it */
-    PGI_COUNTED = 0x40,  /* it takes room in a mailbox that has limits (limits.h), until it is taken */
+    PGI_COUNTED = 0x40,  /* it takes room in a mailbox that has limits (limit.h), until it is taken */
     PGI_NO_NEWS = 0x80,  /* of an end that was kept: pgi_end.no_news */
     PGI_IN_MAILBOX = PGI_CONSUMED | PGI_LOOSE | PGI_COUNTED | PGI_NO_NEWS
 };

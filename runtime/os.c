@@ -21,7 +21,7 @@
 #include "child.h"
 #include "crash.h"
 #include "far.h"
-#include "limits.h"
+#include "limit.h"
 #include "parcel.h"
 #include "runtime.h"
 

@@ -9,7 +9,7 @@
 
 #include <sched.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 #include "watch.h"
 

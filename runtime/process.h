@@ -78,7 +78,7 @@ enum {
 
 struct pg_process {
     /* Whoever sends to it or wakes it. */
-    _Atomic(uint64_t) id; /* its pid while it lives, or the address of its limits (limits.h), else 0 */
+    _Atomic(uint64_t) id; /* its pid while it lives, or the address of its limits (limit.h), else 0 */
     pgs_mpsc mailbox;
     pgi_sleeper sleeper;
 

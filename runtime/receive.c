@@ -24,7 +24,7 @@
 #include <errno.h>
 
 #include "extra.h"
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 #include "seeded.h"
 #include "watch.h"

@@ -20,7 +20,7 @@
 
 #include "call.h"
 #include "crash.h"
-#include "limits.h"
+#include "limit.h"
 #include "link.h"
 #include "overflow.h"
 #include "sched/cpus.h"

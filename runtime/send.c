@@ -1,11 +1,11 @@
 /* send.c - sending: copy the values, find the process, one exchange.
  *
- * One that has limits is not found by that, and those who are not found are looked for once more: limits.h.
+ * One that has limits is not found by that, and those who are not found are looked for once more: limit.h.
  *
  * The message is built first, outside the epoch, and the process is found after that: whatever the copying takes, a
  * slot is looked at for a few instructions only. */
 #include "far.h"
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 
 static inline __attribute__((always_inline)) int send_as_visitor(pg_pid pid, pg_message *msg, bool always)

@@ -11,7 +11,7 @@
 
 #include <sys/mman.h>
 
-#include "limits.h"
+#include "limit.h"
 #include "runtime.h"
 
 /* Slots before pages are committed ahead, and bytes that are then committed at once. */

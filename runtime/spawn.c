@@ -1,7 +1,7 @@
 /* spawn.c - how a process begins: slot, arguments, link; then its pid is published, and it is made ready. */
 #include "child.h"
 #include "extra.h"
-#include "limits.h"
+#include "limit.h"
 #include "link.h"
 #include "os.h"
 #include "runtime.h"

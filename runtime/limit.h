@@ -1,4 +1,4 @@
-/* limits.h - a process with limits: a mailbox that is full at some point, with senders who wait for room in it; an
+/* limit.h - a process with limits: a mailbox that is full at some point, with senders who wait for room in it; an
  * alarm before that; handlers that are timed.
  *
  * It costs nothing to those who have none.  The `id` of a process with limits is not its pid but the address of this

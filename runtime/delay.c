@@ -9,14 +9,19 @@
  *
  *   free --set--> pending --expired, or cancelled: by compare-and-swap of `id`--> its message sent or freed --> free
  *
+ * Nearly all timers are cancelled, so that is what is made cheap: a small message is kept in the timer itself, and only
+ * becomes a block of its own when it is sent.  Where there is no memory for that the timer tries again.  All that a
+ * cancellation needs is in the first cache line of the two, where a million are pending a miss each.
+ *
  * Invariants:
  *   1. Whoever makes the generation even owns the timer and its message, and gives it back.
  *   2. Who cancels takes it out of the wheel after that, and so waits for a callback that is under way: it finds the
  *      generation even, and leaves the timer alone.  One that comes again and again may send once more before that;
  *      then it is out of the wheel, before the cancellation returns.
  *
- * The table grows by chunks, each twice as large as the one before, and never shrinks; what is free is kept by the
- * workers, in lists that go to the table and come from there.
+ * The table grows by chunks, each twice as large as the one before, and never shrinks.  What is free is kept by the
+ * workers, in two chains each, of which one at a time goes to the table or comes from there: none is walked, since each
+ * step would be a miss.  That is the magazines of memory.h, linked by what they hold.
  *
  * Rejected: handles that are refs, of a hash table (a cache miss more at both ends); the block of the message as the
  * timer (blocks are used for other things, so that a stale handle would find anything). */
@@ -32,8 +37,8 @@ enum { ONCE = 0, OWN = -1 };
 enum {
     INDEX_BITS = 24,
     FIRST_CHUNK = 1 << 10,
-    KEEP = 256, /* free ones at a worker; half of them go to the table, or come from there */
-    BATCH = 128
+    CHAIN = PGS_TUNED(128, 2), /* free ones that go to the table together */
+    SMALL = 3                  /* inline values that a timer has room for */
 };
 
 static const uint64_t GENERATION = UINT64_C(1) << INDEX_BITS;
@@ -42,15 +47,23 @@ static const uint64_t GENERATION_MAX = (UINT64_C(1) << 28) - 1;
 struct pgi_delay {
     pgs_timer timer;
     _Atomic(uint64_t) id; /* the handle, while it is pending: bit 24 is set */
-    pg_pid to;
-    pg_message *msg;
-    int64_t interval; /* or once: ONCE, or OWN, by whom it is sent to */
     union {
-        pg_runtime *rt;
-        pgi_delay *next_free;
+        pg_pid to;
+        pgi_delay *next_free; /* in its chain */
+    };
+    union {
+        int64_t interval;      /* or once: ONCE, or OWN, by whom it is sent to */
+        pgi_delay *next_chain; /* of the first in a chain, in the table */
+    };
+    pg_message small; /* of which units is 0 where there is a block */
+    union {
+        pg_term terms[SMALL];
+        pg_message *block;
     };
 };
 
+_Static_assert(sizeof(struct pgi_delay) == (size_t)2 * PGS_CACHE_LINE, "two lines");
+_Static_assert(offsetof(struct pgi_delay, small) == PGS_CACHE_LINE, "what is sent is in the second");
 _Static_assert(FIRST_CHUNK << PGI_DELAY_CHUNKS == 1 << INDEX_BITS, "an index fits into a handle");
 
 static bool is_pending(uint64_t id)
@@ -102,7 +115,7 @@ static pgi_delay *take_new(pg_runtime *rt, int *status)
     if (number >= PGI_DELAY_CHUNKS) return NULL;
     pgi_delay *chunk = load_relaxed(&delays->chunks[number]);
     if (!chunk) {
-        chunk = pgi_alloc_zero(chunk_size(number) * sizeof *chunk);
+        chunk = pgi_alloc_table(chunk_size(number) * sizeof *chunk);
         *status = PG_ENOMEM;
         if (!chunk) return NULL;
         store_release(&delays->chunks[number], chunk); /* partner: find */
@@ -112,63 +125,125 @@ static pgi_delay *take_new(pg_runtime *rt, int *status)
     return d;
 }
 
-/* Fills a cache, for one at least. */
-static int refill(pg_runtime *rt, pgi_delay_cache *cache)
+static void push(pgi_delay_chain *chain, pgi_delay *d)
 {
-    pgi_delays *delays = &rt->delays;
-    int status = PG_OK;
-    pthread_mutex_lock(&delays->lock);
-    while (cache->count < BATCH) {
-        pgi_delay *d = delays->free;
-        if (d) {
-            delays->free = d->next_free;
-        } else {
-            d = take_new(rt, &status);
-        }
-        if (!d) break;
-        d->next_free = cache->free;
-        cache->free = d;
-        cache->count++;
-    }
-    pthread_mutex_unlock(&delays->lock);
-    return cache->free ? PG_OK : status;
+    d->next_free = chain->first;
+    chain->first = d;
+    chain->count++;
 }
 
-/* Gives all but `keep` back to the table. */
-static void spill(pg_runtime *rt, pgi_delay_cache *cache, unsigned keep)
+/* The chain is not empty. */
+static pgi_delay *pop(pgi_delay_chain *chain)
+{
+    pgi_delay *d = chain->first;
+    chain->first = d->next_free;
+    chain->count--;
+    /* Both lines of the one that will be next, to be written to. */
+    __builtin_prefetch(chain->first, 1);
+    __builtin_prefetch((const char *)chain->first + PGS_CACHE_LINE, 1);
+    return d;
+}
+
+/* Takes a chain from the table, or makes one: of CHAIN, or of fewer where there are no more.  The lock is held. */
+static pgi_delay_chain take_chain(pg_runtime *rt, int *status)
+{
+    pgi_delays *delays = &rt->delays;
+    pgi_delay_chain chain = {delays->chains, CHAIN};
+    *status = PG_OK;
+    if (chain.first) {
+        delays->chains = chain.first->next_chain;
+        return chain;
+    }
+    chain.count = 0;
+    for (pgi_delay *d; chain.count < CHAIN && (d = take_new(rt, status));) push(&chain, d);
+    if (!chain.first) {
+        chain = delays->loose;
+        delays->loose = (pgi_delay_chain){0};
+    }
+    return chain;
+}
+
+/* Gives a chain of CHAIN to the table.  The lock is held. */
+static void give_chain(pgi_delays *delays, pgi_delay_chain *chain)
+{
+    chain->first->next_chain = delays->chains;
+    delays->chains = chain->first;
+    *chain = (pgi_delay_chain){0};
+}
+
+static void exchange(pgi_delay_cache *cache)
+{
+    pgi_delay_chain loaded = cache->loaded;
+    cache->loaded = cache->spare;
+    cache->spare = loaded;
+}
+
+/* A chain for a worker that has none. */
+static PGS_COLD int refill(pg_runtime *rt, pgi_delay_chain *chain)
+{
+    int status;
+    pthread_mutex_lock(&rt->delays.lock);
+    *chain = take_chain(rt, &status);
+    pthread_mutex_unlock(&rt->delays.lock);
+    return chain->first ? PG_OK : status;
+}
+
+static PGS_COLD void spill(pg_runtime *rt, pgi_delay_chain *chain)
 {
     pthread_mutex_lock(&rt->delays.lock);
-    while (cache->count > keep) {
-        pgi_delay *d = cache->free;
-        cache->free = d->next_free;
-        cache->count--;
-        d->next_free = rt->delays.free;
-        rt->delays.free = d;
-    }
+    give_chain(&rt->delays, chain);
     pthread_mutex_unlock(&rt->delays.lock);
+}
+
+/* For a thread that is no worker. */
+static PGS_COLD pgi_delay *take_loose(pg_runtime *rt, int *status)
+{
+    pgi_delays *delays = &rt->delays;
+    *status = PG_OK;
+    pthread_mutex_lock(&delays->lock);
+    if (!delays->loose.first) delays->loose = take_chain(rt, status);
+    pgi_delay *d = delays->loose.first ? pop(&delays->loose) : NULL;
+    pthread_mutex_unlock(&delays->lock);
+    if (d) *status = PG_OK;
+    return d;
+}
+
+static PGS_COLD void give_loose(pg_runtime *rt, pgi_delay *d)
+{
+    pgi_delays *delays = &rt->delays;
+    pthread_mutex_lock(&delays->lock);
+    push(&delays->loose, d);
+    if (delays->loose.count == CHAIN) give_chain(delays, &delays->loose);
+    pthread_mutex_unlock(&delays->lock);
 }
 
 /* `local` is the calling worker's own, or NULL. */
 static pgi_delay *take(pg_runtime *rt, pgi_local *local, int *status)
 {
-    pgi_delay_cache none = {0}, *cache = local ? &local->delays : &none;
-    *status = likely(cache->free) ? PG_OK : refill(rt, cache);
-    pgi_delay *d = cache->free;
-    if (unlikely(!d)) return NULL;
-    cache->free = d->next_free;
-    cache->count--;
-    if (unlikely(none.count > 0)) spill(rt, &none, 0);
-    return d;
+    if (unlikely(!local)) return take_loose(rt, status);
+    pgi_delay_cache *cache = &local->delays;
+    *status = PG_OK;
+    if (unlikely(!cache->loaded.first)) {
+        exchange(cache);
+        if (!cache->loaded.first) *status = refill(rt, &cache->loaded);
+    }
+    return likely(cache->loaded.first) ? pop(&cache->loaded) : NULL;
 }
 
 /* Its generation is even already. */
 static void give(pg_runtime *rt, pgi_local *local, pgi_delay *d)
 {
-    pgi_delay_cache none = {0}, *cache = local ? &local->delays : &none;
     if (unlikely(generation_of(d) == GENERATION_MAX - 1)) return; /* used up */
-    d->next_free = cache->free;
-    cache->free = d;
-    if (unlikely(++cache->count > (local ? KEEP : 0))) spill(rt, cache, local ? BATCH : 0);
+    if (unlikely(!local)) {
+        give_loose(rt, d);
+        return;
+    }
+    pgi_delay_cache *cache = &local->delays;
+    push(&cache->loaded, d);
+    if (unlikely(cache->loaded.count == CHAIN)) {
+        exchange(cache);
+        if (cache->loaded.count == CHAIN) spill(rt, &cache->loaded);
+    }
 }
 
 uint32_t pgi_delays_next_generation(const pgi_delays *delays)
@@ -181,15 +256,21 @@ uint32_t pgi_delays_next_generation(const pgi_delays *delays)
     return next < GENERATION_MAX - 1 ? next : UINT32_MAX;
 }
 
+/* Its message, which is not sent any more. */
+static void drop_message(pgi_cache *cache, pgi_delay *d)
+{
+    if (unlikely(d->small.units == 0)) pgi_message_free(cache, d->block);
+}
+
 void pgi_delays_destroy(pgi_delays *delays)
 {
     for (uint32_t i = 0; i < delays->used; i++) {
         pgi_delay *d = find(delays, i);
-        if (is_pending(load_relaxed(&d->id))) pgi_message_free(NULL, d->msg);
+        if (is_pending(load_relaxed(&d->id))) drop_message(NULL, d);
     }
     for (unsigned i = 0; i < PGI_DELAY_CHUNKS; i++) {
         pgi_delay *chunk = load_relaxed(&delays->chunks[i]);
-        if (chunk) pgi_free(chunk, chunk_size(i) * sizeof *chunk);
+        pgi_free_table(chunk, chunk_size(i) * sizeof *chunk);
     }
     pthread_mutex_destroy(&delays->lock);
 }
@@ -203,16 +284,23 @@ static bool claim(pgi_delay *d, uint64_t id)
     return is_pending(id) && cas_acq_rel(&d->id, &id, id + GENERATION);
 }
 
-static void fire_once(pgi_delay *d)
+static void fire_once(pg_runtime *rt, pgi_delay *d, uint64_t id)
 {
-    if (!claim(d, load_relaxed(&d->id))) return;
-    pg_runtime *rt = d->rt;
-    if (d->interval == OWN) {
-        pgi_send_always(d->to, d->msg);
+    pg_message *msg = d->small.units == 0 ? d->block : NULL, *copy = NULL;
+    if (!msg && pgi_message_copy(pgi_cache_here(rt), &d->small, &copy) != PG_OK) {
+        /* There is no memory: once more, soon. */
+        pgs_timer_again(&d->timer, pgs_deadline(PG_MS(1)));
+    } else if (!claim(d, id)) {
+        if (copy) pgi_message_free(pgi_cache_here(rt), copy);
     } else {
-        pgi_send_as_visitor(d->to, d->msg);
+        if (copy) msg = copy;
+        if (d->interval == OWN) {
+            pgi_send_always(d->to, msg);
+        } else {
+            pgi_send_as_visitor(d->to, msg);
+        }
+        give(rt, pgi_local_here(rt), d);
     }
-    give(rt, pgi_local_here(rt), d);
 }
 
 /* The next time after now, in the same rhythm. */
@@ -223,18 +311,16 @@ static int64_t next_time(const pgi_delay *d)
     return left < PGS_NEVER - now ? now + left : PGS_NEVER;
 }
 
-static void fire_again(pgi_delay *d)
+static void fire_again(pg_runtime *rt, pgi_delay *d, uint64_t id)
 {
     pg_message *copy;
-    uint64_t id = load_relaxed(&d->id);
-    if (!is_pending(id)) return;
-    int status = pgi_message_copy(pgi_cache_here(d->rt), d->msg, &copy);
+    const pg_message *msg = d->small.units == 0 ? d->block : &d->small;
+    int status = pgi_message_copy(pgi_cache_here(rt), msg, &copy);
     if (status == PG_OK) status = pgi_send_as_visitor(d->to, copy);
     if (status != PG_ENOPROC) {
         pgs_timer_again(&d->timer, next_time(d));
     } else if (claim(d, id)) {
-        pg_runtime *rt = d->rt;
-        pgi_message_free(pgi_cache_here(rt), d->msg);
+        drop_message(pgi_cache_here(rt), d);
         give(rt, pgi_local_here(rt), d);
     }
 }
@@ -242,10 +328,13 @@ static void fire_again(pgi_delay *d)
 static void fire(pgs_timer *timer)
 {
     pgi_delay *d = container_of(timer, pgi_delay, timer);
+    pg_runtime *rt = ((const pgi_local *)pgs_timer_local(timer))->rt;
+    uint64_t id = load_relaxed(&d->id);
+    if (!is_pending(id)) return;
     if (d->interval <= ONCE) {
-        fire_once(d);
+        fire_once(rt, d, id);
     } else {
-        fire_again(d);
+        fire_again(rt, d, id);
     }
 }
 
@@ -258,7 +347,7 @@ bool pg_cancel_timer(pg_timer timer)
     bool mine = d && claim(d, timer.id);
     if (mine) {
         pgs_timer_cancel(&d->timer);
-        pgi_message_free(pgi_visit_cache(&visit), d->msg);
+        drop_message(pgi_visit_cache(&visit), d);
         give(rt, visit.local, d);
     }
     pgi_leave(&visit);
@@ -273,10 +362,14 @@ int pg_timer_status(pg_timer timer)
 
 /* ---------------------------------------------------------------------------------------------------------- the set */
 
-static int build(pgi_local *local, size_t count, const pg_value *values, pg_message **out)
+/* Makes its message, in the timer if it is small. */
+static int build(pgi_local *local, pgi_delay *d, size_t count, const pg_value *values)
 {
-    *out = local ? pgi_message_small(&local->cache, count, values) : NULL;
-    return likely(*out) ? PG_OK : pgi_message_build(local ? &local->cache : NULL, count, values, out);
+    if (unlikely(count > 0 && !values)) return PG_EINVAL;
+    d->small = (pg_message){.units = sizeof(pg_message) / PGI_UNIT + SMALL, .count = (uint16_t)count, .kind = PGI_USER};
+    if (likely(count <= SMALL) && likely(pgi_copy_small(d->terms, count, values))) return PG_OK;
+    d->small.units = 0;
+    return pgi_message_build(local ? &local->cache : NULL, count, values, &d->block);
 }
 
 static pg_timer refused(int status)
@@ -288,20 +381,18 @@ static pg_timer set(pg_process *self, pg_pid to, int64_t delay, int64_t interval
 {
     pg_runtime *rt = self->rt;
     pgi_local *local = pgi_local_here(rt);
-    pg_message *msg;
-    int status = count > 0 && !values ? PG_EINVAL : build(local, count, values, &msg);
-    if (unlikely(status != PG_OK)) return refused(status);
+    int status;
     pgi_delay *d = take(rt, local, &status);
-    if (unlikely(!d)) {
-        pgi_message_free(local ? &local->cache : NULL, msg);
+    if (unlikely(!d)) return refused(status);
+    status = build(local, d, count, values);
+    if (unlikely(status != PG_OK)) {
+        give(rt, local, d);
         return refused(status);
     }
     uint64_t id = load_relaxed(&d->id) + GENERATION;
     pgs_timer_init(&d->timer, fire);
     d->to = to;
-    d->msg = msg;
     d->interval = interval;
-    d->rt = rt;
     store_release(&d->id, id); /* partner: claim */
     pgs_timer_set(rt->sched, &d->timer, pgs_deadline(delay));
     return (pg_timer){id};

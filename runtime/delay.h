@@ -11,16 +11,22 @@ enum { PGI_DELAY_CHUNKS = 14 };
 
 typedef struct pgi_delay pgi_delay;
 
-/* Free ones that a worker keeps. */
-typedef struct pgi_delay_cache {
-    pgi_delay *free;
+/* Free ones. */
+typedef struct pgi_delay_chain {
+    pgi_delay *first;
     unsigned count;
+} pgi_delay_chain;
+
+/* Those that a worker keeps: it takes from `loaded` and gives to it; `spare` is full or empty. */
+typedef struct pgi_delay_cache {
+    pgi_delay_chain loaded, spare;
 } pgi_delay_cache;
 
 /* Of a runtime. */
 typedef struct pgi_delays {
-    pthread_mutex_t lock; /* for all but the reading of chunks */
-    pgi_delay *free;
+    pthread_mutex_t lock;      /* for all but the reading of chunks */
+    pgi_delay *chains;         /* full ones */
+    pgi_delay_chain loose;     /* what threads that are no workers take and give */
     uint32_t used;             /* from here on none was ever handed out */
     uint32_t first_generation; /* even */
     _Atomic(pgi_delay *) chunks[PGI_DELAY_CHUNKS];

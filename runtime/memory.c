@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* jemalloc's interface since version 4, spelled out so that it need not be there when paragram is built. */
 __attribute__((weak)) void *mallocx(size_t size, int flags);
@@ -16,6 +17,8 @@ __attribute__((weak)) void sdallocx(void *p, size_t size, int flags);
 #else
 #define HAS_JEMALLOC false
 #endif
+
+enum { HUGE_BITS = 21, LINE_BITS = 6 }; /* the usual huge page; a cache line */
 
 enum { JEMALLOC_ZERO = 0x40 }; /* the flags below it are the binary logarithm of the alignment */
 
@@ -64,12 +67,35 @@ void *pgi_alloc_aligned(size_t size, size_t align)
     return memset(p, 0, size);
 }
 
+static int table_bits(size_t size)
+{
+    return size >> HUGE_BITS != 0 ? HUGE_BITS : LINE_BITS;
+}
+
+void *pgi_alloc_table(size_t size)
+{
+    if (refused(size)) return NULL;
+    void *p = HAS_JEMALLOC ? mallocx(size, table_bits(size) | JEMALLOC_ZERO) : calloc(1, size);
+    const uintptr_t mask = ((uintptr_t)1 << HUGE_BITS) - 1;
+    uintptr_t begin = ((uintptr_t)p + mask) & ~mask, end = ((uintptr_t)p + size) & ~mask;
+    if (p != NULL && begin < end) (void)madvise((void *)begin, end - begin, MADV_HUGEPAGE); /* or without them */
+    return p;
+}
+
 void pgi_free(void *p, size_t size)
 {
     if (!HAS_JEMALLOC)
         free(p);
     else if (p != NULL)
         sdallocx(p, size != 0 ? size : 1, 0);
+}
+
+void pgi_free_table(void *p, size_t size)
+{
+    if (!HAS_JEMALLOC)
+        free(p);
+    else if (p != NULL)
+        sdallocx(p, size, table_bits(size));
 }
 
 void pgi_free_aligned(void *p, size_t size, size_t align)

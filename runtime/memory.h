@@ -57,9 +57,14 @@ void *pgi_alloc_zero(size_t size);
 /* The same, all bytes zero, aligned to `align`, a power of two of at least 16; freed by pgi_free_aligned(). */
 void *pgi_alloc_aligned(size_t size, size_t align);
 
+/* The same, all bytes zero, for a large table that is used from its beginning on: in huge pages where the kernel has
+ * them, which are cheaper to come by and to find again; freed by pgi_free_table(). */
+void *pgi_alloc_table(size_t size);
+
 /* Gives back what pgi_alloc() or pgi_alloc_zero() gave for the same `size`.  `p` may be NULL. */
 void pgi_free(void *p, size_t size);
 void pgi_free_aligned(void *p, size_t size, size_t align);
+void pgi_free_table(void *p, size_t size);
 
 /* Allocates and frees, first thing in every thread of the library's: jemalloc 5.3 gives a thread its arena with its
  * first block, and crashes in that when no address space is left, where it only returns NULL later on. */

@@ -129,19 +129,23 @@ static inline void pgi_message_put_back(pgi_cache *cache, unsigned class_index)
     cache->racks[class_index].top++; /* it is still there */
 }
 
+/* The same of up to three values; what is written is of use only if it is true.  No loop: what it would count takes as
+ * long as what it does. */
+static inline bool pgi_copy_small(pg_term *term, size_t count, const pg_value *values)
+{
+    return count == 0 ||
+           (pgi_copy_inline(term, values) && (count == 1 || (pgi_copy_inline(term + 1, values + 1) &&
+                                                             (count == 2 || pgi_copy_inline(term + 2, values + 2)))));
+}
+
 /* The usual message, without a call: up to three values, all of them inline, in a block of the smallest class, which is
- * at hand in the cache.  NULL, and nothing done: it is not one of these.  No loop: what it would count takes as long as
- * what it does. */
+ * at hand in the cache.  NULL, and nothing done: it is not one of these. */
 static inline pg_message *pgi_message_small(pgi_cache *cache, size_t count, const pg_value *values)
 {
     if (unlikely(!values)) return NULL;
     pg_message *message = pgi_message_take(cache, 0, count);
     if (unlikely(!message)) return NULL;
-    pg_term *term = (pg_term *)(void *)(message + 1);
-    if (count == 0 ||
-        (pgi_copy_inline(term, values) && (count == 1 || (pgi_copy_inline(term + 1, values + 1) &&
-                                                          (count == 2 || pgi_copy_inline(term + 2, values + 2))))))
-        return message;
+    if (pgi_copy_small((pg_term *)(void *)(message + 1), count, values)) return message;
     pgi_message_put_back(cache, 0);
     return NULL;
 }

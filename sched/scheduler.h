@@ -311,6 +311,9 @@ void pgs_source_remove(pgs_sched *sched, pgs_source *source);
  * pgs_ready() as a source's may.  The timer outlives the scheduler, or is cancelled.  Any thread. */
 void pgs_timer_set(pgs_sched *sched, pgs_timer *timer, int64_t deadline);
 
+/* What that worker has as its local, whoever calls the callback.  In the callback. */
+void *pgs_timer_local(const pgs_timer *timer);
+
 /* Whether nothing else waits to be run by this worker or for any: a task may as well look around for a while.  By the
  * worker. */
 bool pgs_worker_alone(pgs_worker *worker);

@@ -479,6 +479,11 @@ void pgs_timer_set(pgs_sched *s, pgs_timer *timer, int64_t deadline)
     if (unlikely(!own) && earlier) pgs_parker_unpark(&w->parker); /* a token: it looks again */
 }
 
+void *pgs_timer_local(const pgs_timer *timer)
+{
+    return container_of(timer->wheel, pgs_worker, wheel)->face.local;
+}
+
 void pgs_yield(pgs_task *task)
 {
     if (task->parker) {

@@ -82,6 +82,11 @@ void *pgi_alloc(size_t size)
     return pgi_alloc_aligned(size, 16);
 }
 
+void *pgi_alloc_table(size_t size)
+{
+    return pgi_alloc_aligned(size, 16);
+}
+
 void pgi_free(void *p, size_t size)
 {
     if (p) model_free(p, size);
@@ -90,6 +95,11 @@ void pgi_free(void *p, size_t size)
 void pgi_free_aligned(void *p, size_t size, size_t align)
 {
     (void)align;
+    pgi_free(p, size);
+}
+
+void pgi_free_table(void *p, size_t size)
+{
     pgi_free(p, size);
 }
 
@@ -535,6 +545,12 @@ int pgs_source_arm(pgs_sched *s, pgs_source *source, uint32_t events)
 void pgs_timer_set(pgs_sched *s, pgs_timer *timer, int64_t deadline)
 {
     (void)s, (void)timer, (void)deadline;
+    NOT_HERE;
+}
+
+void *pgs_timer_local(const pgs_timer *timer)
+{
+    (void)timer;
     NOT_HERE;
 }
 

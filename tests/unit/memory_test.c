@@ -31,9 +31,17 @@ static void test_door(void)
             pgi_free_aligned(p, size, align);
         }
     }
+    for (size_t size = 1000; size < (size_t)32 << 20; size *= 8) {
+        unsigned char *p = pgi_alloc_table(size);
+        CHECK(p != NULL && (uintptr_t)p % 16 == 0 && all_zero(p, size));
+        memset(p, 0xee, size);
+        pgi_free_table(p, size);
+    }
+    CHECK(pgi_alloc_table(SIZE_MAX - 100) == NULL);
     CHECK(pgi_alloc(SIZE_MAX - 100) == NULL);
     CHECK(pgi_alloc_zero(SIZE_MAX - 100) == NULL);
     pgi_free(NULL, 64);
+    pgi_free_table(NULL, 64);
     pgi_free_aligned(NULL, 64, 64);
 }
 

@@ -19,13 +19,16 @@ jobs_at_once() {
     nproc
 }
 
+# What configuring is given beside the preset.
+definitions=()
+
 # build PRESET [TARGET...]: configures build/PRESET and builds it; quiet unless something fails.
 build() {
     local preset=$1 log
     shift
     log=$(mktemp)
     echo "configuring build/$preset"
-    if ! cmake --preset "$preset" >"$log" 2>&1; then
+    if ! cmake --preset "$preset" "${definitions[@]}" >"$log" 2>&1; then
         cat "$log"
         rm -f "$log"
         die "cmake could not configure the preset '$preset'"

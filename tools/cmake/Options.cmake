@@ -12,6 +12,7 @@ option(PARAGRAM_INSTALL "Make `cmake --install` install the headers, both librar
 
 # What only people who work on paragram need: on when this is the top project.
 option(PARAGRAM_TESTS "Build the tests, to be run by ctest." ${PROJECT_IS_TOP_LEVEL})
+option(PARAGRAM_TESTS_UCONTEXT "Repeat the tests that switch stacks most on the ucontext fibers." ON)
 option(PARAGRAM_EXAMPLES "Build the example programs." ${PROJECT_IS_TOP_LEVEL})
 option(PARAGRAM_WERROR "Treat warnings as errors." ${PROJECT_IS_TOP_LEVEL})
 option(PARAGRAM_BENCHMARKS "Build the benchmarks (needs Google Benchmark)." OFF)

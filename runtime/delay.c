@@ -138,9 +138,10 @@ static pgi_delay *pop(pgi_delay_chain *chain)
     pgi_delay *d = chain->first;
     chain->first = d->next_free;
     chain->count--;
-    /* Both lines of the one that will be next, to be written to. */
-    __builtin_prefetch(chain->first, 1);
-    __builtin_prefetch((const char *)chain->first + PGS_CACHE_LINE, 1);
+    if (likely(chain->first)) { /* the next one will be written to */
+        __builtin_prefetch(&chain->first->timer, 1);
+        __builtin_prefetch(&chain->first->small, 1);
+    }
     return d;
 }
 

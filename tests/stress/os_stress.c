@@ -399,7 +399,9 @@ static void test_runtimes(void)
         self_main = first_main;
         next();
         if (round % 2) CHECK_EQ(pg_send(a, first_main, "a last one"), PG_OK);
-        CHECK_EQ(pg_stop(rt, round % 5 == 0 ? 0 : patience), PG_OK);
+        int status = pg_stop(rt, round % 5 == 0 ? 0 : patience);
+        if (status == PG_ETIMEDOUT) status = pg_stop(rt, patience); /* a busy machine takes long to kill */
+        CHECK_EQ(status, PG_OK);
         CHECK_EQ(pg_send(a, first_main, "nobody"), PG_ENOPROC);
         const pg_message *msg;
         pg_recv(first_main, &msg, 0);

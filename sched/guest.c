@@ -304,5 +304,7 @@ int pgs_guest_begin(pgs_sched *s)
 
 void pgs_guest_end(pgs_sched *s)
 {
-    pgs_worker_free(s->guest->worker);
+    pgs_guest *g = s->guest;
+    store_relaxed(&g->host, UINTPTR_MAX); /* who has ended it may still wait, as an attached process */
+    pgs_worker_free(g->worker);
 }

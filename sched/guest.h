@@ -70,7 +70,7 @@ void pgs_guest_forget(struct pgs_sched *sched);
 
 /* scheduler.c: 0, or -errno and nothing is left. */
 int pgs_guest_begin(struct pgs_sched *sched);
-void pgs_guest_end(struct pgs_sched *sched); /* the worker; all others still find that they are not the host */
+void pgs_guest_end(struct pgs_sched *sched); /* the worker; nobody is the host from then on */
 
 /* worker.c: a turn look, of the guest's worker: the clock is `now`.  How many turns there may be until the next. */
 uint32_t pgs_guest_look(struct pgs_sched *sched, int64_t now);

@@ -552,6 +552,19 @@ static void waits_for_room(pg_process *self, pg_runtime *rt)
     CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
 }
 
+/* Who has stopped it is its host no more. */
+static void waits_after_the_stop(void)
+{
+    pg_runtime *rt = begin();
+    pg_process *self = pg_attach(rt, "host");
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    int64_t start = pg_now();
+    CHECK_EQ(pg_yield(self), PG_OK);
+    CHECK_EQ(pg_sleep(self, PG_MS(2)), PG_OK);
+    CHECK(pg_now() - start >= PG_MS(2));
+    pg_detach(self);
+}
+
 static void host_waits(void)
 {
     pg_runtime *rt = begin();
@@ -590,7 +603,8 @@ static void host_waits(void)
     close(fd[1]);
 }
 
-int main(void)
+/* Argument: a part of the names of the cases to be run. */
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
@@ -607,8 +621,10 @@ int main(void)
         {"the_host_moves", the_host_moves},
         {"no_wake_up_is_lost", no_wake_up_is_lost},
         {"host_waits", host_waits},
+        {"waits_after_the_stop", waits_after_the_stop},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         printf("%s\n", cases[i].name);
         fflush(stdout);
         log_clear();

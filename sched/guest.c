@@ -5,7 +5,8 @@
  *      is not the driver touches nothing here but `driver`, `host`, `wanted` and the kick.
  *   2. Outside a step the worker is armed, or the kick is in the epoll instance.
  *   3. The guest has the watch of the poller from its beginning to its end: nobody else harvests.
- *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives. */
+ *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives.
+ *   5. What a wait has harvested is fired before it lets go: of that no event comes any more to whoever polls. */
 #define _GNU_SOURCE /* ppoll */
 #include "guest.h"
 
@@ -239,11 +240,19 @@ static bool wait_for_token(pgs_guest *g, pgs_parker *p, int64_t deadline, bool *
     }
 }
 
+static void fire_harvested(pgs_guest *g)
+{
+    if (!g->harvested) return;
+    g->harvested = false;
+    pgs_poller_fire(&g->sched->poller);
+}
+
 bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
 {
     bool releases, lost = false;
     if (likely(!s || !s->guest) || !take_as_host(s->guest, &releases)) return pgs_parker_park(p, deadline);
     bool token = wait_for_token(s->guest, p, deadline, &lost);
+    fire_harvested(s->guest);
     if (releases) release(s->guest);
     return lost ? pgs_parker_park(p, deadline) : token;
 }

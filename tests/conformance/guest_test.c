@@ -552,6 +552,48 @@ static void waits_for_room(pg_process *self, pg_runtime *rt)
     CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
 }
 
+typedef struct pair {
+    int fd;
+    pg_pid to;
+} pair;
+
+static void *writes_and_sends(void *argument)
+{
+    const pair *p = argument;
+    usleep(300);
+    CHECK_EQ(write(p->fd, "x", 1), 1);
+    CHECK_EQ(pg_send(p->to, 1), PG_OK);
+    return NULL;
+}
+
+/* What comes together with what the host has waited for is there for the loop. */
+static void a_wait_forgets_nothing(void)
+{
+    pg_runtime *rt = begin();
+    pg_process *self = pg_attach(rt, "host");
+    int fd[2];
+    CHECK_EQ(pipe2(fd, O_NONBLOCK | O_CLOEXEC), 0);
+    for (int i = 1; i <= 300; i++) {
+        pthread_t thread;
+        pair both = {fd[1], pg_self(self)};
+        atomic_store(&done, 0);
+        good(pg_spawn(self, read_and_count, .args = pg_tuple(fd[0])));
+        while (pg_step(rt, PG_FOREVER) == 1) continue;
+        CHECK_EQ(pthread_create(&thread, NULL, writes_and_sends, &both), 0);
+        CHECK_EQ(next_int(self), 1);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        while (atomic_load(&done) == 0) {
+            struct pollfd look = {.fd = pg_fd(rt), .events = POLLIN};
+            if (pg_next_deadline(rt) > PG_SECONDS(1)) CHECK_EQ(poll(&look, 1, 5000), 1);
+            CHECK(pg_step(rt, PG_FOREVER) >= 0);
+        }
+    }
+    pg_detach(self);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    close(fd[0]);
+    close(fd[1]);
+}
+
 /* Who has stopped it is its host no more. */
 static void waits_after_the_stop(void)
 {
@@ -621,6 +663,7 @@ int main(int argc, char **argv)
         {"the_host_moves", the_host_moves},
         {"no_wake_up_is_lost", no_wake_up_is_lost},
         {"host_waits", host_waits},
+        {"a_wait_forgets_nothing", a_wait_forgets_nothing},
         {"waits_after_the_stop", waits_after_the_stop},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

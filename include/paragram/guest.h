@@ -21,8 +21,9 @@
  *   The host  is the thread that has called pg_start(), or pg_step() last.  Where it waits in a call - as an attached
  *             process in pg_recv(), pg_serve(), pg_sleep(), pg_call(), pg_read() and so on, or in pg_wait() for a
  *             process of this runtime - it drives the runtime meanwhile, as the loop would; so does pg_stop(), from
- *             whatever thread.  It does not drive another guest runtime then, nor in what waits elsewhere, as in its
- *             own locks, or its pg_blocking(), which calls in place.
+ *             whatever thread (but not from a green process of whatever runtime: PG_EINSIDE), and leaves it to the host
+ *             again where it returns PG_ETIMEDOUT.  It does not drive another guest runtime then, nor in what waits
+ *             elsewhere, as in its own locks, or its pg_blocking(), which calls in place.
  *   Others.   Threads may attach, send and wait, as anywhere: they wait in the kernel until the host has had the step
  *             that they wait for.  Their sends wake the loop, by one system call for each time that it sleeps.
  *   Slices.   A step looks at the clock every few turns, and ends when its time is over, or nothing is left; but it

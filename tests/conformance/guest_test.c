@@ -525,6 +525,54 @@ static void no_wake_up_is_lost(void)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
+static void sleep_long(void *unused)
+{
+    (void)unused;
+    usleep(900000);
+}
+
+static void tell_end(void *to)
+{
+    pg_send(*(pg_pid *)to, "ended");
+}
+
+static void ends_late(pg_process *self)
+{
+    pg_pid to = first_arg(self);
+    pg_defer(self, tell_end, &to);
+    pg_blocking(self, sleep_long, NULL);
+}
+
+/* Drives where it waits, as before, when a pg_stop() of another thread has had it meanwhile, in vain. */
+static void *waits_through_a_stop(void *argument)
+{
+    pg_runtime *rt = argument;
+    pg_process *self = pg_attach(rt, "the host");
+    CHECK(pg_step(rt, 0) >= 0);
+    good(pg_spawn(self, ends_late, .args = pg_tuple(self)));
+    atomic_store(&done, 1);
+    EXPECT(self, "(\"ended\")");
+    atomic_store(&done, 2);
+    const pg_message *msg;
+    CHECK_EQ(pg_recv(self, &msg, PATIENCE), PG_EENDED);
+    pg_detach(self);
+    return NULL;
+}
+
+static void the_host_comes_back(void)
+{
+    pthread_t thread;
+    pg_runtime *rt = begin();
+    atomic_store(&done, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_through_a_stop, rt), 0);
+    while (atomic_load(&done) < 1) usleep(100);
+    usleep(20000); /* it waits, mostly */
+    CHECK_EQ(pg_stop(rt, PG_MS(1)), PG_ETIMEDOUT);
+    for (int64_t end = pg_now() + PATIENCE; atomic_load(&done) < 2; usleep(1000)) CHECK(pg_now() < end);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
 /* ----------------------------------------------------------------------------------------------------- the host
  * waits */
 
@@ -661,6 +709,7 @@ int main(int argc, char **argv)
         {"misuse_is_an_error", misuse_is_an_error},
         {"others_are_served", others_are_served},
         {"the_host_moves", the_host_moves},
+        {"the_host_comes_back", the_host_comes_back},
         {"no_wake_up_is_lost", no_wake_up_is_lost},
         {"host_waits", host_waits},
         {"a_wait_forgets_nothing", a_wait_forgets_nothing},

@@ -2,7 +2,7 @@
  *
  * Invariants:
  *   1. `driver` is the thread that is in a step, or in a wait that drives; from pgs_guest_take() on it stays.  Whoever
- *      is not the driver touches nothing here but `driver`, `host`, `wanted` and the kick.
+ *      is not the driver touches nothing here but `driver`, `host`, `wanted`, `armed` and the kick.
  *   2. Outside a step the worker is armed, or the kick is in the epoll instance.
  *   3. The guest has the watch of the poller from its beginning to its end: nobody else harvests.
  *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives.
@@ -29,13 +29,14 @@ struct pgs_guest {
     _Atomic(uintptr_t) driver; /* 0: nobody */
     _Atomic(uintptr_t) host;
     _Atomic(bool) wanted; /* pgs_guest_take() has it, or the driver is to let go where it waits */
+    _Atomic(bool) armed;  /* written by the driver */
 
     /* The driver's. */
     PGS_ALIGNED pgs_sched *sched;
     pgs_worker *worker;
     uintptr_t inside; /* the thread that the worker is set up for */
     uintptr_t before; /* who was the host when this driver came */
-    bool armed, harvested;
+    bool harvested;
     int64_t until, looked_at, slice_at;
     uint32_t given, left; /* turns or messages from the last look to the next */
     pgs_parker *awaited;  /* a token there ends the step */
@@ -167,16 +168,18 @@ bool pgs_guest_ends_slice(pgs_sched *s)
 static bool arm(pgs_guest *g)
 {
     bool over = load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;
-    g->armed = !(over && !pgs_worker_alone(g->worker)) && pgs_idle_arm(g->worker);
-    if (!g->armed) pgs_poller_kick(&g->sched->poller);
-    return g->armed;
+    bool more = over && !pgs_worker_alone(g->worker);
+    bool armed = !more && pgs_idle_arm(g->worker);
+    store_relaxed(&g->armed, armed);
+    if (!armed) pgs_poller_kick(&g->sched->poller);
+    return armed;
 }
 
 static void disarm(pgs_guest *g)
 {
     pgs_poller *poller = &g->sched->poller;
-    if (g->armed) pgs_idle_disarm(g->worker);
-    g->armed = false;
+    if (load_relaxed(&g->armed)) pgs_idle_disarm(g->worker);
+    store_relaxed(&g->armed, false);
     if (!g->harvested) pgs_poller_harvest(poller, 0);
     g->harvested = false;
     pgs_poller_fire(poller);
@@ -222,7 +225,7 @@ int pgs_guest_fd(pgs_sched *s)
 int64_t pgs_guest_next(pgs_sched *s)
 {
     pgs_guest *g = s->guest;
-    if (!g->armed || !pgs_idle_is_armed(g->worker)) return 0;
+    if (!load_relaxed(&g->armed) || !pgs_idle_is_armed(g->worker)) return 0;
     int64_t next = pgs_wheel_next(&g->worker->wheel);
     if (next == PGS_NEVER) return PGS_NEVER;
     int64_t now = pgs_now();
@@ -306,7 +309,7 @@ static int wait_for_descriptor(pgs_guest *g, int fd, short events, int64_t deadl
 {
     struct pollfd both[2] = {{.fd = fd, .events = events}, {.fd = g->sched->poller.epoll, .events = POLLIN}};
     for (;;) {
-        int n = poll_both(g, both, g->armed ? deadline : 0);
+        int n = poll_both(g, both, load_relaxed(&g->armed) ? deadline : 0);
         if (n < 0) return n;
         if (n > 0 && both[0].revents) return both[0].revents;
         if (has_come(deadline)) return 0;

@@ -525,6 +525,37 @@ static void no_wake_up_is_lost(void)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
+/* Asks and steps for as long as it is told that there is something to be asked. */
+static void *loops_until_stopped(void *argument)
+{
+    pg_runtime *rt = argument;
+    pg_process *self = pg_attach(rt, "the loop"); /* else `rt` would be gone */
+    CHECK(self != NULL);
+    atomic_fetch_add(&done, 1);
+    for (int64_t ns; (ns = pg_next_deadline(rt)) != PG_ESTOPPED;) {
+        CHECK(ns >= 0);
+        int status = pg_step(rt, 0);
+        CHECK(status >= 0 || status == PG_EINSIDE || status == PG_ESTOPPED);
+    }
+    CHECK_EQ(pg_fd(rt), PG_ESTOPPED);
+    CHECK_EQ(pg_step(rt, 0), PG_ESTOPPED);
+    pg_detach(self);
+    return NULL;
+}
+
+static void stops_while_another_loops(void)
+{
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        pg_runtime *rt = begin();
+        atomic_store(&done, 0);
+        CHECK_EQ(pthread_create(&thread, NULL, loops_until_stopped, rt), 0);
+        while (atomic_load(&done) < 1) usleep(10);
+        CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+}
+
 static void sleep_long(void *unused)
 {
     (void)unused;
@@ -709,6 +740,7 @@ int main(int argc, char **argv)
         {"misuse_is_an_error", misuse_is_an_error},
         {"others_are_served", others_are_served},
         {"the_host_moves", the_host_moves},
+        {"stops_while_another_loops", stops_while_another_loops},
         {"the_host_comes_back", the_host_comes_back},
         {"no_wake_up_is_lost", no_wake_up_is_lost},
         {"host_waits", host_waits},

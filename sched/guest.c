@@ -164,11 +164,11 @@ bool pgs_guest_ends_slice(pgs_sched *s)
 }
 
 /* Whether the worker sleeps now, so that who makes something ready kicks; else there is more to do, and it is
- * kicked. */
+ * kicked.  Of events that were left behind a loop that is told of changes only would not hear. */
 static bool arm(pgs_guest *g)
 {
     bool over = load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;
-    bool more = over && !pgs_worker_alone(g->worker);
+    bool more = g->sched->poller.full || (over && !pgs_worker_alone(g->worker));
     bool armed = !more && pgs_idle_arm(g->worker);
     store_relaxed(&g->armed, armed);
     if (!armed) pgs_poller_kick(&g->sched->poller);
@@ -268,6 +268,7 @@ static void fire_harvested(pgs_guest *g)
     if (!g->harvested) return;
     g->harvested = false;
     pgs_poller_fire(poller);
+    if (poller->full) pgs_poller_kick(poller);
 }
 
 /* The host waits while whoever has taken its place drives.  False: there is a token, or the deadline has come. */

@@ -47,8 +47,9 @@ typedef struct pg_runtime pg_runtime;
 
 /* A descriptor that is readable, by poll(2), epoll and so on, as long as pg_step() has something to do: something came
  * from outside, a message of another thread or an event of a descriptor that a process waits for, or the last step left
- * something.  Of timers it says nothing.  It is the runtime's: not to be read or closed, and the same until pg_stop().
- * PG_EINVAL: NULL, or no guest; PG_ESTOPPED: it has stopped; in the child of a fork. */
+ * something.  Of timers it says nothing.  A loop that is told of changes only (EPOLLET) steps until that returns 0.
+ * It is the runtime's: not to be read or closed, and the same until pg_stop(), before which the loop has to let go of
+ * it.  PG_EINVAL: NULL, or no guest; PG_ESTOPPED: it has stopped; in the child of a fork. */
 PG_API int pg_fd(const pg_runtime *rt);
 
 /* Nanoseconds from now until pg_step() is to be called even if pg_fd() is not readable: 0: now; PG_FOREVER: there are

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "conformance.h"
@@ -235,6 +237,38 @@ static void is_woken_once(void)
     CHECK(!is_readable(rt));
     CHECK_EQ(wake_ups(), before + 1);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
+static void waits_and_counts(pg_process *self)
+{
+    int fd = (int)pg_get_int(self, pg_args(self), 0);
+    CHECK_EQ(pg_wait_fd(self, fd, POLLIN, PATIENCE), POLLIN);
+    atomic_fetch_add(&done, 1);
+}
+
+/* More events at once than a step takes in, for a loop that is told of changes only. */
+static void edges_are_enough(void)
+{
+    enum { MOST = 100 };
+    int fd[MOST], loop = epoll_create1(EPOLL_CLOEXEC);
+    pg_runtime *rt = begin();
+    struct epoll_event edge = {.events = EPOLLIN | EPOLLET};
+    CHECK_EQ(epoll_ctl(loop, EPOLL_CTL_ADD, pg_fd(rt), &edge), 0);
+    for (int i = 0; i < MOST; i++) {
+        CHECK((fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0);
+        good(pg_spawn_in(rt, waits_and_counts, &(pg_spawn_options){.args = pg_tuple(fd[i])}));
+    }
+    while (pg_step(rt, PG_FOREVER) == 1) continue;
+    epoll_wait(loop, &edge, 1, 0);
+    atomic_store(&done, 0);
+    for (int i = 0; i < MOST; i++) CHECK_EQ(eventfd_write(fd[i], 1), 0);
+    while (atomic_load(&done) < MOST) {
+        CHECK_EQ(epoll_wait(loop, &edge, 1, 5000), 1);
+        while (pg_step(rt, PG_FOREVER) == 1) continue;
+    }
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    for (int i = 0; i < MOST; i++) close(fd[i]);
+    close(loop);
 }
 
 /* ----------------------------------------------------------------------------------------------------- steps that
@@ -735,6 +769,7 @@ int main(int argc, char **argv)
         {"says_when", says_when},
         {"is_idle", is_idle},
         {"is_woken_once", is_woken_once},
+        {"edges_are_enough", edges_are_enough},
         {"steps_end", steps_end},
         {"nobody_starves", nobody_starves},
         {"misuse_is_an_error", misuse_is_an_error},

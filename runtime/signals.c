@@ -43,6 +43,14 @@ void pgi_signals_destroy(pgi_signals *signals)
     pthread_mutex_destroy(&signals->lock);
 }
 
+/* The descriptor is the parent's: what is done to it, or to the epoll instance that it is in, is done to the parent.  A
+ * thread that there is not any more may have had the locks. */
+void pgi_signals_forget(pgi_signals *signals)
+{
+    pgi_signals_init(signals);
+    signals->over = true;
+}
+
 /* ------------------------------------------------------------------------------------------- what is blocked */
 
 /* The mask of blocked signals in a thread's status; all, where the thread has gone. */

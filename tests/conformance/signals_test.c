@@ -130,11 +130,39 @@ static void stopping_ends_it(pg_process *self)
     pg_detach(other);
 }
 
+/* The child of a fork has its own copy of those who ask, and takes nothing from its parent when they end there. */
+static void a_fork_takes_nothing(pg_process *self)
+{
+    if (refused(self)) return;
+    for (int others = 0; others < 2; others++) {
+        pg_pid pid = {0};
+        const pg_message *msg;
+        if (others && the_kind != PG_OS) {
+            pid = good(pg_spawn(self, listens, .args = pg_tuple(self)));
+            CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "ready", PG_INT), PG_OK);
+        }
+        CHECK_EQ(pg_signals(self, 1, (const int[]){SIGUSR2}), PG_OK);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            pg_detach(self);
+            _exit(0);
+        }
+        CHECK_EQ(waitpid(child, NULL, 0), child);
+        CHECK_EQ(kill(getpid(), SIGUSR2), 0);
+        expect_signal(self, SIGUSR2, 0);
+        CHECK_EQ(pg_signals(self, 0, NULL), PG_OK);
+        if (pid.id == 0) continue;
+        pg_terminate(pid);
+        end_of(pid);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(all_that_ask_get_it), CASE(children_are_told), CASE(what_waits_is_told), CASE(errors),
-        CASE(stopping_ends_it),
+        CASE(all_that_ask_get_it),  CASE(children_are_told), CASE(what_waits_is_told), CASE(errors),
+        CASE(a_fork_takes_nothing), CASE(stopping_ends_it),
     };
     sigset_t set;
     sigemptyset(&set);

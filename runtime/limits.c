@@ -155,7 +155,8 @@ struct pgi_waiter {
     pgi_sleeper *sleeper;
     pgs_sched *sched;
     pg_message *msg;
-    int status; /* once he is not listed any more */
+    int status;      /* once he is not listed any more */
+    bool has_memory; /* his message is in the budget of the runtime, if that has one */
     bool listed;
 };
 
@@ -251,29 +252,31 @@ void pgi_limits_taken(pg_process *p, pg_message *msg)
 
 enum { THERE_IS_ROOM = 1 }; /* no status */
 
-/* Pushes the waiter's message, or enlists him.  THERE_IS_ROOM: it is pushed.  PG_OK: he is enlisted.  PG_ENOPROC,
- * PG_EFULL: he is not, since he would not wait.  Under the lock of `p`. */
+/* Pushes the waiter's message, or enlists him.  THERE_IS_ROOM: it is pushed.  PG_OK: he is enlisted.  PG_ENOPROC;
+ * PG_ENOMEM, PG_EFULL: he is not, since he has no memory, or would not wait.  Under the lock of `p`. */
 static int push_or_enlist(pg_process *p, pg_pid pid, pgi_waiter *w, bool waits, pgi_pushed *out)
 {
     uint64_t room;
     if (p->dying || !pgi_slot_is(p, pid)) return PG_ENOPROC;
-    pgi_limits *l = pgi_limits_of(p);
-    if (!l) return PG_ENOPROC; /* a pid that is only just given out */
-    for (;;) {
-        /* Who comes later does not come before those who wait. */
-        if (take_room(l, w->msg->units, AS_ANY, &room, out)) {
-            w->msg->flags |= PGI_COUNTED;
-            if (pgs_mpsc_push(&p->mailbox, &w->msg->node)) out->schedule = true;
-            return THERE_IS_ROOM;
-        }
+    pgi_limits *l = pgi_limits_of(p); /* NULL: none, and it gives itself its first under this lock */
+    if (l && !w->has_memory) {
+        add_relaxed(&l->refused, 1);
+        return PG_ENOMEM;
+    }
+    /* Who comes later does not come before those who wait. */
+    while (l && !take_room(l, w->msg->units, AS_ANY, &room, out)) {
         if (!waits) {
             add_relaxed(&l->refused, 1);
             return PG_EFULL;
         }
-        if ((room & WAITING) || cas_acq_rel(&l->room, &room, room | WAITING)) break; /* partner: pgi_limits_taken */
+        /* Partner: pgi_limits_taken. */
+        if (!(room & WAITING) && !cas_acq_rel(&l->room, &room, room | WAITING)) continue;
+        enlist(l, w);
+        return PG_OK;
     }
-    enlist(l, w);
-    return PG_OK;
+    if (l) w->msg->flags |= PGI_COUNTED;
+    if (pgs_mpsc_push(&p->mailbox, &w->msg->node)) out->schedule = true;
+    return THERE_IS_ROOM;
 }
 
 /* He waits no longer, or has been told.  Returns what has become of it. */
@@ -297,17 +300,13 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
 static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_message *msg, int64_t timeout)
 {
     pg_process *p = pgi_slot_of(&rt->slots, pid);
+    if (!p) return pgi_send(pid, msg);
     bool drives = self->sleeper.task.parker && rt->options.guest; /* as in wait_as_process() */
     pgs_sched *sched = drives ? rt->sched : self->rt->sched;
-    pgi_waiter w = {.sleeper = &self->sleeper, .sched = sched, .msg = msg};
+    bool counts = rt->options.memory != 0 && pgi_budget_add(rt, msg, false); /* already while it waits */
+    pgi_waiter w = {
+        .sleeper = &self->sleeper, .sched = sched, .msg = msg, .has_memory = counts || rt->options.memory == 0};
     pgi_pushed pushed = {0};
-    if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
-    bool counts = rt->options.memory != 0;                               /* already while it waits */
-    if (counts && !pgi_budget_add(rt, msg, false)) {
-        pgi_count_refused(rt, pgi_local_here(rt), 1);
-        pgi_message_free(pgi_cache_here(NULL), msg);
-        return PG_ENOMEM;
-    }
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
     pgi_lock(p);
     int status = push_or_enlist(p, pid, &w, timeout > 0, &pushed);

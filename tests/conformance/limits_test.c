@@ -479,6 +479,12 @@ static void gives_up_while_it_ends(pg_process *self)
     }
 }
 
+static void be_patient(pg_process *self)
+{
+    CHECK_EQ(pg_wait(first_arg(self), PATIENCE, NULL), PG_OK);
+    pg_receive(self, on_number, PG_INT);
+}
+
 /* One that waits is ended by pg_stop() like any other, and leaves nothing. */
 static void never_take(pg_process *self)
 {
@@ -648,12 +654,6 @@ static void children_keep_their_limits(pg_process *self)
 
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
-static void be_patient(pg_process *self)
-{
-    CHECK_EQ(pg_wait(first_arg(self), PATIENCE, NULL), PG_OK);
-    pg_receive(self, on_number, PG_INT);
-}
-
 static uint64_t memory_of(pg_runtime *rt)
 {
     pg_stats stats;
@@ -678,7 +678,8 @@ static void memory_is_limited(pg_process *self)
     pg_runtime *rt = pg_start(&(pg_options){.workers = the_workers, .kind = kind, .memory = MEMORY, .no_os = true});
     pg_process *other = pg_attach(rt, "other");
     CHECK_EQ(memory_of(pg_runtime_of(self)), 0); /* it has no budget, and counts nothing */
-    pg_pid gate = make_gate(other);
+    pg_pid gate = make_gate(other), gone = good(pg_spawn(other, end_at_once));
+    end_of(gone);
     pg_pid pid = good(pg_spawn(other, be_patient, .args = pg_tuple(gate)));
     uint64_t idle = memory_of(rt);
     CHECK(idle > 0 && idle < MEMORY / 2);
@@ -686,10 +687,11 @@ static void memory_is_limited(pg_process *self)
     CHECK(64 * sent > MEMORY / 2 && 64 * sent <= MEMORY);
     CHECK(memory_of(rt) <= MEMORY && memory_of(rt) > MEMORY - 20000);
     CHECK_EQ(pg_send_wait(other, pid, PATIENCE, 1), PG_ENOMEM);
+    CHECK_EQ(pg_send_wait(other, gone, PATIENCE, 1), PG_ENOPROC);
     CHECK_EQ(pg_call(other, pid, &msg, PATIENCE, 1), PG_ENOMEM);
     pg_mailbox_stats stats = stats_of(pid);
     CHECK_EQ(stats.messages, sent);
-    CHECK_EQ(stats.refused, 2); /* and a wait, of the runtime's */
+    CHECK_EQ(stats.refused, 3);
     pg_pid more[64];
     int spawned = 0;
     while (spawned < 64 && pg_pid_status(more[spawned] = pg_spawn(other, be_gate)) == PG_OK) spawned++;

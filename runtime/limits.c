@@ -6,6 +6,7 @@
 #include "extra.h"
 #include "far.h"
 #include "runtime.h"
+#include "sched/guest.h"
 
 /* ---------------------------------------------------------------------------------------------------- the one word */
 
@@ -323,6 +324,8 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     if (status != PG_ENOPROC) pgi_count_refused(rt, pgi_local_here(rt), 1);
     if (counts) pgi_budget_remove(rt, msg);
     pgi_message_free(pgi_cache_here(NULL), msg);
+    /* Who asks again and again would do so in vain, unless others have a turn: as in a receive. */
+    if (status == PG_EFULL && !(drives && pgs_guest_turn(rt->sched))) pgi_looked(self);
     return status != PG_ETIMEDOUT ? status == PG_EFULL ? PG_ETIMEDOUT : status : error == -ENOMEM ? PG_ENOMEM : status;
 }
 

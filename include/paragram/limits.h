@@ -60,7 +60,8 @@ typedef struct pg_mailbox {
 PG_API int pg_limit(pg_process *self, const pg_mailbox *mailbox);
 
 /* Sends a message as pg_send_values() does, but waits for room in a mailbox that is at its limit, `timeout` nanoseconds
- * at most.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
+ * at most; 0 or less: not at all, but then others have a turn where they could have none otherwise, in a guest and in a
+ * simulation.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
  * takes its turn later.  Two processes that wait for room in each other's mailboxes wait until the time has passed.
  * To another operating-system process it is pg_send(): there is no waiting for room beyond the rings.
  * PG_OK: it is in the mailbox.  PG_ETIMEDOUT: there was no room in time; nothing was sent.  PG_ENOPROC: the receiver

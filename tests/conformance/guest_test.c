@@ -661,6 +661,8 @@ static void waits_for_room(pg_process *self, pg_runtime *rt)
     CHECK_EQ(pg_send(pid, 1), PG_OK);
     CHECK_EQ(pg_send_wait(self, pid, 0, 2), PG_ETIMEDOUT);
     CHECK_EQ(pg_send_wait(self, pid, PATIENCE, 2), PG_OK);
+    int64_t end = pg_now() + PATIENCE;
+    while (pg_send_wait(self, pid, 0, 3) == PG_ETIMEDOUT) CHECK(pg_now() < end); /* each look is a turn */
     pg_terminate(pid);
     CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
 }

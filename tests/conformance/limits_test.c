@@ -485,6 +485,22 @@ static void be_patient(pg_process *self)
     pg_receive(self, on_number, PG_INT);
 }
 
+/* Who asks again and again without waiting lets others run, be he a process or a thread that drives them. */
+static void asks_in_vain(pg_process *self)
+{
+    static const pg_mailbox small = {.max_messages = 1};
+    pg_pid gate = make_gate(self);
+    pg_pid pid = good(pg_spawn(self, be_patient, .mailbox = &small, .args = pg_tuple(gate)));
+    CHECK_EQ(pg_send(pid, 1), PG_OK);
+    CHECK_EQ(pg_send(gate, "open"), PG_OK);
+    int status;
+    int64_t end = pg_now() + PATIENCE;
+    while ((status = pg_send_wait(self, pid, 0, 2)) == PG_ETIMEDOUT) CHECK(pg_now() < end);
+    CHECK_EQ(status, PG_OK);
+    pg_terminate(pid);
+    end_of(pid);
+}
+
 /* One that waits is ended by pg_stop() like any other, and leaves nothing. */
 static void never_take(pg_process *self)
 {
@@ -736,6 +752,7 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE_SHARED(wait_ends_with_its_time, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(wait_ends_with_the_receiver, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(gives_up_while_it_ends, FAR_IS_NOT_TOLD),
+                                  CASE_SHARED(asks_in_vain, FAR_IS_NOT_TOLD),
                                   {"stop_ends_who_waits", stop_ends_who_waits, FAR_IS_NOT_TOLD, ONE_ONLY, OTHERS_HOST},
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),

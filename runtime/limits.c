@@ -49,25 +49,37 @@ static bool fits(const pgi_limits *l, uint64_t room, uint64_t units, how who)
     return count == 0 || units_of(room) + units <= load_relaxed(&mutable->max_units);
 }
 
+/* Whether the high mark is reached by this word for the first time: it says so then, and *alarm who is told, if
+ * anybody. */
+static bool reaches(pgi_limits *l, uint64_t *room, pg_pid *alarm)
+{
+    uint32_t high = load_relaxed(&l->high);
+    if (likely(high == 0) || count_of(*room) < high || (*room & HIGH)) return false;
+    alarm->id = load_relaxed(&l->alarm);
+    *room |= alarm->id != 0 ? HIGH : HIGH | TOLD;
+    return true;
+}
+
+static void note_alarm(pgi_limits *l, uint64_t room, pg_pid alarm, pgi_pushed *out)
+{
+    add_relaxed(&l->alarms, 1);
+    if (alarm.id != 0) *out = (pgi_pushed){out->schedule, count_of(room), alarm};
+}
+
 /* Takes room for a message of so many units, which is about to be pushed.  False: there is none; *room is the word that
  * says so. */
 static bool take_room(pgi_limits *l, uint64_t units, how who, uint64_t *room, pgi_pushed *out)
 {
     *room = load_relaxed(&l->room);
     for (;;) {
+        pg_pid alarm = {0};
         if (!fits(l, *room, units, who)) return false;
         uint64_t after = *room + weight(units);
-        uint32_t high = load_relaxed(&l->high);
-        bool reached = unlikely(high != 0) && count_of(after) >= high && !(after & HIGH);
-        const pg_pid alarm = {reached ? load_relaxed(&l->alarm) : 0};
-        if (reached) after |= alarm.id != 0 ? HIGH : HIGH | TOLD;
+        bool reached = unlikely(reaches(l, &after, &alarm));
         /* Acquire: what the receiver did before it made this room.  Release: to the other senders, who count on.
          * Partners: itself, pgi_limits_taken. */
         if (!cas_acq_rel(&l->room, room, after)) continue;
-        if (reached) {
-            add_relaxed(&l->alarms, 1);
-            if (alarm.id != 0) *out = (pgi_pushed){out->schedule, count_of(after), alarm};
-        }
+        if (reached) note_alarm(l, after, alarm, out);
         return true;
     }
 }
@@ -223,6 +235,13 @@ static void conclude(pg_runtime *rt, pg_process *p, pg_pid pid, const pgi_pushed
     if (unlikely(pushed->high != 0)) pgi_limits_alarm(pid, pushed);
 }
 
+static void tell_low(pg_process *p, pgi_limits *l)
+{
+    pg_pid to;
+    pg_message *msg = end_alarm(l, pgi_pid_of(p), &to);
+    if (msg) pgi_send_as_visitor(to, msg);
+}
+
 static __attribute__((noinline)) void look_around(pg_process *p, pgi_limits *l, uint64_t room)
 {
     pgi_pushed pushed = {0};
@@ -232,11 +251,7 @@ static __attribute__((noinline)) void look_around(pg_process *p, pgi_limits *l, 
         pgi_unlock(p);
         conclude(p->rt, p, pgi_pid_of(p), &pushed);
     }
-    if (room & HIGH) {
-        pg_pid to;
-        pg_message *msg = end_alarm(l, pgi_pid_of(p), &to);
-        if (msg) pgi_send_as_visitor(to, msg);
-    }
+    if (room & HIGH) tell_low(p, l);
 }
 
 void pgi_limits_taken(pg_process *p, pg_message *msg)
@@ -408,6 +423,20 @@ void pgi_limits_free(pgi_limits *l)
     pgi_free_aligned(l, sizeof *l, _Alignof(pgi_limits));
 }
 
+/* What is there already may be more than the new high mark, and nobody comes in any more who would see it. */
+static void look_at_high(pgi_limits *l, pgi_pushed *out)
+{
+    pg_pid alarm = {0};
+    uint64_t room = load_relaxed(&l->room), after = room;
+    while (reaches(l, &after, &alarm)) {
+        if (cas_acq_rel(&l->room, &room, after)) { /* partner: end_alarm */
+            note_alarm(l, after, alarm, out);
+            return;
+        }
+        after = room;
+    }
+}
+
 int pg_limit(pg_process *self, const pg_mailbox *mailbox)
 {
     pgi_pushed pushed = {0};
@@ -432,6 +461,8 @@ int pg_limit(pg_process *self, const pg_mailbox *mailbox)
     set(l, &bounds);
     grant(self, l, &pushed);
     pgi_unlock(self);
+    tell_low(self, l);
+    look_at_high(l, &pushed);
     conclude(self->rt, self, pgi_pid_of(self), &pushed);
     return PG_OK;
 }

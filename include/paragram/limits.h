@@ -55,7 +55,8 @@ typedef struct pg_mailbox {
 
 /* Gives the calling process other limits than those of its spawn (.mailbox), or an attached one its first.  What waits
  * already stays, though it be too much; what has come before a process's first limits is not counted.  Zeros: no limits
- * any more, but it goes on counting.  Who waits for room that there is now goes on.
+ * any more, but it goes on counting.  Who waits for room that there is now goes on.  New marks hold for what waits
+ * already: the alarm that is due by them is sent, and that a crossing is over is told to whoever is .alarm by then.
  * PG_EINVAL: NULL, out of range, or `low` not below `high`; PG_EENDED, PG_ESTOPPED, PG_ENOMEM: nothing has changed. */
 PG_API int pg_limit(pg_process *self, const pg_mailbox *mailbox);
 

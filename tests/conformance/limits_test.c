@@ -570,6 +570,24 @@ static void alarms_oneself(pg_process *self)
     }
 }
 
+/* New marks hold at once for what is there already. */
+static void marks_are_moved(pg_process *self)
+{
+    const pg_message *msg;
+    pg_pid me = pg_self(self);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = 4}), PG_OK);
+    for (int i = 1; i <= 4; i++) CHECK_EQ(pg_send(me, i), PG_OK);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = 2, .high = 2, .low = 1, .alarm = me}), PG_OK);
+    CHECK_EQ(pg_send(me, 5), PG_EFULL);
+    CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "mailbox", "high", me, 4), PG_OK);
+    CHECK_EQ(stats_of(me).alarms, 1);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.high = 6, .low = 4, .alarm = me}), PG_OK);
+    CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "mailbox", "low", me, 4), PG_OK);
+    for (int i = 1; i <= 4; i++) CHECK_EQ(next_int(self), i);
+    expect_nothing(self);
+    CHECK_EQ(stats_of(me).alarms, 1);
+}
+
 /* ---------------------------------------------------------------------------------------------------------- slices */
 
 static void on_slow(pg_process *self, const pg_message *msg)
@@ -756,6 +774,7 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   {"stop_ends_who_waits", stop_ends_who_waits, FAR_IS_NOT_TOLD, ONE_ONLY, OTHERS_HOST},
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),
+                                  CASE(marks_are_moved),
                                   CASE_REAL(slow_handlers_are_told, NO_TIME),
                                   CASE(leaves_nothing_behind),
                                   CASE(children_keep_their_limits),

@@ -6,6 +6,7 @@
 #include "extra.h"
 #include "far.h"
 #include "runtime.h"
+#include "sched/guest.h"
 
 /* ---------------------------------------------------------------------------------------------------- the one word */
 
@@ -48,25 +49,37 @@ static bool fits(const pgi_limits *l, uint64_t room, uint64_t units, how who)
     return count == 0 || units_of(room) + units <= load_relaxed(&mutable->max_units);
 }
 
+/* Whether the high mark is reached by this word for the first time: it says so then, and *alarm who is told, if
+ * anybody. */
+static bool reaches(pgi_limits *l, uint64_t *room, pg_pid *alarm)
+{
+    uint32_t high = load_relaxed(&l->high);
+    if (likely(high == 0) || count_of(*room) < high || (*room & HIGH)) return false;
+    alarm->id = load_relaxed(&l->alarm);
+    *room |= alarm->id != 0 ? HIGH : HIGH | TOLD;
+    return true;
+}
+
+static void note_alarm(pgi_limits *l, uint64_t room, pg_pid alarm, pgi_pushed *out)
+{
+    add_relaxed(&l->alarms, 1);
+    if (alarm.id != 0) *out = (pgi_pushed){out->schedule, count_of(room), alarm};
+}
+
 /* Takes room for a message of so many units, which is about to be pushed.  False: there is none; *room is the word that
  * says so. */
 static bool take_room(pgi_limits *l, uint64_t units, how who, uint64_t *room, pgi_pushed *out)
 {
     *room = load_relaxed(&l->room);
     for (;;) {
+        pg_pid alarm = {0};
         if (!fits(l, *room, units, who)) return false;
         uint64_t after = *room + weight(units);
-        uint32_t high = load_relaxed(&l->high);
-        bool reached = unlikely(high != 0) && count_of(after) >= high && !(after & HIGH);
-        const pg_pid alarm = {reached ? load_relaxed(&l->alarm) : 0};
-        if (reached) after |= alarm.id != 0 ? HIGH : HIGH | TOLD;
+        bool reached = unlikely(reaches(l, &after, &alarm));
         /* Acquire: what the receiver did before it made this room.  Release: to the other senders, who count on.
          * Partners: itself, pgi_limits_taken. */
         if (!cas_acq_rel(&l->room, room, after)) continue;
-        if (reached) {
-            add_relaxed(&l->alarms, 1);
-            if (alarm.id != 0) *out = (pgi_pushed){out->schedule, count_of(after), alarm};
-        }
+        if (reached) note_alarm(l, after, alarm, out);
         return true;
     }
 }
@@ -155,7 +168,8 @@ struct pgi_waiter {
     pgi_sleeper *sleeper;
     pgs_sched *sched;
     pg_message *msg;
-    int status; /* once he is not listed any more */
+    int status;      /* once he is not listed any more */
+    bool has_memory; /* his message is in the budget of the runtime, if that has one */
     bool listed;
 };
 
@@ -221,6 +235,13 @@ static void conclude(pg_runtime *rt, pg_process *p, pg_pid pid, const pgi_pushed
     if (unlikely(pushed->high != 0)) pgi_limits_alarm(pid, pushed);
 }
 
+static void tell_low(pg_process *p, pgi_limits *l)
+{
+    pg_pid to;
+    pg_message *msg = end_alarm(l, pgi_pid_of(p), &to);
+    if (msg) pgi_send_as_visitor(to, msg);
+}
+
 static __attribute__((noinline)) void look_around(pg_process *p, pgi_limits *l, uint64_t room)
 {
     pgi_pushed pushed = {0};
@@ -230,11 +251,7 @@ static __attribute__((noinline)) void look_around(pg_process *p, pgi_limits *l, 
         pgi_unlock(p);
         conclude(p->rt, p, pgi_pid_of(p), &pushed);
     }
-    if (room & HIGH) {
-        pg_pid to;
-        pg_message *msg = end_alarm(l, pgi_pid_of(p), &to);
-        if (msg) pgi_send_as_visitor(to, msg);
-    }
+    if (room & HIGH) tell_low(p, l);
 }
 
 void pgi_limits_taken(pg_process *p, pg_message *msg)
@@ -251,29 +268,31 @@ void pgi_limits_taken(pg_process *p, pg_message *msg)
 
 enum { THERE_IS_ROOM = 1 }; /* no status */
 
-/* Pushes the waiter's message, or enlists him.  THERE_IS_ROOM: it is pushed.  PG_OK: he is enlisted.  PG_ENOPROC,
- * PG_EFULL: he is not, since he would not wait.  Under the lock of `p`. */
+/* Pushes the waiter's message, or enlists him.  THERE_IS_ROOM: it is pushed.  PG_OK: he is enlisted.  PG_ENOPROC;
+ * PG_ENOMEM, PG_EFULL: he is not, since he has no memory, or would not wait.  Under the lock of `p`. */
 static int push_or_enlist(pg_process *p, pg_pid pid, pgi_waiter *w, bool waits, pgi_pushed *out)
 {
     uint64_t room;
     if (p->dying || !pgi_slot_is(p, pid)) return PG_ENOPROC;
-    pgi_limits *l = pgi_limits_of(p);
-    if (!l) return PG_ENOPROC; /* a pid that is only just given out */
-    for (;;) {
-        /* Who comes later does not come before those who wait. */
-        if (take_room(l, w->msg->units, AS_ANY, &room, out)) {
-            w->msg->flags |= PGI_COUNTED;
-            if (pgs_mpsc_push(&p->mailbox, &w->msg->node)) out->schedule = true;
-            return THERE_IS_ROOM;
-        }
+    pgi_limits *l = pgi_limits_of(p); /* NULL: none, and it gives itself its first under this lock */
+    if (l && !w->has_memory) {
+        add_relaxed(&l->refused, 1);
+        return PG_ENOMEM;
+    }
+    /* Who comes later does not come before those who wait. */
+    while (l && !take_room(l, w->msg->units, AS_ANY, &room, out)) {
         if (!waits) {
             add_relaxed(&l->refused, 1);
             return PG_EFULL;
         }
-        if ((room & WAITING) || cas_acq_rel(&l->room, &room, room | WAITING)) break; /* partner: pgi_limits_taken */
+        /* Partner: pgi_limits_taken. */
+        if (!(room & WAITING) && !cas_acq_rel(&l->room, &room, room | WAITING)) continue;
+        enlist(l, w);
+        return PG_OK;
     }
-    enlist(l, w);
-    return PG_OK;
+    if (l) w->msg->flags |= PGI_COUNTED;
+    if (pgs_mpsc_push(&p->mailbox, &w->msg->node)) out->schedule = true;
+    return THERE_IS_ROOM;
 }
 
 /* He waits no longer, or has been told.  Returns what has become of it. */
@@ -297,17 +316,13 @@ static int leave_list(pg_runtime *rt, pg_process *p, pg_pid pid, pgi_waiter *w)
 static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_message *msg, int64_t timeout)
 {
     pg_process *p = pgi_slot_of(&rt->slots, pid);
+    if (!p) return pgi_send(pid, msg);
     bool drives = self->sleeper.task.parker && rt->options.guest; /* as in wait_as_process() */
     pgs_sched *sched = drives ? rt->sched : self->rt->sched;
-    pgi_waiter w = {.sleeper = &self->sleeper, .sched = sched, .msg = msg};
+    bool counts = rt->options.memory != 0 && pgi_budget_add(rt, msg, false); /* already while it waits */
+    pgi_waiter w = {
+        .sleeper = &self->sleeper, .sched = sched, .msg = msg, .has_memory = counts || rt->options.memory == 0};
     pgi_pushed pushed = {0};
-    if (!p || load_acquire(&p->id) == pid.id) return pgi_send(pid, msg); /* without limits; partner: publish */
-    bool counts = rt->options.memory != 0;                               /* already while it waits */
-    if (counts && !pgi_budget_add(rt, msg, false)) {
-        pgi_count_refused(rt, pgi_local_here(rt), 1);
-        pgi_message_free(pgi_cache_here(NULL), msg);
-        return PG_ENOMEM;
-    }
     store_relaxed(&self->sleeper.token, PGI_AWAKE);
     pgi_lock(p);
     int status = push_or_enlist(p, pid, &w, timeout > 0, &pushed);
@@ -324,6 +339,8 @@ static int wait_for_room(pg_runtime *rt, pg_process *self, pg_pid pid, pg_messag
     if (status != PG_ENOPROC) pgi_count_refused(rt, pgi_local_here(rt), 1);
     if (counts) pgi_budget_remove(rt, msg);
     pgi_message_free(pgi_cache_here(NULL), msg);
+    /* Who asks again and again would do so in vain, unless others have a turn: as in a receive. */
+    if (status == PG_EFULL && !(drives && pgs_guest_turn(rt->sched))) pgi_looked(self);
     return status != PG_ETIMEDOUT ? status == PG_EFULL ? PG_ETIMEDOUT : status : error == -ENOMEM ? PG_ENOMEM : status;
 }
 
@@ -406,6 +423,20 @@ void pgi_limits_free(pgi_limits *l)
     pgi_free_aligned(l, sizeof *l, _Alignof(pgi_limits));
 }
 
+/* What is there already may be more than the new high mark, and nobody comes in any more who would see it. */
+static void look_at_high(pgi_limits *l, pgi_pushed *out)
+{
+    pg_pid alarm = {0};
+    uint64_t room = load_relaxed(&l->room), after = room;
+    while (reaches(l, &after, &alarm)) {
+        if (cas_acq_rel(&l->room, &room, after)) { /* partner: end_alarm */
+            note_alarm(l, after, alarm, out);
+            return;
+        }
+        after = room;
+    }
+}
+
 int pg_limit(pg_process *self, const pg_mailbox *mailbox)
 {
     pgi_pushed pushed = {0};
@@ -430,6 +461,8 @@ int pg_limit(pg_process *self, const pg_mailbox *mailbox)
     set(l, &bounds);
     grant(self, l, &pushed);
     pgi_unlock(self);
+    tell_low(self, l);
+    look_at_high(l, &pushed);
     conclude(self->rt, self, pgi_pid_of(self), &pushed);
     return PG_OK;
 }

@@ -17,9 +17,9 @@
  *      needed.
  *   4. While WAITING is set nobody else comes in: first come, first served.  The message of a waiter is pushed by
  *      whoever makes the room, under the lock; the waiter need not be there for it.
- *   5. HIGH is set by the send that reaches the mark; TOLD when its alarm is on its way; both are taken away
- *      together, by whoever finds the messages at the low mark after that.  So alarms alternate, and are sent one
- *      after the other.
+ *   5. HIGH is set by the send that reaches the mark, or the pg_limit() that lowers it; TOLD when its alarm is on its
+ *      way; both are taken away together, by whoever finds the messages at the low mark after that.  So alarms
+ *      alternate, and are sent one after the other.
  *   6. The structure is alive for whoever finds it within a look, or under the lock of a process that is not dying.
  *      It leaves by the mailbox of its process: pushed as the last message there, it is freed when the slot has
  *      rested, as what senders left is.

@@ -41,6 +41,7 @@ static INITIAL_EXEC _Thread_local struct {
     size_t guard, size;
 } own;
 static INITIAL_EXEC _Thread_local void *alternate; /* its mapping, guard page included */
+static INITIAL_EXEC _Thread_local unsigned begun;  /* runtimes for which the thread has it: it may drive several */
 
 /* ------------------------------------------------------------------------------------------------- in the handler */
 
@@ -210,6 +211,7 @@ void pgi_overflow_thread_begin(bool own_stack)
 {
     stack_t there;
     if (own_stack) find_own_stack();
+    begun++;
     if (sigaltstack(NULL, &there) != 0 || !(there.ss_flags & SS_DISABLE)) return;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *memory = mmap(NULL, page + ALTERNATE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -226,6 +228,7 @@ void pgi_overflow_thread_end(void)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
     own.low = own.guard = own.size = 0;
+    if (begun == 0 || --begun > 0) return; /* 0: another thread had begun it */
     if (!alternate || sigaltstack(&none, NULL) != 0) return;
     munmap(alternate, (size_t)sysconf(_SC_PAGESIZE) + ALTERNATE_SIZE);
     alternate = NULL;

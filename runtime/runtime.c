@@ -56,6 +56,7 @@ static void after_fork(void)
     while ((rt = pgi_node_forget_one()) != NULL) {
         store_relaxed(&rt->stopped, true);
         pgs_guest_forget(rt->sched);
+        pgi_signals_forget(&rt->signals);
     }
     pgs_sim_forget();
 }

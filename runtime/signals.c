@@ -43,31 +43,48 @@ void pgi_signals_destroy(pgi_signals *signals)
     pthread_mutex_destroy(&signals->lock);
 }
 
+/* The descriptor is the parent's: what is done to it, or to the epoll instance that it is in, is done to the parent.  A
+ * thread that there is not any more may have had the locks. */
+void pgi_signals_forget(pgi_signals *signals)
+{
+    pgi_signals_init(signals);
+    signals->over = true;
+}
+
 /* ------------------------------------------------------------------------------------------- what is blocked */
 
-/* The mask of blocked signals in a thread's status; all, where the thread has gone. */
-static uint64_t blocked_in(const char *tid)
+/* The mask of blocked signals in a thread's status; all, where the thread has gone.  0 or an errno. */
+static int blocked_in(const char *tid, uint64_t *mask)
 {
     char line[300];
-    unsigned long long mask = UINT64_MAX;
+    *mask = UINT64_MAX;
     snprintf(line, sizeof line, "/proc/self/task/%.20s/status", tid);
     FILE *file = fopen(line, "re");
-    while (file && fgets(line, sizeof line, file)) {
-        if (strncmp(line, "SigBlk:", 7) == 0) mask = strtoull(line + 7, NULL, 16);
+    if (!file) return errno == ENOENT || errno == ESRCH ? 0 : errno;
+    while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, "SigBlk:", 7) == 0) *mask = strtoull(line + 7, NULL, 16);
     }
-    if (file) fclose(file);
-    return mask;
+    fclose(file);
+    return 0;
+}
+
+static int status_of(int error)
+{
+    return error == ENOMEM ? PG_ENOMEM : pgi_system_error(error);
 }
 
 /* Whether all threads block these; else the log says who does not. */
 static int all_block(pg_runtime *rt, uint64_t wanted)
 {
     DIR *dir = opendir("/proc/self/task");
-    if (!dir) return errno == ENOMEM ? PG_ENOMEM : pgi_system_error(errno);
+    if (!dir) return status_of(errno);
     const struct dirent *entry;
     int status = PG_OK;
     while (status == PG_OK && (entry = readdir(dir)) != NULL) {
-        uint64_t missing = entry->d_name[0] == '.' ? 0 : wanted & ~blocked_in(entry->d_name);
+        uint64_t blocked = UINT64_MAX;
+        int error = entry->d_name[0] == '.' ? 0 : blocked_in(entry->d_name, &blocked);
+        uint64_t missing = wanted & ~blocked;
+        if (error != 0) status = status_of(error);
         if (missing == 0) continue;
         int number = __builtin_ctzll(missing) + 1;
         pgi_log(rt, PG_LOG_WARNING, "signal %d (%s) cannot be a message: thread %s does not block it, see pg_signals()",
@@ -245,7 +262,7 @@ static int subscribe(pg_runtime *rt, pg_process *p, const sigset_t *set)
         pg_undefer(p, leave_at_end, p);
         leave(rt, p);
     }
-    return error == -ENOMEM ? PG_ENOMEM : pgi_system_error(-error);
+    return status_of(-error);
 }
 
 int pg_signals(pg_process *self, size_t count, const int *numbers)

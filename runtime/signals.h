@@ -21,6 +21,9 @@ typedef struct pgi_signals {
 void pgi_signals_init(pgi_signals *signals);
 void pgi_signals_destroy(pgi_signals *signals);
 
+/* In the child of a fork: it has no more to do with the source. */
+void pgi_signals_forget(pgi_signals *signals);
+
 /* Before the scheduler stops: nothing comes any more, while attached processes may still have asked. */
 void pgi_signals_stop(pg_runtime *rt);
 

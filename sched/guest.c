@@ -2,10 +2,11 @@
  *
  * Invariants:
  *   1. `driver` is the thread that is in a step, or in a wait that drives; from pgs_guest_take() on it stays.  Whoever
- *      is not the driver touches nothing here but `driver`, `host`, `wanted` and the kick.
+ *      is not the driver touches nothing here but `driver`, `host`, `wanted`, `armed` and the kick.
  *   2. Outside a step the worker is armed, or the kick is in the epoll instance.
  *   3. The guest has the watch of the poller from its beginning to its end: nobody else harvests.
- *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives. */
+ *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives.
+ *   5. What a wait has harvested is fired before it lets go: of that no event comes any more to whoever polls. */
 #define _GNU_SOURCE /* ppoll */
 #include "guest.h"
 
@@ -20,18 +21,22 @@ enum {
     LOOK_TURNS = PGS_TUNED(32, 2),         /* at most, between two of them */
     SLICE_NS = PGS_TUNED(2000000, 200000), /* after that a process that has not waited lets others run */
     TURN_NS = 100000,                      /* a step of a host that looks in vain */
-    WAIT_NS = 1000000                      /* the steps of a host that waits, between looks at who wants to take over */
+    WAIT_NS = 1000000,                     /* the steps of a host that waits, between looks at who wants to take over */
+    BACK_NS = 5000000                      /* between its looks at whether that one has given it back */
 };
 
 struct pgs_guest {
     _Atomic(uintptr_t) driver; /* 0: nobody */
     _Atomic(uintptr_t) host;
-    _Atomic(bool) wanted; /* the driver is to let go where it waits */
+    _Atomic(bool) wanted; /* pgs_guest_take() has it, or the driver is to let go where it waits */
+    _Atomic(bool) armed;  /* written by the driver */
 
     /* The driver's. */
     PGS_ALIGNED pgs_sched *sched;
     pgs_worker *worker;
-    bool armed, harvested;
+    uintptr_t inside; /* the thread that the worker is set up for */
+    uintptr_t before; /* who was the host when this driver came */
+    bool harvested;
     int64_t until, looked_at, slice_at;
     uint32_t given, left; /* turns or messages from the last look to the next */
     pgs_parker *awaited;  /* a token there ends the step */
@@ -50,9 +55,10 @@ static bool take(pgs_guest *g)
 {
     uintptr_t nobody = 0;
     if (!cas_acquire(&g->driver, &nobody, me())) return false; /* partner: release */
-    if (load_relaxed(&g->host) == me()) return true;
-    store_relaxed(&g->host, me());
-    pgs_fiber_thread_init(&g->worker->fiber_thread);
+    g->before = load_relaxed(&g->host);
+    if (g->before != me()) store_relaxed(&g->host, me());
+    if (g->inside != me()) pgs_fiber_thread_init(&g->worker->fiber_thread);
+    g->inside = me();
     return true;
 }
 
@@ -82,13 +88,22 @@ bool pgs_guest_take(pgs_sched *s, int64_t deadline)
         pgs_poller_kick(&s->poller);
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
     }
-    store_relaxed(&g->wanted, false);
+    if (!taken) store_relaxed(&g->wanted, false);
     return taken;
 }
 
 void pgs_guest_give_back(pgs_sched *s)
 {
-    if (s->guest) release(s->guest);
+    pgs_guest *g = s->guest;
+    if (!g) return;
+    store_relaxed(&g->host, g->before);
+    release(g);
+    store_release(&g->wanted, false); /* partner: is_wanted; who comes back finds that it is the host */
+}
+
+static bool is_wanted(pgs_guest *g)
+{
+    return load_acquire(&g->wanted); /* partner: pgs_guest_give_back, pgs_guest_end */
 }
 
 void pgs_guest_forget(pgs_sched *s)
@@ -149,20 +164,22 @@ bool pgs_guest_ends_slice(pgs_sched *s)
 }
 
 /* Whether the worker sleeps now, so that who makes something ready kicks; else there is more to do, and it is
- * kicked. */
+ * kicked.  Of events that were left behind a loop that is told of changes only would not hear. */
 static bool arm(pgs_guest *g)
 {
     bool over = load_relaxed(&g->worker->face.slice_over) == PGS_SLICE_OVER;
-    g->armed = !(over && !pgs_worker_alone(g->worker)) && pgs_idle_arm(g->worker);
-    if (!g->armed) pgs_poller_kick(&g->sched->poller);
-    return g->armed;
+    bool more = g->sched->poller.full || (over && !pgs_worker_alone(g->worker));
+    bool armed = !more && pgs_idle_arm(g->worker);
+    store_relaxed(&g->armed, armed);
+    if (!armed) pgs_poller_kick(&g->sched->poller);
+    return armed;
 }
 
 static void disarm(pgs_guest *g)
 {
     pgs_poller *poller = &g->sched->poller;
-    if (g->armed) pgs_idle_disarm(g->worker);
-    g->armed = false;
+    if (load_relaxed(&g->armed)) pgs_idle_disarm(g->worker);
+    store_relaxed(&g->armed, false);
     if (!g->harvested) pgs_poller_harvest(poller, 0);
     g->harvested = false;
     pgs_poller_fire(poller);
@@ -208,7 +225,7 @@ int pgs_guest_fd(pgs_sched *s)
 int64_t pgs_guest_next(pgs_sched *s)
 {
     pgs_guest *g = s->guest;
-    if (!g->armed || !pgs_idle_is_armed(g->worker)) return 0;
+    if (!load_relaxed(&g->armed) || !pgs_idle_is_armed(g->worker)) return 0;
     int64_t next = pgs_wheel_next(&g->worker->wheel);
     if (next == PGS_NEVER) return PGS_NEVER;
     int64_t now = pgs_now();
@@ -222,14 +239,20 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Until there is a token, or the deadline has come, or somebody wants to be the host: then `*lost`. */
-static bool wait_for_token(pgs_guest *g, pgs_parker *p, int64_t deadline, bool *lost)
+static bool has_come(int64_t deadline)
+{
+    return deadline != PGS_NEVER && pgs_now() >= deadline;
+}
+
+/* Until there is a token, or the deadline has come, or, unless the caller is whoever has taken it, somebody wants to be
+ * the host: then `*lost`. */
+static bool wait_for_token(pgs_guest *g, pgs_parker *p, int64_t deadline, bool is_taker, bool *lost)
 {
     pgs_poller *poller = &g->sched->poller;
-    for (;;) {
+    for (*lost = false;;) {
         if (pgs_parker_try_take(p)) return true;
-        if (deadline != PGS_NEVER && pgs_now() >= deadline) return false;
-        *lost = load_seq_cst(&g->wanted); /* partner: pgs_guest_take, which kicks behind that */
+        if (has_come(deadline)) return false;
+        *lost = !is_taker && load_seq_cst(&g->wanted); /* partner: pgs_guest_take, which kicks behind that */
         if (*lost) return false;
         if (step(g, WAIT_NS, p)) continue;
         if (!pgs_parker_poll_begin(p, poller->kick)) return true;
@@ -239,13 +262,37 @@ static bool wait_for_token(pgs_guest *g, pgs_parker *p, int64_t deadline, bool *
     }
 }
 
+static void fire_harvested(pgs_guest *g)
+{
+    pgs_poller *poller = &g->sched->poller;
+    if (!g->harvested) return;
+    g->harvested = false;
+    pgs_poller_fire(poller);
+    if (poller->full) pgs_poller_kick(poller);
+}
+
+/* The host waits while whoever has taken its place drives.  False: there is a token, or the deadline has come. */
+static bool wait_for_return(pgs_guest *g, pgs_parker *p, int64_t deadline, bool *token)
+{
+    while (is_wanted(g)) {
+        *token = pgs_parker_park(p, earlier(deadline, pgs_now() + BACK_NS));
+        if (*token || has_come(deadline)) return false;
+    }
+    return true;
+}
+
 bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
 {
-    bool releases, lost = false;
-    if (likely(!s || !s->guest) || !take_as_host(s->guest, &releases)) return pgs_parker_park(p, deadline);
-    bool token = wait_for_token(s->guest, p, deadline, &lost);
-    if (releases) release(s->guest);
-    return lost ? pgs_parker_park(p, deadline) : token;
+    bool releases, token, lost;
+    if (likely(!s || !s->guest)) return pgs_parker_park(p, deadline);
+    pgs_guest *g = s->guest;
+    while (take_as_host(g, &releases)) {
+        token = wait_for_token(g, p, deadline, !releases, &lost);
+        fire_harvested(g);
+        if (releases) release(g);
+        if (!lost || !wait_for_return(g, p, deadline, &token)) return token;
+    }
+    return pgs_parker_park(p, deadline);
 }
 
 /* For the time until the deadline, or the next timer, for one or the other. */
@@ -263,22 +310,37 @@ static int wait_for_descriptor(pgs_guest *g, int fd, short events, int64_t deadl
 {
     struct pollfd both[2] = {{.fd = fd, .events = events}, {.fd = g->sched->poller.epoll, .events = POLLIN}};
     for (;;) {
-        int n = poll_both(g, both, g->armed ? deadline : 0);
+        int n = poll_both(g, both, load_relaxed(&g->armed) ? deadline : 0);
         if (n < 0) return n;
         if (n > 0 && both[0].revents) return both[0].revents;
-        if (deadline != PGS_NEVER && pgs_now() >= deadline) return 0;
+        if (has_come(deadline)) return 0;
         if (load_seq_cst(&g->wanted)) return -EAGAIN; /* partner: pgs_guest_take */
         step(g, WAIT_NS, NULL);
     }
 }
 
+/* As wait_for_return(), for the descriptor: false: *result is what pgs_guest_poll() returns. */
+static bool poll_for_return(pgs_guest *g, int fd, short events, int64_t deadline, int *result)
+{
+    struct pollfd one = {.fd = fd, .events = events};
+    while (is_wanted(g)) {
+        int n = poll(&one, 1, BACK_NS / 1000000);
+        *result = n < 0 ? -errno : n > 0 ? one.revents : 0;
+        if (n != 0 || has_come(deadline)) return false;
+    }
+    return true;
+}
+
 int pgs_guest_poll(pgs_sched *s, int fd, short events, int64_t deadline)
 {
     bool releases;
-    if (!s->guest || !take_as_host(s->guest, &releases)) return -EAGAIN;
-    int result = wait_for_descriptor(s->guest, fd, events, deadline);
-    if (releases) release(s->guest);
-    return result;
+    pgs_guest *g = s->guest;
+    while (g && take_as_host(g, &releases)) {
+        int result = wait_for_descriptor(g, fd, events, deadline);
+        if (releases) release(g);
+        if (result != -EAGAIN || !poll_for_return(g, fd, events, deadline, &result)) return result;
+    }
+    return -EAGAIN;
 }
 
 /* ------------------------------------------------------------------------------------------------ beginning and end */
@@ -296,6 +358,7 @@ int pgs_guest_begin(pgs_sched *s)
     }
     store_relaxed(&s->poller.watch, g->worker->number + 1);
     store_relaxed(&g->host, me());
+    g->inside = me();
     pgs_worker_begin(g->worker);
     s->guest = g;
     arm(g);
@@ -304,5 +367,8 @@ int pgs_guest_begin(pgs_sched *s)
 
 void pgs_guest_end(pgs_sched *s)
 {
-    pgs_worker_free(s->guest->worker);
+    pgs_guest *g = s->guest;
+    store_relaxed(&g->host, UINTPTR_MAX); /* who has ended it may still wait, as an attached process */
+    store_release(&g->wanted, false);     /* partner: is_wanted */
+    pgs_worker_free(g->worker);
 }

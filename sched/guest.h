@@ -60,8 +60,9 @@ bool pgs_guest_turn(struct pgs_sched *sched);
  * come, or -errno; -EAGAIN: the calling thread is not the host, or is no longer. */
 int pgs_guest_poll(struct pgs_sched *sched, int fd, short events, int64_t deadline);
 
-/* Makes the calling thread the host, whoever it was, so that no other steps until it gives that back: true.  False:
- * another is in the middle of a step, and has been until the deadline.  For one that is no guest: true, and nothing. */
+/* Makes the calling thread the host, so that no other steps until it gives that back, to whoever was the host before:
+ * true.  False: another is in the middle of a step, and has been until the deadline.  For one that is no guest: true,
+ * and nothing. */
 bool pgs_guest_take(struct pgs_sched *sched, int64_t deadline);
 void pgs_guest_give_back(struct pgs_sched *sched);
 
@@ -70,7 +71,7 @@ void pgs_guest_forget(struct pgs_sched *sched);
 
 /* scheduler.c: 0, or -errno and nothing is left. */
 int pgs_guest_begin(struct pgs_sched *sched);
-void pgs_guest_end(struct pgs_sched *sched); /* the worker; all others still find that they are not the host */
+void pgs_guest_end(struct pgs_sched *sched); /* the worker; nobody is the host from then on */
 
 /* worker.c: a turn look, of the guest's worker: the clock is `now`.  How many turns there may be until the next. */
 uint32_t pgs_guest_look(struct pgs_sched *sched, int64_t now);

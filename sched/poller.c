@@ -190,6 +190,7 @@ void pgs_poller_harvest(pgs_poller *p, int64_t deadline)
     int n = wait_for_events(p, left > 0 ? left : 0);
     if (unlikely(n < 0 && errno != EINTR)) pgs_panic(__FILE__, __LINE__, "epoll_wait failed: error %d", errno);
     p->found = n > 0 ? n : 0;
+    p->full = n == PGS_POLL_BATCH;
     int64_t now = pgs_now();
     store_relaxed(&p->polled_at, now);
     if (deadline != 0) store_relaxed(&p->slept_at, now);
@@ -212,10 +213,9 @@ void pgs_poller_fire(pgs_poller *p)
 {
     int saved = errno;
     for (int round = 1; p->found > 0; round++) {
-        bool full = p->found == PGS_POLL_BATCH;
         fire_batch(p);
         p->found = 0;
-        if (full && round < PGS_POLL_ROUNDS) pgs_poller_harvest(p, 0);
+        if (p->full && round < PGS_POLL_ROUNDS) pgs_poller_harvest(p, 0);
     }
     errno = saved;
 }

@@ -78,6 +78,7 @@ typedef struct pgs_poller {
 
     /* Of whoever has the watch. */
     PGS_ALIGNED int found; /* events in `batch` that are still to be fired */
+    bool full;             /* the last harvest was: there may be more */
     bool coarse;           /* the system has no timeouts in nanoseconds */
     struct epoll_event batch[PGS_POLL_BATCH];
 

@@ -21,8 +21,9 @@
  *   The host  is the thread that has called pg_start(), or pg_step() last.  Where it waits in a call - as an attached
  *             process in pg_recv(), pg_serve(), pg_sleep(), pg_call(), pg_read() and so on, or in pg_wait() for a
  *             process of this runtime - it drives the runtime meanwhile, as the loop would; so does pg_stop(), from
- *             whatever thread.  It does not drive another guest runtime then, nor in what waits elsewhere, as in its
- *             own locks, or its pg_blocking(), which calls in place.
+ *             whatever thread (but not from a green process of whatever runtime: PG_EINSIDE), and leaves it to the host
+ *             again where it returns PG_ETIMEDOUT.  It does not drive another guest runtime then, nor in what waits
+ *             elsewhere, as in its own locks, or its pg_blocking(), which calls in place.
  *   Others.   Threads may attach, send and wait, as anywhere: they wait in the kernel until the host has had the step
  *             that they wait for.  Their sends wake the loop, by one system call for each time that it sleeps.
  *   Slices.   A step looks at the clock every few turns, and ends when its time is over, or nothing is left; but it
@@ -46,8 +47,9 @@ typedef struct pg_runtime pg_runtime;
 
 /* A descriptor that is readable, by poll(2), epoll and so on, as long as pg_step() has something to do: something came
  * from outside, a message of another thread or an event of a descriptor that a process waits for, or the last step left
- * something.  Of timers it says nothing.  It is the runtime's: not to be read or closed, and the same until pg_stop().
- * PG_EINVAL: NULL, or no guest; PG_ESTOPPED: in the child of a fork. */
+ * something.  Of timers it says nothing.  A loop that is told of changes only (EPOLLET) steps until that returns 0.
+ * It is the runtime's: not to be read or closed, and the same until pg_stop(), before which the loop has to let go of
+ * it.  PG_EINVAL: NULL, or no guest; PG_ESTOPPED: it has stopped; in the child of a fork. */
 PG_API int pg_fd(const pg_runtime *rt);
 
 /* Nanoseconds from now until pg_step() is to be called even if pg_fd() is not readable: 0: now; PG_FOREVER: there are

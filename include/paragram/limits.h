@@ -30,7 +30,8 @@ extern "C" {
  *                                  and takes its room
  * and while somebody waits for room by pg_send_wait(), the others are refused: first come, first served.
  * What has no limit, takes no room and always comes: exits of linked processes, terminates, the messages of monitors,
- * answers to calls (which do not come by the mailbox), signals, and alarms.
+ * answers to calls (which do not come by the mailbox), signals, and alarms, but for one to another operating-system
+ * process, which is a message there as any other.
  *
  * The limit is exact, however many send at once: none makes it more than .max_messages, nor more than .max_bytes, but
  * for a message that is larger than all of .max_bytes by itself, which comes in when nothing else is there.
@@ -42,7 +43,7 @@ extern "C" {
 typedef struct pg_mailbox {
     uint32_t max_messages; /* at most 134,217,726; 0: no limit */
     /* What they take, each a block of 64, 128 or 256 bytes, or as many as it has; shared buffers do not count, for they
-     * are shared.  At most 256 GiB; 0: no limit. */
+     * are shared.  Less than 256 GiB; 0: no limit. */
     uint64_t max_bytes;
     /* When so many messages wait, `alarm` is sent ("mailbox", "high", pid, count), and when no more than `low` do after
      * that, ("mailbox", "low", pid, count): once for each crossing, in this order.  It may be any process, itself too.
@@ -54,17 +55,20 @@ typedef struct pg_mailbox {
 
 /* Gives the calling process other limits than those of its spawn (.mailbox), or an attached one its first.  What waits
  * already stays, though it be too much; what has come before a process's first limits is not counted.  Zeros: no limits
- * any more, but it goes on counting.  Who waits for room that there is now goes on.
+ * any more, but it goes on counting.  Who waits for room that there is now goes on.  New marks hold for what waits
+ * already: the alarm that is due by them is sent, and that a crossing is over is told to whoever is .alarm by then.
  * PG_EINVAL: NULL, out of range, or `low` not below `high`; PG_EENDED, PG_ESTOPPED, PG_ENOMEM: nothing has changed. */
 PG_API int pg_limit(pg_process *self, const pg_mailbox *mailbox);
 
 /* Sends a message as pg_send_values() does, but waits for room in a mailbox that is at its limit, `timeout` nanoseconds
- * at most.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
+ * at most; 0 or less: not at all, but then others have a turn where they could have none otherwise, in a guest and in a
+ * simulation.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
  * takes its turn later.  Two processes that wait for room in each other's mailboxes wait until the time has passed.
  * To another operating-system process it is pg_send(): there is no waiting for room beyond the rings.
  * PG_OK: it is in the mailbox.  PG_ETIMEDOUT: there was no room in time; nothing was sent.  PG_ENOPROC: the receiver
  * has ended, before or meanwhile, of which the wait ends at once.  PG_EINSIDE for oneself, which would never end;
- * PG_EENDED, PG_ESTOPPED; and those of pg_send, but for PG_EFULL of the limit.
+ * PG_EENDED, PG_ESTOPPED; and those of pg_send, but for PG_EFULL of the limit: PG_ENOMEM at once, where .memory is used
+ * up, which is not waited for.
  *     pg_send_wait(self, pid, PG_SECONDS(5), "work", item) */
 PG_API int pg_send_wait_values(pg_process *self, pg_pid pid, int64_t timeout, size_t count, const pg_value *values);
 

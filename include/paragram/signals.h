@@ -31,7 +31,8 @@ extern "C" {
 #endif
 
 /* From now on `self` gets a message for each of these signals that comes to the program, in the place of those that it
- * asked for before; with a count of 0, for none.  That ends with the process.
+ * asked for before; with a count of 0, for none.  That ends with the process; what nobody asks for any more waits in
+ * the kernel again.
  *     ("signal", number, sender, code, value)
  *   all of them ints: the sender's operating-system pid, or for SIGCHLD that of the child, 0: the kernel; si_code of
  *   sigaction(2); and the value that was sent with it by sigqueue(3), or for SIGCHLD the child's status, an exit

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 
 #include "conformance.h"
@@ -235,6 +237,38 @@ static void is_woken_once(void)
     CHECK(!is_readable(rt));
     CHECK_EQ(wake_ups(), before + 1);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
+static void waits_and_counts(pg_process *self)
+{
+    int fd = (int)pg_get_int(self, pg_args(self), 0);
+    CHECK_EQ(pg_wait_fd(self, fd, POLLIN, PATIENCE), POLLIN);
+    atomic_fetch_add(&done, 1);
+}
+
+/* More events at once than a step takes in, for a loop that is told of changes only. */
+static void edges_are_enough(void)
+{
+    enum { MOST = 100 };
+    int fd[MOST], loop = epoll_create1(EPOLL_CLOEXEC);
+    pg_runtime *rt = begin();
+    struct epoll_event edge = {.events = EPOLLIN | EPOLLET};
+    CHECK_EQ(epoll_ctl(loop, EPOLL_CTL_ADD, pg_fd(rt), &edge), 0);
+    for (int i = 0; i < MOST; i++) {
+        CHECK((fd[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0);
+        good(pg_spawn_in(rt, waits_and_counts, &(pg_spawn_options){.args = pg_tuple(fd[i])}));
+    }
+    while (pg_step(rt, PG_FOREVER) == 1) continue;
+    epoll_wait(loop, &edge, 1, 0);
+    atomic_store(&done, 0);
+    for (int i = 0; i < MOST; i++) CHECK_EQ(eventfd_write(fd[i], 1), 0);
+    while (atomic_load(&done) < MOST) {
+        CHECK_EQ(epoll_wait(loop, &edge, 1, 5000), 1);
+        while (pg_step(rt, PG_FOREVER) == 1) continue;
+    }
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    for (int i = 0; i < MOST; i++) close(fd[i]);
+    close(loop);
 }
 
 /* ----------------------------------------------------------------------------------------------------- steps that
@@ -525,6 +559,85 @@ static void no_wake_up_is_lost(void)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
+/* Asks and steps for as long as it is told that there is something to be asked. */
+static void *loops_until_stopped(void *argument)
+{
+    pg_runtime *rt = argument;
+    pg_process *self = pg_attach(rt, "the loop"); /* else `rt` would be gone */
+    CHECK(self != NULL);
+    atomic_fetch_add(&done, 1);
+    for (int64_t ns; (ns = pg_next_deadline(rt)) != PG_ESTOPPED;) {
+        CHECK(ns >= 0);
+        int status = pg_step(rt, 0);
+        CHECK(status >= 0 || status == PG_EINSIDE || status == PG_ESTOPPED);
+    }
+    CHECK_EQ(pg_fd(rt), PG_ESTOPPED);
+    CHECK_EQ(pg_step(rt, 0), PG_ESTOPPED);
+    pg_detach(self);
+    return NULL;
+}
+
+static void stops_while_another_loops(void)
+{
+    for (int i = 0; i < 50; i++) {
+        pthread_t thread;
+        pg_runtime *rt = begin();
+        atomic_store(&done, 0);
+        CHECK_EQ(pthread_create(&thread, NULL, loops_until_stopped, rt), 0);
+        while (atomic_load(&done) < 1) usleep(10);
+        CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
+}
+
+static void sleep_long(void *unused)
+{
+    (void)unused;
+    usleep(900000);
+}
+
+static void tell_end(void *to)
+{
+    pg_send(*(pg_pid *)to, "ended");
+}
+
+static void ends_late(pg_process *self)
+{
+    pg_pid to = first_arg(self);
+    pg_defer(self, tell_end, &to);
+    pg_blocking(self, sleep_long, NULL);
+}
+
+/* Drives where it waits, as before, when a pg_stop() of another thread has had it meanwhile, in vain. */
+static void *waits_through_a_stop(void *argument)
+{
+    pg_runtime *rt = argument;
+    pg_process *self = pg_attach(rt, "the host");
+    CHECK(pg_step(rt, 0) >= 0);
+    good(pg_spawn(self, ends_late, .args = pg_tuple(self)));
+    atomic_store(&done, 1);
+    EXPECT(self, "(\"ended\")");
+    atomic_store(&done, 2);
+    const pg_message *msg;
+    CHECK_EQ(pg_recv(self, &msg, PATIENCE), PG_EENDED);
+    pg_detach(self);
+    return NULL;
+}
+
+static void the_host_comes_back(void)
+{
+    pthread_t thread;
+    pg_runtime *rt = begin();
+    atomic_store(&done, 0);
+    CHECK_EQ(pthread_create(&thread, NULL, waits_through_a_stop, rt), 0);
+    while (atomic_load(&done) < 1) usleep(100);
+    usleep(20000); /* it waits, mostly */
+    CHECK_EQ(pg_stop(rt, PG_MS(1)), PG_ETIMEDOUT);
+    for (int64_t end = pg_now() + PATIENCE; atomic_load(&done) < 2; usleep(1000)) CHECK(pg_now() < end);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
 /* ----------------------------------------------------------------------------------------------------- the host
  * waits */
 
@@ -548,8 +661,65 @@ static void waits_for_room(pg_process *self, pg_runtime *rt)
     CHECK_EQ(pg_send(pid, 1), PG_OK);
     CHECK_EQ(pg_send_wait(self, pid, 0, 2), PG_ETIMEDOUT);
     CHECK_EQ(pg_send_wait(self, pid, PATIENCE, 2), PG_OK);
+    int64_t end = pg_now() + PATIENCE;
+    while (pg_send_wait(self, pid, 0, 3) == PG_ETIMEDOUT) CHECK(pg_now() < end); /* each look is a turn */
     pg_terminate(pid);
     CHECK_EQ(pg_wait(pid, PATIENCE, NULL), PG_OK);
+}
+
+typedef struct pair {
+    int fd;
+    pg_pid to;
+} pair;
+
+static void *writes_and_sends(void *argument)
+{
+    const pair *p = argument;
+    usleep(300);
+    CHECK_EQ(write(p->fd, "x", 1), 1);
+    CHECK_EQ(pg_send(p->to, 1), PG_OK);
+    return NULL;
+}
+
+/* What comes together with what the host has waited for is there for the loop. */
+static void a_wait_forgets_nothing(void)
+{
+    pg_runtime *rt = begin();
+    pg_process *self = pg_attach(rt, "host");
+    int fd[2];
+    CHECK_EQ(pipe2(fd, O_NONBLOCK | O_CLOEXEC), 0);
+    for (int i = 1; i <= 300; i++) {
+        pthread_t thread;
+        pair both = {fd[1], pg_self(self)};
+        atomic_store(&done, 0);
+        good(pg_spawn(self, read_and_count, .args = pg_tuple(fd[0])));
+        while (pg_step(rt, PG_FOREVER) == 1) continue;
+        CHECK_EQ(pthread_create(&thread, NULL, writes_and_sends, &both), 0);
+        CHECK_EQ(next_int(self), 1);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+        while (atomic_load(&done) == 0) {
+            struct pollfd look = {.fd = pg_fd(rt), .events = POLLIN};
+            if (pg_next_deadline(rt) > PG_SECONDS(1)) CHECK_EQ(poll(&look, 1, 5000), 1);
+            CHECK(pg_step(rt, PG_FOREVER) >= 0);
+        }
+    }
+    pg_detach(self);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    close(fd[0]);
+    close(fd[1]);
+}
+
+/* Who has stopped it is its host no more. */
+static void waits_after_the_stop(void)
+{
+    pg_runtime *rt = begin();
+    pg_process *self = pg_attach(rt, "host");
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    int64_t start = pg_now();
+    CHECK_EQ(pg_yield(self), PG_OK);
+    CHECK_EQ(pg_sleep(self, PG_MS(2)), PG_OK);
+    CHECK(pg_now() - start >= PG_MS(2));
+    pg_detach(self);
 }
 
 static void host_waits(void)
@@ -590,7 +760,8 @@ static void host_waits(void)
     close(fd[1]);
 }
 
-int main(void)
+/* Argument: a part of the names of the cases to be run. */
+int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
@@ -600,15 +771,21 @@ int main(void)
         {"says_when", says_when},
         {"is_idle", is_idle},
         {"is_woken_once", is_woken_once},
+        {"edges_are_enough", edges_are_enough},
         {"steps_end", steps_end},
         {"nobody_starves", nobody_starves},
         {"misuse_is_an_error", misuse_is_an_error},
         {"others_are_served", others_are_served},
         {"the_host_moves", the_host_moves},
+        {"stops_while_another_loops", stops_while_another_loops},
+        {"the_host_comes_back", the_host_comes_back},
         {"no_wake_up_is_lost", no_wake_up_is_lost},
         {"host_waits", host_waits},
+        {"a_wait_forgets_nothing", a_wait_forgets_nothing},
+        {"waits_after_the_stop", waits_after_the_stop},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        if (argc > 1 && !strstr(cases[i].name, argv[1])) continue;
         printf("%s\n", cases[i].name);
         fflush(stdout);
         log_clear();

@@ -479,6 +479,28 @@ static void gives_up_while_it_ends(pg_process *self)
     }
 }
 
+static void be_patient(pg_process *self)
+{
+    CHECK_EQ(pg_wait(first_arg(self), PATIENCE, NULL), PG_OK);
+    pg_receive(self, on_number, PG_INT);
+}
+
+/* Who asks again and again without waiting lets others run, be he a process or a thread that drives them. */
+static void asks_in_vain(pg_process *self)
+{
+    static const pg_mailbox small = {.max_messages = 1};
+    pg_pid gate = make_gate(self);
+    pg_pid pid = good(pg_spawn(self, be_patient, .mailbox = &small, .args = pg_tuple(gate)));
+    CHECK_EQ(pg_send(pid, 1), PG_OK);
+    CHECK_EQ(pg_send(gate, "open"), PG_OK);
+    int status;
+    int64_t end = pg_now() + PATIENCE;
+    while ((status = pg_send_wait(self, pid, 0, 2)) == PG_ETIMEDOUT) CHECK(pg_now() < end);
+    CHECK_EQ(status, PG_OK);
+    pg_terminate(pid);
+    end_of(pid);
+}
+
 /* One that waits is ended by pg_stop() like any other, and leaves nothing. */
 static void never_take(pg_process *self)
 {
@@ -546,6 +568,24 @@ static void alarms_oneself(pg_process *self)
         CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "mailbox", "low", me, 1), PG_OK);
         expect_nothing(self);
     }
+}
+
+/* New marks hold at once for what is there already. */
+static void marks_are_moved(pg_process *self)
+{
+    const pg_message *msg;
+    pg_pid me = pg_self(self);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = 4}), PG_OK);
+    for (int i = 1; i <= 4; i++) CHECK_EQ(pg_send(me, i), PG_OK);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = 2, .high = 2, .low = 1, .alarm = me}), PG_OK);
+    CHECK_EQ(pg_send(me, 5), PG_EFULL);
+    CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "mailbox", "high", me, 4), PG_OK);
+    CHECK_EQ(stats_of(me).alarms, 1);
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.high = 6, .low = 4, .alarm = me}), PG_OK);
+    CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "mailbox", "low", me, 4), PG_OK);
+    for (int i = 1; i <= 4; i++) CHECK_EQ(next_int(self), i);
+    expect_nothing(self);
+    CHECK_EQ(stats_of(me).alarms, 1);
 }
 
 /* ---------------------------------------------------------------------------------------------------------- slices */
@@ -648,12 +688,6 @@ static void children_keep_their_limits(pg_process *self)
 
 /* ---------------------------------------------------------------------------------------------------------- memory */
 
-static void be_patient(pg_process *self)
-{
-    CHECK_EQ(pg_wait(first_arg(self), PATIENCE, NULL), PG_OK);
-    pg_receive(self, on_number, PG_INT);
-}
-
 static uint64_t memory_of(pg_runtime *rt)
 {
     pg_stats stats;
@@ -678,7 +712,8 @@ static void memory_is_limited(pg_process *self)
     pg_runtime *rt = pg_start(&(pg_options){.workers = the_workers, .kind = kind, .memory = MEMORY, .no_os = true});
     pg_process *other = pg_attach(rt, "other");
     CHECK_EQ(memory_of(pg_runtime_of(self)), 0); /* it has no budget, and counts nothing */
-    pg_pid gate = make_gate(other);
+    pg_pid gate = make_gate(other), gone = good(pg_spawn(other, end_at_once));
+    end_of(gone);
     pg_pid pid = good(pg_spawn(other, be_patient, .args = pg_tuple(gate)));
     uint64_t idle = memory_of(rt);
     CHECK(idle > 0 && idle < MEMORY / 2);
@@ -686,10 +721,11 @@ static void memory_is_limited(pg_process *self)
     CHECK(64 * sent > MEMORY / 2 && 64 * sent <= MEMORY);
     CHECK(memory_of(rt) <= MEMORY && memory_of(rt) > MEMORY - 20000);
     CHECK_EQ(pg_send_wait(other, pid, PATIENCE, 1), PG_ENOMEM);
+    CHECK_EQ(pg_send_wait(other, gone, PATIENCE, 1), PG_ENOPROC);
     CHECK_EQ(pg_call(other, pid, &msg, PATIENCE, 1), PG_ENOMEM);
     pg_mailbox_stats stats = stats_of(pid);
     CHECK_EQ(stats.messages, sent);
-    CHECK_EQ(stats.refused, 2); /* and a wait, of the runtime's */
+    CHECK_EQ(stats.refused, 3);
     pg_pid more[64];
     int spawned = 0;
     while (spawned < 64 && pg_pid_status(more[spawned] = pg_spawn(other, be_gate)) == PG_OK) spawned++;
@@ -734,9 +770,11 @@ static const test_case cases[] = {CASE(refuses_by_count),
                                   CASE_SHARED(wait_ends_with_its_time, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(wait_ends_with_the_receiver, FAR_IS_NOT_TOLD),
                                   CASE_SHARED(gives_up_while_it_ends, FAR_IS_NOT_TOLD),
+                                  CASE_SHARED(asks_in_vain, FAR_IS_NOT_TOLD),
                                   {"stop_ends_who_waits", stop_ends_who_waits, FAR_IS_NOT_TOLD, ONE_ONLY, OTHERS_HOST},
                                   CASE(alarms_once_for_each_crossing),
                                   CASE(alarms_oneself),
+                                  CASE(marks_are_moved),
                                   CASE_REAL(slow_handlers_are_told, NO_TIME),
                                   CASE(leaves_nothing_behind),
                                   CASE(children_keep_their_limits),

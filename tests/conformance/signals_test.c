@@ -2,7 +2,9 @@
  * the errors; and that no descriptor stays.  main() blocks those of the cases before it has threads. */
 #define _GNU_SOURCE
 #include <dirent.h>
+#include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "conformance.h"
@@ -130,11 +132,58 @@ static void stopping_ends_it(pg_process *self)
     pg_detach(other);
 }
 
+/* The child of a fork has its own copy of those who ask, and takes nothing from its parent when they end there. */
+static void a_fork_takes_nothing(pg_process *self)
+{
+    if (refused(self)) return;
+    for (int others = 0; others < 2; others++) {
+        pg_pid pid = {0};
+        const pg_message *msg;
+        if (others && the_kind != PG_OS) {
+            pid = good(pg_spawn(self, listens, .args = pg_tuple(self)));
+            CHECK_EQ(pg_recv_match(self, &msg, PATIENCE, "ready", PG_INT), PG_OK);
+        }
+        CHECK_EQ(pg_signals(self, 1, (const int[]){SIGUSR2}), PG_OK);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            pg_detach(self);
+            _exit(0);
+        }
+        CHECK_EQ(waitpid(child, NULL, 0), child);
+        CHECK_EQ(kill(getpid(), SIGUSR2), 0);
+        expect_signal(self, SIGUSR2, 0);
+        CHECK_EQ(pg_signals(self, 0, NULL), PG_OK);
+        if (pid.id == 0) continue;
+        pg_terminate(pid);
+        end_of(pid);
+    }
+}
+
+/* Where descriptors are so short that it cannot be seen what a thread blocks, it is not taken for blocked. */
+static void looks_or_refuses(pg_process *self)
+{
+    if (refused(self)) return;
+    static const int both[] = {SIGUSR1, SIGHUP};
+    struct rlimit all;
+    CHECK_EQ(pg_signals(self, 1, both), PG_OK);
+    CHECK_EQ(getrlimit(RLIMIT_NOFILE, &all), 0);
+    int next = dup(0);
+    close(next);
+    for (rlim_t more = 0; more < 3; more++) {
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &(struct rlimit){(rlim_t)next + more, all.rlim_max}), 0);
+        int status = pg_signals(self, 2, both);
+        CHECK_EQ(setrlimit(RLIMIT_NOFILE, &all), 0);
+        CHECK(status == PG_EUNSUPPORTED || pg_errno(status) == EMFILE);
+    }
+    CHECK_EQ(pg_signals(self, 0, NULL), PG_OK);
+}
+
 int main(int argc, char **argv)
 {
     static const test_case cases[] = {
-        CASE(all_that_ask_get_it), CASE(children_are_told), CASE(what_waits_is_told), CASE(errors),
-        CASE(stopping_ends_it),
+        CASE(all_that_ask_get_it),  CASE(children_are_told), CASE(what_waits_is_told), CASE(errors),
+        CASE(a_fork_takes_nothing), CASE(looks_or_refuses),  CASE(stopping_ends_it),
     };
     sigset_t set;
     sigemptyset(&set);

@@ -143,6 +143,49 @@ static void mix(uint64_t round, bool simulated)
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
 }
 
+/* ------------------------------------------------------------------------------------------------------ late limits */
+
+static void on_late(pg_process *self, const pg_message *msg)
+{
+    (void)self, (void)msg;
+}
+
+/* Gives itself its first limits when others are about to send, who have seen that it has none. */
+static void limit_late(pg_process *self)
+{
+    pg_sleep(self, pg_get_int(self, pg_args(self), 0));
+    CHECK_EQ(pg_limit(self, &(pg_mailbox){.max_messages = 1}), PG_OK);
+    pg_receive(self, on_late, PG_INT);
+}
+
+static void send_late(pg_process *self)
+{
+    pg_pid to = pg_get_pid(self, pg_args(self), 0);
+    for (int i = 0; i < 100; i++) CHECK_EQ(pg_send_wait(self, to, PATIENCE, i), PG_OK);
+}
+
+/* Who would wait is never refused. */
+static void limits_come_late(int64_t ms)
+{
+    uint64_t random = check_seed(), rounds = 0;
+    pg_runtime *rt = pg_start(&(pg_options){.workers = check_workers(2), .no_os = true});
+    pg_process *self = pg_attach(rt, "main");
+    for (int64_t end = pg_now() + PG_MS(ms); pg_now() < end; rounds++) {
+        pg_pid to = pg_spawn(self, limit_late, .args = pg_tuple((int64_t)(check_random(&random) % 50000)));
+        pg_pid sender[4];
+        for (int i = 0; i < 4; i++) {
+            pg_kind kind = i % 2 ? PG_GREEN : PG_THREAD;
+            sender[i] = pg_spawn(self, send_late, .kind = kind, .args = pg_tuple(to));
+        }
+        for (int i = 0; i < 4; i++) CHECK_EQ(pg_wait(sender[i], PATIENCE, NULL), PG_OK);
+        pg_terminate(to);
+        CHECK_EQ(pg_wait(to, PATIENCE, NULL), PG_OK);
+    }
+    printf("%" PRIu64 " times limits have come late\n", rounds);
+    pg_detach(self);
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+}
+
 /* ------------------------------------------------------------------------------------------------------- a flood */
 
 static atomic_bool flooding;
@@ -251,6 +294,7 @@ int main(void)
     printf("%" PRIu64 " seeds\n", seeds);
     printf("%" PRIu64 " rounds of %d senders and %d receivers, %" PRIu64 " sends to ended ones\n", rounds, SENDERS,
            RECEIVERS, atomic_load(&gone));
+    limits_come_late(ms / 4);
     flood(ms / 2);
     return 0;
 }

@@ -104,6 +104,16 @@ static void second_of_two(void)
     dive(second, PG_GREEN);
 }
 
+/* Of two that one thread drives, which report by the same alternate stack of its. */
+static void second_of_two_guests(void)
+{
+    const pg_options guest = {.guest = true, .no_os = true, .max_processes = 1000, .report_overflow = true};
+    pg_runtime *first = pg_start(&guest), *second = pg_start(&guest);
+    CHECK(first && second);
+    CHECK_EQ(pg_stop(first, PG_SECONDS(5)), PG_OK);
+    dive(second, PG_GREEN);
+}
+
 static void one_that_did_not_ask(void)
 {
     start(true);
@@ -234,6 +244,7 @@ static void test_deaths(void)
     CHECK(says(said, "\"the deep one\" overflowed its stack of "));
     CHECK(says(said, "; see ulimit -s\n"));
     CHECK(says(death_of(second_of_two), line));
+    CHECK(says(death_of(second_of_two_guests), line));
     CHECK(!says(death_of(one_that_did_not_ask), "overflowed"));
     CHECK(!says(death_of(wild_pointer), "overflowed"));
     CHECK(!says(death_of(wilder_pointer), "overflowed"));

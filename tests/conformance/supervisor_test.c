@@ -255,6 +255,22 @@ static void deadlines(pg_process *self)
     log_clear();
 }
 
+/* Told to end while it waits for a child, again and again: it is stopping already. */
+static void stopped_again_and_again(pg_process *self)
+{
+    survive(self);
+    pg_child children[] = {worker(self, "a"), worker(self, "b")};
+    children[1].shutdown = PG_MS(50);
+    pg_pid sup = good(pg_supervise(self, &quick, 2, children));
+    EVENT(self, "started", "a");
+    pg_send(EVENT(self, "started", "b"), "hang");
+    for (int i = 0; i < 1000; i++) CHECK_EQ(pg_terminate(sup), PG_OK);
+    EVENT(self, "stopping", "a");
+    CHECK_EQ(exit_of(self, sup).kind, PG_EXIT_NORMAL);
+    expect_nothing(self);
+    log_clear();
+}
+
 static atomic_bool go_on;
 
 static void compute(pg_process *self)
@@ -382,6 +398,7 @@ int main(int argc, char **argv)
         CASE(backoff),
         CASE(backoff_begins_anew),
         CASE(deadlines),
+        CASE(stopped_again_and_again),
         CASE_REAL(what_computes, "nothing else runs meanwhile"),
         CASE(stop_while_waiting),
         CASE(starts_that_fail),

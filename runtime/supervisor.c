@@ -70,6 +70,8 @@ typedef struct supervisor {
     uint64_t random;  /* of the jitter; begun with the time, which in a simulation is the seed's */
 } supervisor;
 
+static const pg_pid nobody = {0};
+
 static supervisor *of(pg_process *self)
 {
     return pg_data(self);
@@ -170,9 +172,9 @@ static void stop(supervisor *s, child *c)
     if (c->pid.id != 0) {
         int64_t time = c->spec.shutdown;
         if (c->patience == 0) {
-            if (time >= 0) pg_terminate(c->pid);
             int64_t now = pg_now();
             c->patience = time < 0 ? now : time > PG_FOREVER - now ? PG_FOREVER : now + time;
+            if (time >= 0) pgi_tell_to_end(s->self, c->pid, rest_of(c));
         }
         bool ended = hear_end(s, c->pid, rest_of(c), NULL) || end_by_force(s, c);
         if (!ended) leave_behind(s, c);
@@ -447,15 +449,6 @@ static void serve_held(supervisor *s)
     }
 }
 
-static void answer_start(const pg_message *request, int status, pg_pid pid)
-{
-    if (status == PG_OK) {
-        pg_reply(request, status, pid);
-    } else {
-        pg_reply(request, status);
-    }
-}
-
 static void start_one_more(supervisor *s, const pg_message *request)
 {
     char why[PGI_WHY_MAX];
@@ -468,7 +461,7 @@ static void start_one_more(supervisor *s, const pg_message *request)
         s->serving = NULL;
         status = launch(s, c, why);
     }
-    answer_start(request, status, c ? c->pid : (pg_pid){0});
+    pgi_answer(s->self, request, status, c ? c->pid : nobody);
     if (!c || status == PG_OK) return;
     say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
     forget(s, c);
@@ -482,8 +475,10 @@ static void start_anew(supervisor *s, child *c, const pg_message *request)
     c->failures = 0;
     c->restarts++;
     int status = launch(s, c, why);
-    answer_start(request, status, c->pid);
-    if (status != PG_OK) say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
+    pgi_answer(s->self, request, status, c->pid);
+    if (status == PG_OK) return;
+    say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
+    if (c->spec.restart == PG_TEMPORARY) forget(s, c);
 }
 
 static void list_children(const supervisor *s, const pg_message *request)
@@ -499,11 +494,8 @@ static void list_children(const supervisor *s, const pg_message *request)
         parts[3] = pg_v_uint(c->restarts);
         values[i] = pg_tuple_of(PARTS, parts);
     }
-    if (values) {
-        pg_reply(request, pg_list_of(s->count, values));
-    } else {
-        pg_reply(request, (int)PG_ENOMEM);
-    }
+    int sent = values ? pg_reply(request, pg_list_of(s->count, values)) : PG_ENOMEM;
+    if (sent == PG_ENOMEM) pgi_answer(s->self, request, PG_ENOMEM, nobody);
     free(values);
 }
 
@@ -515,7 +507,7 @@ static void serve_for_child(supervisor *s, const char *what, child *c, const pg_
     }
     stop(s, c);
     if (strcmp(what, "remove") == 0 || c->spec.restart == PG_TEMPORARY) forget(s, c);
-    pg_reply(request, (int)PG_OK);
+    pgi_answer(s->self, request, PG_OK, nobody);
 }
 
 static void serve(supervisor *s, const pg_message *request)
@@ -531,7 +523,7 @@ static void serve(supervisor *s, const pg_message *request)
     } else if (c) {
         serve_for_child(s, what, c, request);
     } else {
-        pg_reply(request, (int)PG_EINVAL);
+        pgi_answer(s->self, request, PG_EINVAL, nobody);
     }
     if (s->serving) pg_release(s->serving);
     s->serving = NULL;
@@ -549,7 +541,7 @@ static void on_request(pg_process *self, const pg_message *msg)
     supervisor *s = of(self);
     const pg_message *kept = pg_keep(self, msg);
     if (!kept) {
-        pg_reply(msg, (int)PG_ENOMEM);
+        pgi_answer(self, msg, PG_ENOMEM, nobody);
         return;
     }
     if (!is_start(kept) || !is_in_between(s)) {
@@ -561,7 +553,7 @@ static void on_request(pg_process *self, const pg_message *msg)
         s->held = held;
         s->held[s->held_count++] = kept;
     } else {
-        pg_reply(kept, (int)PG_ENOMEM);
+        pgi_answer(self, kept, PG_ENOMEM, nobody);
         pg_release(kept);
     }
 }
@@ -638,8 +630,7 @@ static void on_terminate(pg_process *self, const pg_message *msg)
 
 static void on_started(pg_process *self, const pg_message *msg)
 {
-    (void)self;
-    pg_reply(msg, (int)PG_OK);
+    pgi_answer(self, msg, PG_OK, nobody);
 }
 
 /* The first, the second, the fourth, and so on: a log is no place to be flooded. */

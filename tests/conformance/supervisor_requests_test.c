@@ -56,6 +56,33 @@ static void dynamic_children(pg_process *self)
     CHECK_EQ(pg_pid_status(pg_supervisor_start(self, sup, &b, PATIENCE)), PG_ENOPROC);
 }
 
+static void start_once(pg_process *self)
+{
+    if (pg_whereis(pg_runtime_of(self), "was here").id != 0) pg_fail(self, "it has been here before");
+    CHECK_EQ(pg_register(pg_runtime_of(self), "was here", first_arg(self)), PG_OK);
+    CHECK_EQ(pg_started(self), PG_OK);
+    pg_receive(self, ignore, "nothing");
+}
+
+/* One that is temporary and cannot be started anew has ended, and is forgotten. */
+static void temporary_ones(pg_process *self)
+{
+    survive(self);
+    pg_child once = worker(self, "once");
+    once.spawn.kind = PG_GREEN;
+    once.target = start_once;
+    once.restart = PG_TEMPORARY;
+    pg_pid sup = good(pg_supervise(self, &quick, 1, &once));
+    CHECK_EQ(info_of(self, sup, "once").state, PG_CHILD_RUNNING);
+    CHECK_EQ(pg_pid_status(pg_supervisor_restart(self, sup, "once", PATIENCE)), PG_ENOPROC);
+    CHECK_EQ(pg_supervisor_children(self, sup, 0, NULL, PATIENCE), 0);
+    CHECK_EQ(pg_unregister(pg_runtime_of(self), "was here"), PG_OK);
+    good(pg_supervisor_start(self, sup, &once, PATIENCE));
+    CHECK_EQ(pg_supervisor_stop(self, sup, "once", PATIENCE), PG_OK);
+    CHECK_EQ(pg_supervisor_children(self, sup, 0, NULL, PATIENCE), 0);
+    end_supervisor(self, sup);
+}
+
 /* A start that comes while others wait to be started again is done after that. */
 static void starts_wait(pg_process *self)
 {
@@ -421,6 +448,7 @@ int main(int argc, char **argv)
 {
     static const test_case cases[] = {
         CASE(dynamic_children),
+        CASE(temporary_ones),
         CASE(starts_wait),
         CASE(names),
         CASE(trees),

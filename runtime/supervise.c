@@ -174,7 +174,8 @@ int pg_supervisor_become(pg_process *self, const pg_supervisor_options *options,
     const pg_message *msg;
     char why[PGI_WHY_MAX] = "no memory";
     pg_ref ref = pg_make_ref();
-    status = pg_send(pg_self(self), PGI_BECOME, ref, list); /* a message is a copy of all that they point to */
+    /* A message is a copy of all that they point to; and one's own timer comes where the mailbox is at its limit. */
+    status = pg_timer_status(pg_send_after(self, pg_self(self), 0, PGI_BECOME, ref, list));
     free(memory);
     if (status == PG_OK) status = pg_recv_match(self, &msg, PG_FOREVER, PGI_BECOME, ref, PG_LIST);
     if (status != PG_OK) return status;

@@ -119,8 +119,11 @@ static void set_alarm(supervisor *s, alarm *a, int64_t delay)
     pg_pid own = pg_self(s->self);
     clear_alarm(a);
     a->ref = pg_make_ref();
-    a->timer = delay > 0 ? pg_send_after(s->self, own, delay, PGI_SUPERVISOR, "alarm", a->ref) : (pg_timer){0};
-    if (delay > 0 && pg_timer_status(a->timer) == PG_OK) return;
+    a->timer = (pg_timer){0};
+    if (delay <= 0 && pg_send(own, PGI_SUPERVISOR, "alarm", a->ref) == PG_OK) return;
+    /* Its own timer also comes where its mailbox is at its limit. */
+    a->timer = pg_send_after(s->self, own, delay, PGI_SUPERVISOR, "alarm", a->ref);
+    if (pg_timer_status(a->timer) == PG_OK) return;
     if (pg_send(own, PGI_SUPERVISOR, "alarm", a->ref) != PG_OK) pg_fail(s->self, "no memory");
 }
 
@@ -352,6 +355,13 @@ static PG_NORETURN void give_up(supervisor *s, const child *c, const char *why)
     pg_fail(s->self, "%s", text);
 }
 
+/* pg_stop() tells all to end, in no order: a child that does so first has not failed. */
+static PG_NORETURN void end_in_order(supervisor *s)
+{
+    stop_all(s);
+    pg_exit(s->self);
+}
+
 /* Those who have to be started again with a child, which has ended, are stopped, and wait with it. */
 static void stop_with(supervisor *s, child *c)
 {
@@ -374,12 +384,12 @@ static void fail(supervisor *s, child *c, int64_t lived, const char *why)
 {
     c->pid = (pg_pid){0};
     c->state = PG_CHILD_WAITING;
+    if (load_relaxed(&s->self->rt->stopping)) end_in_order(s);
     if (!may_restart(s)) give_up(s, c, why);
-    int64_t delay = put_off(s, c, lived);
+    int64_t delay = put_off(s, c, lived), since = pg_now();
     say(s, "child \"%s\" %s; it is started again in %.3f ms", c->spec.id, why, (double)delay / 1e6);
-    int64_t until = pg_now() + delay;
     stop_with(s, c);
-    set_alarm(s, alarm_of(s, c), until - pg_now());
+    set_alarm(s, alarm_of(s, c), delay - (pg_now() - since));
 }
 
 static void describe(const pg_exit_info *info, char why[PGI_WHY_MAX])
@@ -403,14 +413,10 @@ static void child_ended(supervisor *s, child *c, const pg_exit_info *info)
     if (c->spec.restart == PG_TEMPORARY) forget(s, c);
 }
 
-/* The runtime starts nothing any more, or a child that was to be started again could not be: a failure as another. */
-static void restart_failed(supervisor *s, child *c, int status, const char *why)
+/* A child that was to be started again could not be: a failure as another. */
+static void restart_failed(supervisor *s, child *c, const char *why)
 {
     char text[PGI_WHY_MAX];
-    if (status == PG_ESTOPPED) {
-        stop_all(s);
-        pg_exit(s->self);
-    }
     snprintf(text, sizeof text, "could not be started again: %.450s", why);
     fail(s, c, 0, text);
 }
@@ -423,9 +429,8 @@ static void start_waiting(supervisor *s, child *only)
         child *c = s->children[i];
         if (c->state != PG_CHILD_WAITING || (only && c != only)) continue;
         c->restarts++;
-        int status = launch(s, c, why);
-        if (status == PG_OK) continue;
-        restart_failed(s, c, status, why);
+        if (launch(s, c, why) == PG_OK) continue;
+        restart_failed(s, c, why);
         return;
     }
 }

@@ -34,8 +34,8 @@
  *   A child is stopped by a terminate.  If it has not ended when its .shutdown is over, it is ended by pg_kill(): one
  *   of kind PG_OS is killed, others end where they wait.  One that computes half a second longer is named in the log
  *   and left behind, no longer linked: it ends when it next waits, and another may run in its place by then.
- *   pg_stop() tells all processes to end at once.  Where the order counts, the supervisor is terminated and waited for
- *   before.
+ *   pg_stop() tells all processes to end at once: what ends then has not failed.  Where the order counts, the
+ *   supervisor is terminated and waited for before.
  *
  * A supervisor is busy while it waits for a child to start or to stop, and looks at other ends and requests afterwards.
  * Each end takes it a time that grows with the number of its children: for thousands, not for millions.  What it does

@@ -229,6 +229,21 @@ static void backoff_begins_anew(pg_process *self)
     }
 }
 
+/* Times that are longer than time itself. */
+static void backoff_for_ever(pg_process *self)
+{
+    survive(self);
+    pg_supervisor_options o = {.backoff_min = PG_FOREVER, .jitter = -1, .period = PG_FOREVER};
+    pg_child a = worker(self, "a");
+    pg_pid sup = good(pg_supervise(self, &o, 1, &a));
+    pg_send(EVENT(self, "started", "a"), "fail");
+    await_waiting(self, sup, "a");
+    good(pg_supervisor_restart(self, sup, "a", PATIENCE));
+    EVENT(self, "started", "a");
+    end_supervisor(self, sup);
+    EVENT(self, "stopping", "a");
+}
+
 /* ------------------------------------------------------------------------------------------------------------ stops */
 
 /* One that waits in the middle of its code when it is told to end is ended there. */
@@ -397,6 +412,7 @@ int main(int argc, char **argv)
         CASE(intensity_is_per_period),
         CASE(backoff),
         CASE(backoff_begins_anew),
+        CASE(backoff_for_ever),
         CASE(deadlines),
         CASE(stopped_again_and_again),
         CASE_REAL(what_computes, "nothing else runs meanwhile"),

@@ -561,6 +561,23 @@ void attached_ones_serve(const kind &k)
         CHECK_EQ(pg_why(pg_self(again), &why), PG_OK);
         CHECK_STR(why.text, "while it served");
     }
+    if (!SANITIZED) { /* it is never freed */
+        pg_process *plain = pg_attach(rt, "plain");
+        pg_receive(
+            plain,
+            [](pg_process *self, const pg_message *) {
+                try {
+                    throw no_exception();
+                } catch (...) {
+                    pg_exit(self);
+                }
+            },
+            "end");
+        CHECK_EQ(pg_send(pg_self(plain), "end"), PG_OK);
+        CHECK_EQ(pg_serve(plain, patience), PG_EENDED);
+        CHECK(std::current_exception() == nullptr);
+        pg_detach(plain);
+    }
     CHECK_EQ(alive, 0);
 }
 

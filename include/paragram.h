@@ -536,8 +536,8 @@ PG_API int pg_defer(pg_process *self, void (*f)(void *argument), void *argument)
 PG_API int pg_undefer(pg_process *self, void (*f)(void *argument), void *argument);
 
 /* Asks a process to end: a message that takes its turn in the mailbox.  A handler for (PG_EXIT) sees it; then the
- * process ends in any case: normally, or with the error given.  PG_ENOPROC, PG_EINVAL (a value that is none),
- * PG_ENOMEM. */
+ * process ends in any case: normally, or with the error given.  While that handler receives, it is not told again: the
+ * first one counts.  PG_ENOPROC, PG_EINVAL (a value that is none), PG_ENOMEM. */
 PG_API int pg_terminate(pg_pid pid);
 PG_API int pg_terminate_value(pg_pid pid, pg_value error);
 

@@ -28,6 +28,7 @@
  *   returns.  Parameters that stand for no value may be among them: pg::process &; pg::message, the whole of it;
  *   pg::from, who calls, for a pg::reply() later on.  pg::rest as the last one stands for any further values.  What
  *   the handler returns, unless that is void, is the answer to a pg_call(); a tuple is an answer of several values.
+ *   One that cannot be sent, no value or too many, is a pg::error, so that who asks does not wait for it.
  * ERRORS
  *   What can happen to a program that is right, the time has passed, the other one has ended, is returned: a status as
  *   in C, or a pg::result, which is a value or a status.  What cannot, a pattern that is none, and what it cannot go on
@@ -49,9 +50,8 @@
  *   it: see README.md, "What is not".
  * KINDS
  *   PG_OS takes targets that capture nothing, since it begins elsewhere, with the program's memory as it was at the
- *   start: pg::spawn<PG_OS>() tells others when it is compiled, and a kind given in the options or by the runtime is
- *   PG_EINVAL.
- * pg_data() and pg_set_data() of a process that has a pg::process are this header's. */
+ *   start: pg::spawn<PG_OS>() tells others when it is compiled; where options or the runtime say so it is PG_EINVAL.
+ * pg_data() and pg_set_data() of a process that has a pg::process are this header's; its pg_use() is self.use(). */
 #ifndef PARAGRAM_HPP
 #define PARAGRAM_HPP
 
@@ -111,7 +111,7 @@ template <class... A> PG_ALWAYS_INLINE inline int reply(from who, const A &...a)
 
 template <class... A> PG_ALWAYS_INLINE inline int reply(const pg_message *m, const A &...a)
 {
-    return reply(pg_call_from(m), a...);
+    return pg::reply(pg_call_from(m), a...);
 }
 
 template <class... A> int broadcast(pg_runtime *rt, const char *group, const A &...a)
@@ -132,15 +132,6 @@ inline result<exit_info> wait(pid p, duration timeout = forever)
 namespace detail
 {
 
-template <class R> void answer(const pg_message *m, const R &value)
-{
-    reply(m, value);
-}
-template <class... R> void answer(const pg_message *m, const std::tuple<R...> &values)
-{
-    std::apply([&](const R &...v) { reply(m, v...); }, values);
-}
-
 template <class F, size_t First> void on_message(pg_process *c, const pg_message *m);
 
 } // namespace detail
@@ -156,13 +147,23 @@ class process
         return c_;
     }
 
-    /* Adds a receiver: see HANDLERS.  The handler is moved into the process.
+    /* Adds a receiver: see HANDLERS.  The handler is moved into the process, or copied where it has a name.
      *     self.receive("add", [&](int64_t n, std::string_view what) { ... }); */
     template <class... A> void receive(A &&...values_and_handler)
     {
         static_assert(sizeof...(A) > 0, "paragram: receive(values..., handler)");
-        apart<sizeof...(A) - 1>([&](auto &&f, size_t n, const pg_value *v) { add<sizeof...(A) - 1>(f, n, v); },
-                                values_and_handler...);
+        using G = std::tuple_element_t<sizeof...(A) - 1, std::tuple<A &&...>>;
+        apart<sizeof...(A) - 1>(
+            [&](auto &f, size_t n, const pg_value *v) { add<sizeof...(A) - 1>(static_cast<G>(f), n, v); },
+            values_and_handler...);
+    }
+
+    /* pg_use(): handlers that were added before are not asked any more. */
+    int use(pg_table &table)
+    {
+        int status = pg_use(c_, &table);
+        if (status == PG_OK) first_ = last_ = nullptr;
+        return status;
     }
 
     /* The next message; or, where anything is asked for, the first one of these values and then of one value for each
@@ -315,7 +316,7 @@ class process
             asked);
     }
 
-    template <size_t First, class G> void add(G &f, size_t n, const pg_value *v)
+    template <size_t First, class G> void add(G &&f, size_t n, const pg_value *v)
     {
         using F = std::decay_t<G>;
         const pg_handler key = detail::on_message<F, First>;
@@ -323,7 +324,7 @@ class process
             (void)f;
             check(pg_receive_values(c_, key, n, v));
         } else {
-            auto node = std::make_unique<detail::closure<F>>(std::move(f), key, n, v);
+            auto node = std::make_unique<detail::closure<F>>(std::forward<G>(f), key, n, v);
             check(pg_receive_values(c_, key, n, v));
             for (auto *at = first_; at; at = at->next) {
                 if (at->key == key) at->alone = node->alone = false;
@@ -426,9 +427,9 @@ template <class F, size_t First> void on_message(pg_process *c, const pg_message
     auto &self = *static_cast<process *>(pg_data(c));
     auto deliver = [&](F &f) {
         if constexpr (std::is_void_v<typename signature<F>::returned>) {
-            call(f, self, m, First);
+            detail::call(f, self, m, First);
         } else {
-            answer(m, call(f, self, m, First));
+            detail::answer(m, detail::call(f, self, m, First));
         }
     };
     self.run([&] {

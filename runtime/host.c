@@ -13,6 +13,7 @@
 #include "crash.h"
 #include "overflow.h"
 #include "runtime.h"
+#include "sched/fiber.h"
 #include "sched/sim.h"
 #include "seeded.h"
 
@@ -235,10 +236,17 @@ void pg_detach(pg_process *self)
     }
 }
 
-/* Apart from pg_serve(), so that nothing of this frame changes between setjmp and longjmp. */
+/* Apart from pg_serve(), so that nothing of this frame changes between setjmp and longjmp.  Frames that are given up
+ * may have been handling C++ exceptions: the host's thread goes on with those that it had before. */
 static __attribute__((noinline)) bool serve(pgi_host *host, int64_t deadline)
 {
-    if (setjmp(host->base) != 0) return true;
+    pgs_fiber_thread thread;
+    pgs_fiber_thread_init(&thread);
+    const pgs_fiber_exceptions before = thread.exceptions ? *thread.exceptions : (pgs_fiber_exceptions){0};
+    if (setjmp(host->base) != 0) {
+        if (thread.exceptions) *thread.exceptions = before;
+        return true;
+    }
     return handle_until(host->process, deadline);
 }
 

@@ -29,7 +29,7 @@
 #include "seeded.h"
 #include "watch.h"
 
-enum { TAKEN_BACK = 1 }; /* no status */
+enum { TAKEN_BACK = 1 }; /* no status: it counts as consumed */
 
 static bool commit_receive(pgs_task *task)
 {
@@ -125,6 +125,13 @@ static int meet_news(pg_process *p, pg_message *msg, const pgi_pattern *pattern)
     return TAKEN_BACK;
 }
 
+/* A terminate, met by the handler for the one before: the process is ending already.  To call that handler again, upon
+ * itself, would use its stack up where it is told often enough. */
+static bool ends_already(const pg_process *p)
+{
+    return p->ending || (p->current && p->current->kind == PGI_TERMINATE);
+}
+
 /* A message that is not PGI_USER, met while receiving.  PG_OK: it is one as any other. */
 static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node, const pgi_pattern *pattern)
 {
@@ -133,6 +140,10 @@ static PGS_COLD int meet_unusual(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_
     case PGI_NEWS: return meet_news(p, msg, pattern);
     case PGI_NOTICE:
     case PGI_CALL: return PG_OK;
+    case PGI_TERMINATE:
+        if (!ends_already(p)) return meet_signal(p, before, node, pattern);
+        msg->flags |= PGI_CONSUMED;
+        return TAKEN_BACK;
     default: return meet_signal(p, before, node, pattern);
     }
 }

@@ -85,6 +85,22 @@ static pg_value *children_value(size_t count, const pg_child *children, pg_value
     return memory;
 }
 
+/* --------------------------------------------------------------------------------------------- when memory is short */
+
+void pgi_tell_to_end(pg_process *self, pg_pid pid, int64_t timeout)
+{
+    int64_t since = pg_now();
+    while (pg_terminate(pid) == PG_ENOMEM && pg_now() - since < timeout) pg_sleep(self, PG_MS(1));
+}
+
+int pgi_answer(pg_process *self, const pg_message *request, int status, pg_pid pid)
+{
+    for (int64_t since = pg_now();; pg_sleep(self, PG_MS(1))) {
+        int sent = pid.id != 0 ? pg_reply(request, status, pid) : pg_reply(request, status);
+        if (sent != PG_ENOMEM || pg_now() - since > PG_SECONDS(1)) return sent;
+    }
+}
+
 /* ------------------------------------------------------------------------------------------------------- beginnings */
 
 static const pg_supervisor_options no_options;
@@ -106,7 +122,9 @@ static void supervise(pg_process *self)
         status = pgi_supervisor_begin(self, &start, why);
     }
     const pg_message *asked; /* now, before any child's end can be the supervisor's */
-    if (pg_recv_match(self, &asked, PG_SECONDS(5), PGI_STARTED) == PG_OK) pg_reply(asked, status);
+    if (pg_recv_match(self, &asked, PG_SECONDS(5), PGI_STARTED) == PG_OK &&
+        pgi_answer(self, asked, status, (pg_pid){0}) == PG_ENOMEM)
+        pg_fail(self, "no memory");
     if (status != PG_OK) pg_fail(self, "%s", why);
 }
 
@@ -121,7 +139,7 @@ static pg_pid await_start(pg_process *self, pg_pid pid, const pg_supervisor_opti
         pg_send(pid, PGI_SUPERVISOR, "linked");
         return pid;
     }
-    pg_terminate(pid);
+    pgi_tell_to_end(self, pid, PG_SECONDS(1));
     pg_exit_info why = {.kind = PG_EXIT_UNKNOWN, .pid = pid};
     if (o->why && ends) pg_wait(pid, PG_SECONDS(5), &why);
     if (o->why) *o->why = why;
@@ -156,7 +174,8 @@ int pg_supervisor_become(pg_process *self, const pg_supervisor_options *options,
     const pg_message *msg;
     char why[PGI_WHY_MAX] = "no memory";
     pg_ref ref = pg_make_ref();
-    status = pg_send(pg_self(self), PGI_BECOME, ref, list); /* a message is a copy of all that they point to */
+    /* A message is a copy of all that they point to; and one's own timer comes where the mailbox is at its limit. */
+    status = pg_timer_status(pg_send_after(self, pg_self(self), 0, PGI_BECOME, ref, list));
     free(memory);
     if (status == PG_OK) status = pg_recv_match(self, &msg, PG_FOREVER, PGI_BECOME, ref, PG_LIST);
     if (status != PG_OK) return status;
@@ -172,7 +191,7 @@ int pg_started(pg_process *self)
 {
     const pg_message *msg;
     int status = pg_recv_match(self, &msg, PG_SECONDS(5), PGI_STARTED);
-    return status == PG_OK ? pg_reply(msg, (int)PG_OK) : status;
+    return status == PG_OK ? pgi_answer(self, msg, PG_OK, (pg_pid){0}) : status;
 }
 
 /* --------------------------------------------------------------------------------------------------------- requests */
@@ -245,7 +264,7 @@ int64_t pg_supervisor_children(pg_process *self, pg_pid supervisor, size_t max, 
     int status = pg_call(self, supervisor, &reply, timeout, PGI_SUPERVISOR, "children", "");
     if (status != PG_OK) return status;
     const pg_term *list = pg_count(reply) == 1 ? pg_get(NULL, reply, 0) : NULL;
-    if (!list || pg_term_type(list) != PG_T_LIST) return PG_EINVAL;
+    if (!list || pg_term_type(list) != PG_T_LIST) return status_of(reply) < 0 ? status_of(reply) : PG_EINVAL;
     size_t count = pg_term_count(NULL, list);
     for (size_t i = 0; i < count && i < max; i++) read_child(pg_term_at(NULL, list, i), &children[i]);
     return (int64_t)count;

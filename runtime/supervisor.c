@@ -70,6 +70,8 @@ typedef struct supervisor {
     uint64_t random;  /* of the jitter; begun with the time, which in a simulation is the seed's */
 } supervisor;
 
+static const pg_pid nobody = {0};
+
 static supervisor *of(pg_process *self)
 {
     return pg_data(self);
@@ -117,8 +119,11 @@ static void set_alarm(supervisor *s, alarm *a, int64_t delay)
     pg_pid own = pg_self(s->self);
     clear_alarm(a);
     a->ref = pg_make_ref();
-    a->timer = delay > 0 ? pg_send_after(s->self, own, delay, PGI_SUPERVISOR, "alarm", a->ref) : (pg_timer){0};
-    if (delay > 0 && pg_timer_status(a->timer) == PG_OK) return;
+    a->timer = (pg_timer){0};
+    if (delay <= 0 && pg_send(own, PGI_SUPERVISOR, "alarm", a->ref) == PG_OK) return;
+    /* Its own timer also comes where its mailbox is at its limit. */
+    a->timer = pg_send_after(s->self, own, delay, PGI_SUPERVISOR, "alarm", a->ref);
+    if (pg_timer_status(a->timer) == PG_OK) return;
     if (pg_send(own, PGI_SUPERVISOR, "alarm", a->ref) != PG_OK) pg_fail(s->self, "no memory");
 }
 
@@ -170,9 +175,9 @@ static void stop(supervisor *s, child *c)
     if (c->pid.id != 0) {
         int64_t time = c->spec.shutdown;
         if (c->patience == 0) {
-            if (time >= 0) pg_terminate(c->pid);
             int64_t now = pg_now();
             c->patience = time < 0 ? now : time > PG_FOREVER - now ? PG_FOREVER : now + time;
+            if (time >= 0) pgi_tell_to_end(s->self, c->pid, rest_of(c));
         }
         bool ended = hear_end(s, c->pid, rest_of(c), NULL) || end_by_force(s, c);
         if (!ended) leave_behind(s, c);
@@ -350,6 +355,13 @@ static PG_NORETURN void give_up(supervisor *s, const child *c, const char *why)
     pg_fail(s->self, "%s", text);
 }
 
+/* pg_stop() tells all to end, in no order: a child that does so first has not failed. */
+static PG_NORETURN void end_in_order(supervisor *s)
+{
+    stop_all(s);
+    pg_exit(s->self);
+}
+
 /* Those who have to be started again with a child, which has ended, are stopped, and wait with it. */
 static void stop_with(supervisor *s, child *c)
 {
@@ -372,12 +384,12 @@ static void fail(supervisor *s, child *c, int64_t lived, const char *why)
 {
     c->pid = (pg_pid){0};
     c->state = PG_CHILD_WAITING;
+    if (load_relaxed(&s->self->rt->stopping)) end_in_order(s);
     if (!may_restart(s)) give_up(s, c, why);
-    int64_t delay = put_off(s, c, lived);
+    int64_t delay = put_off(s, c, lived), since = pg_now();
     say(s, "child \"%s\" %s; it is started again in %.3f ms", c->spec.id, why, (double)delay / 1e6);
-    int64_t until = pg_now() + delay;
     stop_with(s, c);
-    set_alarm(s, alarm_of(s, c), until - pg_now());
+    set_alarm(s, alarm_of(s, c), delay - (pg_now() - since));
 }
 
 static void describe(const pg_exit_info *info, char why[PGI_WHY_MAX])
@@ -401,14 +413,10 @@ static void child_ended(supervisor *s, child *c, const pg_exit_info *info)
     if (c->spec.restart == PG_TEMPORARY) forget(s, c);
 }
 
-/* The runtime starts nothing any more, or a child that was to be started again could not be: a failure as another. */
-static void restart_failed(supervisor *s, child *c, int status, const char *why)
+/* A child that was to be started again could not be: a failure as another. */
+static void restart_failed(supervisor *s, child *c, const char *why)
 {
     char text[PGI_WHY_MAX];
-    if (status == PG_ESTOPPED) {
-        stop_all(s);
-        pg_exit(s->self);
-    }
     snprintf(text, sizeof text, "could not be started again: %.450s", why);
     fail(s, c, 0, text);
 }
@@ -421,9 +429,8 @@ static void start_waiting(supervisor *s, child *only)
         child *c = s->children[i];
         if (c->state != PG_CHILD_WAITING || (only && c != only)) continue;
         c->restarts++;
-        int status = launch(s, c, why);
-        if (status == PG_OK) continue;
-        restart_failed(s, c, status, why);
+        if (launch(s, c, why) == PG_OK) continue;
+        restart_failed(s, c, why);
         return;
     }
 }
@@ -447,15 +454,6 @@ static void serve_held(supervisor *s)
     }
 }
 
-static void answer_start(const pg_message *request, int status, pg_pid pid)
-{
-    if (status == PG_OK) {
-        pg_reply(request, status, pid);
-    } else {
-        pg_reply(request, status);
-    }
-}
-
 static void start_one_more(supervisor *s, const pg_message *request)
 {
     char why[PGI_WHY_MAX];
@@ -468,7 +466,7 @@ static void start_one_more(supervisor *s, const pg_message *request)
         s->serving = NULL;
         status = launch(s, c, why);
     }
-    answer_start(request, status, c ? c->pid : (pg_pid){0});
+    pgi_answer(s->self, request, status, c ? c->pid : nobody);
     if (!c || status == PG_OK) return;
     say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
     forget(s, c);
@@ -482,8 +480,10 @@ static void start_anew(supervisor *s, child *c, const pg_message *request)
     c->failures = 0;
     c->restarts++;
     int status = launch(s, c, why);
-    answer_start(request, status, c->pid);
-    if (status != PG_OK) say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
+    pgi_answer(s->self, request, status, c->pid);
+    if (status == PG_OK) return;
+    say(s, "child \"%s\" could not be started: %s", c->spec.id, why);
+    if (c->spec.restart == PG_TEMPORARY) forget(s, c);
 }
 
 static void list_children(const supervisor *s, const pg_message *request)
@@ -499,11 +499,8 @@ static void list_children(const supervisor *s, const pg_message *request)
         parts[3] = pg_v_uint(c->restarts);
         values[i] = pg_tuple_of(PARTS, parts);
     }
-    if (values) {
-        pg_reply(request, pg_list_of(s->count, values));
-    } else {
-        pg_reply(request, (int)PG_ENOMEM);
-    }
+    int sent = values ? pg_reply(request, pg_list_of(s->count, values)) : PG_ENOMEM;
+    if (sent == PG_ENOMEM) pgi_answer(s->self, request, PG_ENOMEM, nobody);
     free(values);
 }
 
@@ -515,7 +512,7 @@ static void serve_for_child(supervisor *s, const char *what, child *c, const pg_
     }
     stop(s, c);
     if (strcmp(what, "remove") == 0 || c->spec.restart == PG_TEMPORARY) forget(s, c);
-    pg_reply(request, (int)PG_OK);
+    pgi_answer(s->self, request, PG_OK, nobody);
 }
 
 static void serve(supervisor *s, const pg_message *request)
@@ -531,7 +528,7 @@ static void serve(supervisor *s, const pg_message *request)
     } else if (c) {
         serve_for_child(s, what, c, request);
     } else {
-        pg_reply(request, (int)PG_EINVAL);
+        pgi_answer(s->self, request, PG_EINVAL, nobody);
     }
     if (s->serving) pg_release(s->serving);
     s->serving = NULL;
@@ -549,7 +546,7 @@ static void on_request(pg_process *self, const pg_message *msg)
     supervisor *s = of(self);
     const pg_message *kept = pg_keep(self, msg);
     if (!kept) {
-        pg_reply(msg, (int)PG_ENOMEM);
+        pgi_answer(self, msg, PG_ENOMEM, nobody);
         return;
     }
     if (!is_start(kept) || !is_in_between(s)) {
@@ -561,7 +558,7 @@ static void on_request(pg_process *self, const pg_message *msg)
         s->held = held;
         s->held[s->held_count++] = kept;
     } else {
-        pg_reply(kept, (int)PG_ENOMEM);
+        pgi_answer(self, kept, PG_ENOMEM, nobody);
         pg_release(kept);
     }
 }
@@ -638,8 +635,7 @@ static void on_terminate(pg_process *self, const pg_message *msg)
 
 static void on_started(pg_process *self, const pg_message *msg)
 {
-    (void)self;
-    pg_reply(msg, (int)PG_OK);
+    pgi_answer(self, msg, PG_OK, nobody);
 }
 
 /* The first, the second, the fourth, and so on: a log is no place to be flooded. */

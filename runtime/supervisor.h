@@ -40,4 +40,9 @@ typedef struct pgi_supervisor_start {
 enum { PGI_WHY_MAX = 512 };
 int pgi_supervisor_begin(pg_process *self, const pgi_supervisor_start *start, char why[PGI_WHY_MAX]);
 
+/* Both do again for a while what memory is too short for: who is not told to end, or not answered, may be waited for,
+ * or wait, for ever. */
+void pgi_tell_to_end(pg_process *self, pg_pid pid, int64_t timeout);
+int pgi_answer(pg_process *self, const pg_message *request, int status, pg_pid pid); /* null: the status alone */
+
 #endif

@@ -111,7 +111,23 @@ PG_ALWAYS_INLINE inline decltype(auto) call(F &f, process &self, const pg_messag
 template <class F> PG_ALWAYS_INLINE inline decltype(auto) call(F &f, process &self, const pg_message *m, size_t first)
 {
     using P = typename signature<F>::parameters;
-    return call(f, self, m, first, static_cast<P *>(nullptr), std::make_index_sequence<std::tuple_size_v<P>>());
+    return detail::call(f, self, m, first, static_cast<P *>(nullptr), std::make_index_sequence<std::tuple_size_v<P>>());
+}
+
+/* The answer to a call; who tells only gets none.  One that cannot be said in a message is a failure of who gives it:
+ * else the other would wait for it.  (With detail:: and pg:: before them, functions of the program are not meant whose
+ * names are the same, and which belong to the types of values and handlers.) */
+template <class... R> void answer(const pg_message *m, const R &...values)
+{
+    if (pg_call_from(m).pid.id == 0) return;
+    auto send = [&](size_t n, const pg_value *v) { return pg_reply_values(m, n, v); };
+    int status = detail::with(send, detail::put(values)...);
+    if (status == PG_ENOMEM) throw std::bad_alloc();
+    if (status == PG_EINVAL || status == PG_ETOOMANY) throw error(status, "an answer");
+}
+template <class... R> void answer(const pg_message *m, const std::tuple<R...> &values)
+{
+    std::apply([&](const R &...v) { detail::answer(m, v...); }, values);
 }
 
 template <class... A> auto pattern_of_all(std::tuple<A...> *)
@@ -122,7 +138,7 @@ template <class... A> auto pattern_of_all(std::tuple<A...> *)
 /* What a handler's parameters ask for. */
 template <class F> auto pattern_of_handler()
 {
-    return pattern_of_all(static_cast<typename signature<F>::parameters *>(nullptr));
+    return detail::pattern_of_all(static_cast<typename signature<F>::parameters *>(nullptr));
 }
 
 /* Has nothing in it, so that one is as good as another: it need not be kept, and goes to other processes. */
@@ -208,7 +224,9 @@ struct registered : owned {
 
 template <class F> struct closure : registered {
     F f;
-    closure(F &&g, pg_handler k, size_t count, const pg_value *values) : registered(k, count, values), f(std::move(g))
+    template <class G>
+    closure(G &&g, pg_handler k, size_t count, const pg_value *values)
+        : registered(k, count, values), f(std::forward<G>(g))
     {
     }
 };

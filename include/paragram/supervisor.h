@@ -34,8 +34,8 @@
  *   A child is stopped by a terminate.  If it has not ended when its .shutdown is over, it is ended by pg_kill(): one
  *   of kind PG_OS is killed, others end where they wait.  One that computes half a second longer is named in the log
  *   and left behind, no longer linked: it ends when it next waits, and another may run in its place by then.
- *   pg_stop() tells all processes to end at once.  Where the order counts, the supervisor is terminated and waited for
- *   before.
+ *   pg_stop() tells all processes to end at once: what ends then has not failed.  Where the order counts, the
+ *   supervisor is terminated and waited for before.
  *
  * A supervisor is busy while it waits for a child to start or to stop, and looks at other ends and requests afterwards.
  * Each end takes it a time that grows with the number of its children: for thousands, not for millions.  What it does
@@ -125,9 +125,10 @@ PG_API int pg_supervisor_become(pg_process *self, const pg_supervisor_options *o
  * pg_recv(). */
 PG_API int pg_started(pg_process *self);
 
-/* Requests to a supervisor; from its own child only such as do not stop that.  Each waits for `timeout` nanoseconds, as
- * pg_call() does, with its errors: PG_ETIMEDOUT says that it may still be done.  PG_ENOPROC: the supervisor has ended.
- * PG_EINVAL: it knows no child of that id, or an argument is wrong. */
+/* Requests to a supervisor; from its own child only such as do not stop that, and not before pg_started(), for which
+ * the supervisor waits.  Each waits for `timeout` nanoseconds, as pg_call() does, with its errors: PG_ETIMEDOUT says
+ * that it may still be done.  PG_ENOPROC: the supervisor has ended.  PG_EINVAL: it knows no child of that id, or an
+ * argument is wrong. */
 
 /* Starts one more child, the last in order, and returns its pid; with PG_ONE_FOR_ALL or PG_REST_FOR_ONE, if others are
  * about to be started again, after that.  A pid that names no process: PG_ETAKEN: there is one of that id; a status as
@@ -143,7 +144,7 @@ PG_API int pg_supervisor_stop(pg_process *self, pg_pid supervisor, const char *i
 PG_API int pg_supervisor_remove(pg_process *self, pg_pid supervisor, const char *id, int64_t timeout);
 
 /* Stops it, if it is running, and starts it; it alone, and now.  Returns its pid; or one that names no process, as
- * above, and it is stopped then.  It does not count for .intensity. */
+ * above, and it is stopped then, or forgotten, if PG_TEMPORARY.  It does not count for .intensity. */
 PG_API pg_pid pg_supervisor_restart(pg_process *self, pg_pid supervisor, const char *id, int64_t timeout);
 
 typedef enum pg_child_state {

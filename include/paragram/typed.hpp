@@ -69,11 +69,7 @@ class duration
     constexpr duration(int64_t ns) : ns_(ns)
     {
     }
-    template <class R, class P>
-    constexpr duration(std::chrono::duration<R, P> d)
-        : ns_(std::chrono::duration<double>(d).count() > 9.2e9
-                  ? PG_FOREVER
-                  : static_cast<int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count()))
+    template <class R, class P> constexpr duration(std::chrono::duration<R, P> d) : ns_(nanoseconds_of(d))
     {
     }
     constexpr operator int64_t() const
@@ -82,6 +78,13 @@ class duration
     }
 
   private:
+    template <class D> static constexpr int64_t nanoseconds_of(D d)
+    {
+        double seconds = std::chrono::duration<double>(d).count();
+        if (seconds > 9.2e9) return PG_FOREVER;
+        if (!(seconds > -9.2e9)) return -PG_FOREVER; /* what is no number does not wait, either */
+        return static_cast<int64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
+    }
     int64_t ns_;
 };
 
@@ -133,6 +136,15 @@ struct bytes {
     size_t size;
 };
 
+namespace detail
+{
+
+/* Any that a size_t can be made of, exactly as it is: the pointers that terms and messages are, too, have an index of a
+ * signed type, and would be as good. */
+template <class I> using if_index = std::enable_if_t<std::is_convertible_v<I, size_t>>;
+
+} // namespace detail
+
 /* A received value; lives as long as its message. */
 class term
 {
@@ -154,9 +166,9 @@ class term
     {
         return pg_term_count(nullptr, t_);
     }
-    term operator[](size_t index) const
+    template <class I, class = detail::if_index<I>> term operator[](I index) const
     {
-        return pg_term_at(nullptr, t_, index);
+        return pg_term_at(nullptr, t_, static_cast<size_t>(index));
     }
 
   private:
@@ -178,9 +190,9 @@ class message
     {
         return pg_count(m_);
     }
-    term operator[](size_t index) const
+    template <class I, class = detail::if_index<I>> term operator[](I index) const
     {
-        return pg_get(nullptr, m_, index);
+        return pg_get(nullptr, m_, static_cast<size_t>(index));
     }
 
   private:

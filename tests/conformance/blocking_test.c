@@ -467,6 +467,38 @@ static void the_last_handler_may_receive(pg_process *self)
     }
 }
 
+/* Told to end again and again, it hears of it once: upon itself that handler would use up the stack. */
+static void hear_last_words(pg_process *self, const pg_message *msg)
+{
+    const pg_message *other;
+    CHECK_EQ(pg_count(msg), 1);
+    pg_send(*(pg_pid *)pg_data(self), "bye");
+    CHECK_EQ(pg_recv_match(self, &other, PATIENCE, "last words"), PG_OK);
+    pg_send(*(pg_pid *)pg_data(self), "heard");
+}
+
+static void waits_for_last_words(pg_process *self)
+{
+    const pg_message *msg;
+    keep_main(self);
+    pg_receive(self, hear_last_words, PG_EXIT);
+    if (pg_get_bool(self, pg_args(self), 1)) pg_recv_match(self, &msg, PATIENCE, "never comes");
+}
+
+static void told_to_end_again_and_again(pg_process *self)
+{
+    for (int blocked = 0; blocked < 2; blocked++) {
+        pg_pid proc = good(pg_spawn(self, waits_for_last_words, .args = pg_tuple(self, (bool)blocked)));
+        pg_terminate(proc);
+        EXPECT(self, "(\"bye\")");
+        for (int i = 0; i < 1000; i++) CHECK_EQ(pg_terminate_with(proc, "again"), PG_OK);
+        CHECK_EQ(pg_send(proc, "last words"), PG_OK);
+        EXPECT(self, "(\"heard\")");
+        CHECK_EQ(end_of(proc).kind, PG_EXIT_NORMAL); /* as it was told first */
+        expect_nothing(self);
+    }
+}
+
 /* Neither a sleep nor a wait is a receive: they last as long as they would. */
 static void sleeps_through(pg_process *self)
 {
@@ -641,6 +673,7 @@ int main(int argc, char **argv)
         CASE(an_exit_ends_a_receive),
         CASE(exits_that_are_expected),
         CASE(the_last_handler_may_receive),
+        CASE(told_to_end_again_and_again),
         CASE(a_terminate_waits_for_sleepers),
         CASE(a_thousand_blocked),
         CASE(skipped_messages_are_looked_at_once),

@@ -11,6 +11,46 @@
 
 using namespace std::chrono_literals;
 
+/* A program with functions of names that the header uses: those are not meant there. */
+namespace program
+{
+
+enum class mood { good, bad };
+
+template <class F> int call(F &, pg::process &, const pg_message *, size_t)
+{
+    CHECK_FAIL("call() of the program");
+}
+template <class... A> int reply(const pg_message *, mood, const A &...)
+{
+    CHECK_FAIL("reply() of the program");
+}
+inline int answer(const pg_message *, mood)
+{
+    CHECK_FAIL("answer() of the program");
+}
+template <class... H> int with(H &&...)
+{
+    CHECK_FAIL("with() of the program");
+}
+inline int put(mood)
+{
+    CHECK_FAIL("put() of the program");
+}
+
+inline int twice(int n)
+{
+    return 2 * n;
+}
+
+inline void set_up(pg::process &self)
+{
+    self.receive([](mood m) { return m == mood::good ? mood::bad : mood::good; });
+    self.receive("both", [n = 1] { return std::tuple(n, mood::good); });
+}
+
+} // namespace program
+
 namespace
 {
 
@@ -207,6 +247,77 @@ void one_lambda_many_times(pg::process &me)
         CHECK(me.call<std::string>(p, patience, name, pg_tuple(name, 1)).value() == name);
     CHECK_EQ(me.call<int>(p, patience, 2, 3).value(), 22);
     CHECK_EQ(me.call<int>(p, patience, 1).value(), 11);
+}
+
+/* A handler that has a name may be registered again: it is copied. */
+void handlers_that_have_names(pg::process &me)
+{
+    pg::pid p = pg::spawn(me, [](pg::process &self) {
+        auto named = [text = std::string("a text that a string does not keep in itself")] { return text; };
+        const auto fixed = [n = 7](int m) { return n + m; };
+        self.receive("a", named);
+        self.receive("b", named);
+        self.receive("fixed", fixed);
+        self.receive("function", program::twice);
+    });
+    for (const char *name : {"a", "b"})
+        CHECK(me.call<std::string>(p, patience, name).value() == "a text that a string does not keep in itself");
+    CHECK_EQ(me.call<int>(p, patience, "fixed", 1).value(), 8);
+    CHECK_EQ(me.call<int>(p, patience, "function", 4).value(), 8);
+}
+
+void define_nothing(pg_table *t)
+{
+    pg_on(
+        t, [](pg_process *, const pg_message *m) { pg_reply(m, "of the table"); }, "table");
+}
+
+pg_table nothing_else = PG_TABLE(define_nothing);
+
+/* Where a table has taken the place of handlers, these are not asked any more, nor their closures. */
+void tables_replace_handlers(pg::process &me)
+{
+    pg::pid p = pg::spawn(me, [](pg::process &self) {
+        auto add = [&](int number) { self.receive("number", [number] { return number; }); };
+        add(1);
+        CHECK_EQ(self.use(nothing_else), PG_OK);
+        add(2);
+    });
+    CHECK_EQ(me.call<int>(p, patience, "number").value(), 2);
+    CHECK(me.call<std::string>(p, patience, "table").value() == "of the table");
+}
+
+void indexes_of_any_type(pg::process &me)
+{
+    CHECK_EQ(pg::send(pg_self(me), pg_list(1, 2, 3)), PG_OK);
+    pg::message m = me.recv(patience).value();
+    const pg::term list = m[int64_t{0}];
+    int sum = 0;
+    for (int64_t i = 0; i < 3; i++) sum += list[i].as<int>();
+    for (unsigned char i = 0; i < 3; i++) sum += list[i].as<int>();
+    CHECK_EQ(sum, 12);
+    CHECK_EQ(list[2u].as<int>() + list[ptrdiff_t{1}].as<int>() + list[size_t{0}].as<int>() + list[0].as<int>(), 7);
+}
+
+void names_that_the_program_has_too(pg::process &me)
+{
+    pg::pid p = pg::spawn(me, [](pg::process &self) { program::set_up(self); });
+    CHECK(me.call<program::mood>(p, patience, program::mood::good).value() == program::mood::bad);
+    CHECK((me.call<int, program::mood>(p, patience, "both").value() == std::tuple(1, program::mood::good)));
+}
+
+/* What cannot be said in a message fails; else who asks would wait for it. */
+void answers_that_are_none(pg::process &me)
+{
+    for (const char *which : {"number", "many"}) {
+        pg::pid p = pg::spawn(me, [](pg::process &self) {
+            self.receive("number", [] { return UINT64_MAX; });
+            self.receive("many", [] { return std::tuple(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17); });
+        });
+        CHECK_EQ(pg::send(p, which), PG_OK); /* nobody asks */
+        CHECK_EQ(me.call(p, patience, which).status(), PG_ENOPROC);
+        FAILED(p, std::string("an answer: ") + pg_strerror(which[0] == 'n' ? PG_EINVAL : PG_ETOOMANY));
+    }
 }
 
 void timers_and_groups(pg::process &me)
@@ -561,6 +672,23 @@ void attached_ones_serve(const kind &k)
         CHECK_EQ(pg_why(pg_self(again), &why), PG_OK);
         CHECK_STR(why.text, "while it served");
     }
+    if (!SANITIZED) { /* it is never freed */
+        pg_process *plain = pg_attach(rt, "plain");
+        pg_receive(
+            plain,
+            [](pg_process *self, const pg_message *) {
+                try {
+                    throw no_exception();
+                } catch (...) {
+                    pg_exit(self);
+                }
+            },
+            "end");
+        CHECK_EQ(pg_send(pg_self(plain), "end"), PG_OK);
+        CHECK_EQ(pg_serve(plain, patience), PG_EENDED);
+        CHECK(std::current_exception() == nullptr);
+        pg_detach(plain);
+    }
     CHECK_EQ(alive, 0);
 }
 
@@ -615,6 +743,7 @@ void starts_and_fails()
     CHECK_EQ(rt.stop(patience), PG_OK);
     thrown = false;
     static_assert(int64_t{pg::duration(std::chrono::hours::max())} == PG_FOREVER);
+    static_assert(int64_t{pg::duration(std::chrono::hours::min())} < 0);
     static_assert(int64_t{pg::duration(20ms)} == PG_MS(20) && int64_t{pg::duration(-1s)} == -PG_SECONDS(1));
 }
 
@@ -630,6 +759,11 @@ int main(int argc, char **argv)
         {"lists_are_looked_at", lists_are_looked_at},
         {"receives_and_calls", receives_and_calls},
         {"one_lambda_many_times", one_lambda_many_times},
+        {"handlers_that_have_names", handlers_that_have_names},
+        {"tables_replace_handlers", tables_replace_handlers},
+        {"indexes_of_any_type", indexes_of_any_type},
+        {"names_that_the_program_has_too", names_that_the_program_has_too},
+        {"answers_that_are_none", answers_that_are_none},
         {"timers_and_groups", timers_and_groups},
         {"exceptions_become_exits", exceptions_become_exits},
         {"exceptions_stay_with_their_process", exceptions_stay_with_their_process},

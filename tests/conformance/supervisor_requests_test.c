@@ -56,6 +56,33 @@ static void dynamic_children(pg_process *self)
     CHECK_EQ(pg_pid_status(pg_supervisor_start(self, sup, &b, PATIENCE)), PG_ENOPROC);
 }
 
+static void start_once(pg_process *self)
+{
+    if (pg_whereis(pg_runtime_of(self), "was here").id != 0) pg_fail(self, "it has been here before");
+    CHECK_EQ(pg_register(pg_runtime_of(self), "was here", first_arg(self)), PG_OK);
+    CHECK_EQ(pg_started(self), PG_OK);
+    pg_receive(self, ignore, "nothing");
+}
+
+/* One that is temporary and cannot be started anew has ended, and is forgotten. */
+static void temporary_ones(pg_process *self)
+{
+    survive(self);
+    pg_child once = worker(self, "once");
+    once.spawn.kind = PG_GREEN;
+    once.target = start_once;
+    once.restart = PG_TEMPORARY;
+    pg_pid sup = good(pg_supervise(self, &quick, 1, &once));
+    CHECK_EQ(info_of(self, sup, "once").state, PG_CHILD_RUNNING);
+    CHECK_EQ(pg_pid_status(pg_supervisor_restart(self, sup, "once", PATIENCE)), PG_ENOPROC);
+    CHECK_EQ(pg_supervisor_children(self, sup, 0, NULL, PATIENCE), 0);
+    CHECK_EQ(pg_unregister(pg_runtime_of(self), "was here"), PG_OK);
+    good(pg_supervisor_start(self, sup, &once, PATIENCE));
+    CHECK_EQ(pg_supervisor_stop(self, sup, "once", PATIENCE), PG_OK);
+    CHECK_EQ(pg_supervisor_children(self, sup, 0, NULL, PATIENCE), 0);
+    end_supervisor(self, sup);
+}
+
 /* A start that comes while others wait to be started again is done after that. */
 static void starts_wait(pg_process *self)
 {
@@ -226,6 +253,78 @@ static void with_its_parent(pg_process *self)
         if (!well) CHECK(strstr(why.text, "the parent fails"));
         EVENT(self, "stopping", "a");
     }
+}
+
+static void rests(pg_process *self)
+{
+    pg_receive(self, ignore, "nothing");
+}
+
+/* When all are told to end, in no order, one that does so before its supervisor is told has not failed. */
+static void with_all_others(pg_process *self)
+{
+    enum { MANY = 3000 };
+    static pg_pid before[MANY];
+    (void)self;
+    if (the_seed != 0 || the_kind != PG_GREEN || the_guest) return;
+    int many = SLOWED ? 300 : MANY;
+    pg_runtime *rt = start_runtime();
+    pg_process *own = pg_attach(rt, "own");
+    CHECK(own);
+    survive(own);
+    for (int i = 0; i < many; i++) before[i] = good(pg_spawn(own, rests));
+    pg_supervisor_options o = {.intensity = -1};
+    pg_pid sup = good(pg_supervise(own, &o, 0, NULL));
+    for (int i = 0; i < many; i++) pg_terminate(before[i]);
+    for (int i = 0; i < many; i++) end_of(before[i]);
+    for (int i = 0; i < many; i++) { /* in the places of those: they are told before it is */
+        char id[20];
+        snprintf(id, sizeof id, "child %d", i);
+        const pg_child child = {.id = id, .target = rests};
+        good(pg_supervisor_start(own, sup, &child, PATIENCE));
+    }
+    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+    pg_detach(own);
+    CHECK(!log_has("0 restarts") && !log_has("it is started again"));
+}
+
+/* (main): the strategy is such that it waits for its second child when the first one fails. */
+static void limited(pg_process *self)
+{
+    const pg_value own[] = {pg_v_pid(first_arg(self))};
+    pg_child children[2] = {{.id = "a"}, {.id = "b", .shutdown = PG_MS(100)}};
+    for (int i = 0; i < 2; i++) {
+        children[i].target = work;
+        children[i].start_timeout = PATIENCE;
+        children[i].spawn.args = pg_tuple_of(1, own);
+    }
+    const pg_supervisor_options o = {.strategy = PG_ONE_FOR_ALL, .backoff_min = -1};
+    CHECK_EQ(pg_supervisor_become(self, &o, 2, children), PG_OK);
+}
+
+/* What a supervisor tells itself comes though its mailbox is at its limit. */
+static void with_a_full_mailbox(pg_process *self)
+{
+    survive(self);
+    static const pg_mailbox small = {.max_messages = 1};
+    const pg_child child = {
+        .id = "top", .target = limited, .supervisor = true, .spawn = {.args = ARGS(self), .mailbox = &small}};
+    pg_pid sup = good(pg_supervise(self, &quick, 1, &child));
+    pg_pid a = EVENT(self, "started", "a"), b = EVENT(self, "started", "b");
+    pg_pid top = info_of(self, sup, "top").pid;
+    pg_send(b, "hang");
+    pg_send(a, "fail");
+    end_of(a);
+    pg_sleep(self, PG_MS(20)); /* it waits for b now */
+    for (int i = 0; i < 100; i++) pg_send(top, "what is this");
+    EVENT(self, "started", "a");
+    EVENT(self, "started", "b");
+    CHECK(pg_same(info_of(self, sup, "top").pid, top));
+    pg_terminate(sup);
+    EVENT(self, "stopping", "b");
+    EVENT(self, "stopping", "a");
+    CHECK_EQ(exit_of(self, sup).kind, PG_EXIT_NORMAL);
+    log_clear();
 }
 
 /* Who has called for it ends while it starts: it does not stay. */
@@ -421,11 +520,14 @@ int main(int argc, char **argv)
 {
     static const test_case cases[] = {
         CASE(dynamic_children),
+        CASE(temporary_ones),
         CASE(starts_wait),
         CASE(names),
         CASE(trees),
         CASE(trees_that_do_not_start),
         CASE(with_its_supervisor),
+        CASE(with_all_others),
+        CASE(with_a_full_mailbox),
         CASE(with_its_parent),
         CASE(before_it_has_started),
         CASE(too_slow),

@@ -229,6 +229,21 @@ static void backoff_begins_anew(pg_process *self)
     }
 }
 
+/* Times that are longer than time itself. */
+static void backoff_for_ever(pg_process *self)
+{
+    survive(self);
+    pg_supervisor_options o = {.backoff_min = PG_FOREVER, .jitter = -1, .period = PG_FOREVER};
+    pg_child a = worker(self, "a");
+    pg_pid sup = good(pg_supervise(self, &o, 1, &a));
+    pg_send(EVENT(self, "started", "a"), "fail");
+    await_waiting(self, sup, "a");
+    good(pg_supervisor_restart(self, sup, "a", PATIENCE));
+    EVENT(self, "started", "a");
+    end_supervisor(self, sup);
+    EVENT(self, "stopping", "a");
+}
+
 /* ------------------------------------------------------------------------------------------------------------ stops */
 
 /* One that waits in the middle of its code when it is told to end is ended there. */
@@ -252,6 +267,22 @@ static void deadlines(pg_process *self)
         CHECK_EQ(end_of(b).kind, the_kind == PG_OS ? PG_EXIT_CRASHED : PG_EXIT_KILLED);
         expect_nothing(self);
     }
+    log_clear();
+}
+
+/* Told to end while it waits for a child, again and again: it is stopping already. */
+static void stopped_again_and_again(pg_process *self)
+{
+    survive(self);
+    pg_child children[] = {worker(self, "a"), worker(self, "b")};
+    children[1].shutdown = PG_MS(50);
+    pg_pid sup = good(pg_supervise(self, &quick, 2, children));
+    EVENT(self, "started", "a");
+    pg_send(EVENT(self, "started", "b"), "hang");
+    for (int i = 0; i < 1000; i++) CHECK_EQ(pg_terminate(sup), PG_OK);
+    EVENT(self, "stopping", "a");
+    CHECK_EQ(exit_of(self, sup).kind, PG_EXIT_NORMAL);
+    expect_nothing(self);
     log_clear();
 }
 
@@ -381,7 +412,9 @@ int main(int argc, char **argv)
         CASE(intensity_is_per_period),
         CASE(backoff),
         CASE(backoff_begins_anew),
+        CASE(backoff_for_ever),
         CASE(deadlines),
+        CASE(stopped_again_and_again),
         CASE_REAL(what_computes, "nothing else runs meanwhile"),
         CASE(stop_while_waiting),
         CASE(starts_that_fail),

@@ -464,6 +464,12 @@ int pgs_guest_poll(pgs_sched *s, int fd, short events, int64_t deadline)
     NOT_HERE;
 }
 
+/* There are no exceptions, either. */
+void pgs_fiber_thread_init(pgs_fiber_thread *thread)
+{
+    *thread = (pgs_fiber_thread){0};
+}
+
 bool pgs_sim_is_elsewhere(pgs_sched *s)
 {
     (void)s;

@@ -1,5 +1,5 @@
 /* faults_services.h - the chapters of faults_stress.c that are no sending, spawning or linking: monitors, calls,
- * names, groups, timers, descriptors, and calls that block.  Included there, behind what it uses. */
+ * names, groups, timers, descriptors, calls that block, and supervisors.  Included there, behind what it uses. */
 #ifndef FAULTS_SERVICES_H
 #define FAULTS_SERVICES_H
 
@@ -190,6 +190,91 @@ static void far_services(pg_process *self)
         return;
     }
     CHECK_FAIL("none of three has lived");
+}
+
+/* --------------------------------------------------------------------------------------------------- supervisors */
+
+/* A supervisor, too. */
+static void lower(pg_process *self)
+{
+    const pg_child child = {.id = "one that serves, below", .target = serves, .registered = "below"};
+    SURE(pg_supervisor_become(self, NULL, 1, &child));
+}
+
+static pg_pid start_tree(pg_process *self)
+{
+    const pg_child children[] = {
+        {.id = "lower", .target = lower, .supervisor = true},
+        {.id = "one that serves", .target = serves, .registered = "serves", .shutdown = PG_FOREVER}};
+    const pg_supervisor_options o = {
+        .strategy = PG_ONE_FOR_ALL, .backoff_min = PG_MS(1), .backoff_max = PG_MS(2), .registered = "tree"};
+    for (int64_t since = check_now_ns();;) {
+        pg_pid tree = pg_supervise(self, &o, 2, children);
+        if (pg_pid_status(tree) == PG_OK) return tree;
+        /* One that could not be started is on its way out. */
+        CHECK(faults_injected() && check_now_ns() - since < PATIENCE);
+        CHECK_EQ(pg_sleep(self, PG_MS(1)), PG_OK);
+    }
+}
+
+/* What a request has come to: PG_OK; PG_ENOPROC: the tree has ended by the failure; or it may be made again. */
+#define REQUEST(call)                                                                     \
+    do {                                                                                  \
+        int status_ = (call);                                                             \
+        if (status_ != PG_ENOPROC && excused(status_, #call, __LINE__)) status_ = (call); \
+        if (status_ == PG_ENOPROC) return false;                                          \
+        CHECK_EQ(status_, PG_OK);                                                         \
+    } while (0)
+
+/* It fails, and another one serves in its place; false: the tree has ended by the failure. */
+static bool is_replaced(pg_process *self, pg_pid tree)
+{
+    pg_runtime *own = pg_runtime_of(self);
+    pg_pid before = pg_whereis(own, "serves"), now;
+    SURE(pg_send(before, "end badly"));
+    for (int64_t since = check_now_ns();;) {
+        now = pg_whereis(own, "serves");
+        if (now.id != 0 && !pg_same(now, before)) break;
+        if (!pg_is_alive(tree)) return false;
+        CHECK(check_now_ns() - since < PATIENCE);
+        CHECK_EQ(pg_sleep(self, PG_MS(1)), PG_OK);
+    }
+    return ask_by_call(self, now);
+}
+
+/* False: the tree has ended by the failure. */
+static bool tree_lives(pg_process *self, pg_pid tree)
+{
+    pg_child_info info[3];
+    const pg_child more = {.id = "one more", .target = serves, .restart = PG_TRANSIENT};
+    CHECK(ask_by_call(self, pg_whereis(pg_runtime_of(self), "serves")));
+    CHECK(ask_by_call(self, pg_whereis(pg_runtime_of(self), "below")));
+    if (!is_replaced(self, tree)) return false;
+    REQUEST(pg_pid_status(pg_supervisor_start(self, tree, &more, PATIENCE)));
+    REQUEST(pg_pid_status(pg_supervisor_restart(self, tree, "one more", PATIENCE)));
+    REQUEST(pg_supervisor_stop(self, tree, "one more", PATIENCE));
+    int64_t count;
+    REQUEST((int)(count = pg_supervisor_children(self, tree, 3, info, PATIENCE)) < 0 ? (int)count : PG_OK);
+    CHECK_EQ(count, 3);
+    CHECK_EQ(info[1].state, PG_CHILD_RUNNING);
+    CHECK_EQ(info[2].state, PG_CHILD_STOPPED);
+    REQUEST(pg_supervisor_remove(self, tree, "one more", PATIENCE));
+    return true;
+}
+
+static void supervisor(pg_process *self)
+{
+    pg_pid tree = start_tree(self);
+    if (!tree_lives(self, tree)) {
+        CHECK(faults_injected());
+        CHECK_EQ(exit_of(self, tree).kind, PG_EXIT_FAILED);
+        tree = start_tree(self);
+        CHECK(tree_lives(self, tree));
+    }
+    SURE(pg_terminate(tree));
+    CHECK_EQ(exit_of(self, tree).kind, PG_EXIT_NORMAL);
+    CHECK_EQ(pg_whereis(pg_runtime_of(self), "serves").id, 0);
+    CHECK_EQ(pg_whereis(pg_runtime_of(self), "below").id, 0);
 }
 
 #endif

@@ -567,6 +567,7 @@ static const struct chapter {
     {"sandbox", sandbox, IN_ROUND, false, true},
     {"services", services, IN_ROUND, false, false},
     {"far", far_services, IN_ROUND, false, true},
+    {"supervisor", supervisor, IN_ROUND, false, false},
     {"stop", leave_some, AT_STOP, false, true},
 };
 

@@ -279,9 +279,9 @@ mutant stop idle.c dies 's/while (load_relaxed(&w->retired) \&\& !load_relaxed(&
 mutant stop idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//' 'epoll'
 mutant stop monitor.c dies 's/while (!load_acquire(&s->stopping))/while (true)/' 'the monitor and'
 mutant stop idle.c dies '/^bool pgs_idle_park/,/^}/s/    return !load_acquire(&s->stopping);.*/    return true;/' 'two workers'
+mutant stop idle.c dies 's/if (show_idle(w) || load_relaxed(&s->stopping)) {/if (show_idle(w)) {/' 'retires'
 # Only with weak orders: whoever is woken has to see why.
 mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/' 'retires'
-mutant stop idle.c dies 's/if (work || load_relaxed(&s->stopping))/if (work)/' 'retires'
 
 # process
 mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
@@ -308,7 +308,7 @@ mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member
 mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//' 'a worker sends'
 # Who looks at it looks at the pid as well, which is cleared under the same lock.
 mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//' 'links'
-mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/' 'links'
+mutant slots runtime/wait.c dies 's/if (!pgi_slot_is(p, pid)) {/if (false) {/' 'links'
 mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/' 'links'
 mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/' 'a worker sends'
 # Only with store buffers, or weak orders: the sender still holds back that it is inside.

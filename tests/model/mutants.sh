@@ -284,8 +284,8 @@ mutant stop idle.c dies 's/if (show_idle(w) || load_relaxed(&s->stopping)) {/if 
 mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/' 'retires'
 
 # process
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN);/return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/return cas_release(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/return cas_acquire(&sleeper->token, &waiting, PGI_WOKEN);/return true;/' 'a wait, an end'
 mutant process runtime/wait.c dies 's/told \&\& sched == rt->sched/sched == rt->sched/' 'a wait, an end'
 mutant process runtime/wait.c dies 's/if (!ended) pgi_watcher_remove(p, &watcher);//' 'a wait, an end'
 mutant process runtime/link.c dies 's/if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return;/xchg_acq_rel(\&sleeper->token, PGI_TOLD);/' 'a wait, an end'
@@ -296,6 +296,9 @@ mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_rea
 mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//' 'terminate'
 mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/' 'two senders'
 mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/' 'spawns'
+mutant process runtime/spawn.c dies '/^pg_process .pgi_spawn_attached/,/^}/s/if (unlikely(load_seq_cst(&rt->stopping))) {/if (false) {/' 'attaches'
+mutant process runtime/runtime.c dies 's/    each_process(rt, tell_attached, &n);//' 'attaches'
+mutant process runtime/runtime.c dies '/^static totals sum/,/^}/{/add_ended/d;s/return t;/pgs_sched_each_local(rt->sched, add_ended, \&t); add_ended(\&t, \&rt->foreign); return t;/}' 'a count'
 # Only with weak orders: who stops looks for what was spawned before it is seen that it stops.
 mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/' 'spawns'
 

@@ -27,6 +27,7 @@ static int kill_one(pg_runtime *rt, pg_process *p, pg_pid pid)
     if (status == PG_OK) {
         uint8_t none = PGI_KILLING_NONE;
         p->told |= PGI_TO_DIE;
+        plain_write(&p->told);
         cas_relaxed(&rt->killing, &none, PGI_KILLING_SOME); /* whoever is woken sees it by what it was woken by */
         if (pgi_sleeper_claim(&p->sleeper.task) || pgs_mpsc_claim(&p->mailbox)) pgs_ready(rt->sched, &p->sleeper.task);
     }

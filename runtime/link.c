@@ -32,6 +32,7 @@ void pgi_link_free(pgi_link *link)
 
 static void drop(pgi_link *link)
 {
+    plain_read(link); /* stands for all that this side did with it */
     /* Release: what this side did; acquire: what the other did, before the memory goes.  Partner: the other side's
      * drop. */
     if (sub_acq_rel(&link->references, 1) == 1) pgi_link_free(link);
@@ -353,6 +354,7 @@ size_t pgi_watchers_tell(pg_process *p, const pg_exit_info *info, const pgi_end 
             w->tell(w, info, end);
             continue;
         }
+        plain_write(w->info);
         w->info->kind = info->kind;
         w->info->pid = info->pid;
         w->info->text[0] = '\0';

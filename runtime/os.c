@@ -448,7 +448,7 @@ static pg_pid give_birth(pg_runtime *rt, kin linked, const pgi_spawn_body *head,
         b->root = pgi_pid_make(node, first_generation + 1, 0);
         b->isolation = *isolation;
         snprintf(b->name, sizeof b->name, "%s", name);
-        add_seq_cst(&rt->os.alive, 1); /* before the look at `stopping`; partner: end_all in runtime.c */
+        add_seq_cst(&rt->os.alive, 1); /* before the look at `stopping`; partner: close_to_spawns */
         status = open_bridge(rt, b, fds);
         if (status != PG_OK) pgi_os_gone(rt);
     }
@@ -465,7 +465,7 @@ static pg_pid give_birth(pg_runtime *rt, kin linked, const pgi_spawn_body *head,
         status = PG_ESTOPPED;
         if (args) pgi_message_free(NULL, args);
     }
-    if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: end_all in runtime.c */
+    if (status == PG_OK && load_seq_cst(&rt->stopping)) status = PG_ESTOPPED; /* partner: close_to_spawns */
     if (status == PG_OK) status = link_with_kin(b, linked);
     /* Before there is a child: nothing of its end may reach another one that has not heard of it. */
     bool answered = status == PG_OK && linked.asker.id != 0;

@@ -219,7 +219,8 @@ void pgi_looked(pg_process *p);
 bool pgi_sleeper_commit(pgs_task *task);
 bool pgi_sleeper_claim(pgs_task *task);
 
-/* Wakes it if it waits: true for the one caller who did. */
+/* Wakes it if it waits: true for the one caller who did.  What it is to see has been written under a lock that it asks
+ * for when it goes on, and that the caller has. */
 bool pgi_sleeper_wake(pgs_sched *sched, pgi_sleeper *sleeper);
 
 #endif

@@ -98,15 +98,16 @@ typedef struct totals {
 
 static void add_ended(void *context, void *local)
 {
-    ((totals *)context)->ended += load_acquire(&((pgi_local *)local)->ended); /* partner: count */
+    /* Partners: pgi_count, pgi_count_ended. */
+    ((totals *)context)->ended += load_acquire(&((pgi_local *)local)->ended);
 }
 
 static void add_spawned(void *context, void *local)
 {
-    /* Behind the store to `stopping` in end_all; partners: pgi_count, pgi_count_spawned. */
-    ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
     ((totals *)context)->dropped += load_relaxed(&((pgi_local *)local)->dropped);
     ((totals *)context)->refused += load_relaxed(&((pgi_local *)local)->refused);
+    /* Behind the store to `stopping`; partner: pgi_count_spawned. */
+    ((totals *)context)->spawned += load_seq_cst(&((pgi_local *)local)->spawned);
 }
 
 /* All but the attached.  What has ended is read first: a process whose end is seen has its children's beginnings seen
@@ -400,6 +401,7 @@ static void tell(pg_runtime *rt, pg_process *p, pg_pid pid, unsigned *n)
 {
     (void)rt;
     pgi_lock(p);
+    plain_write(&p->told);
     bool tell_it = !p->attached && !(p->told & PGI_TO_END) && pgi_slot_is(p, pid);
     /* Once: the handler for (exit) of one that takes its time is not called again. */
     if (tell_it) p->told |= PGI_TO_END;
@@ -526,10 +528,16 @@ static bool called_from_inside(const pg_runtime *rt)
     return self && self->rt == rt;
 }
 
+/* A process on a worker that has not seen `unusual` yet may spawn another, and is counted itself until that is. */
+static void close_to_spawns(pg_runtime *rt)
+{
+    store_seq_cst(&rt->stopping, true); /* before the living are counted; partners: the loads in spawn.c and os.c */
+    store_relaxed(&rt->unusual, true);
+}
+
 static bool end_all(pg_runtime *rt, int64_t timeout)
 {
-    store_relaxed(&rt->unusual, true);
-    store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
+    close_to_spawns(rt);
     int64_t deadline = pgs_deadline(timeout);
     unsigned n = 0;
     pgi_os_tell_stop(rt);
@@ -549,8 +557,7 @@ static bool end_all(pg_runtime *rt, int64_t timeout)
 void pgi_end_all(pg_runtime *rt)
 {
     unsigned n = 0;
-    store_relaxed(&rt->unusual, true);
-    store_seq_cst(&rt->stopping, true); /* partner: the load in spawn */
+    close_to_spawns(rt);
     each_process(rt, tell, &n);
 }
 
@@ -597,6 +604,7 @@ static void free_names(pg_runtime *rt)
 
 void pgi_runtime_drop(pg_runtime *rt)
 {
+    plain_read(rt); /* stands for all that this one did with it */
     /* Release and acquire: the last one frees what the others have done with it. */
     if (sub_acq_rel(&rt->references, 1) != 1) return;
     pgi_slots_drop_mail(rt); /* attached hosts that detached after the stop have told one another */

@@ -216,7 +216,7 @@ uint64_t pgi_ref_last(void);
 /* Counters: of a worker's own; `local` is NULL for all others. */
 static inline void pgi_count(_Atomic(uint64_t) *counter, uint64_t n)
 {
-    store_release(counter, load_relaxed(counter) + n); /* partner: pgi_alive, which reads what ended first */
+    store_release(counter, load_relaxed(counter) + n); /* partner: add_ended, which is read first */
 }
 
 static inline void pgi_count_spawned(pg_runtime *rt, pgi_local *local)
@@ -224,7 +224,7 @@ static inline void pgi_count_spawned(pg_runtime *rt, pgi_local *local)
     if (likely(local)) {
         pgi_count(&local->spawned, 1);
     } else {
-        add_seq_cst(&rt->foreign.spawned, 1); /* partner: sum; before the look at `stopping` in spawn.c */
+        add_seq_cst(&rt->foreign.spawned, 1); /* partner: add_spawned; before the look at `stopping` in spawn.c */
     }
 }
 
@@ -233,7 +233,7 @@ static inline void pgi_count_ended(pg_runtime *rt, pgi_local *local)
     if (likely(local)) {
         pgi_count(&local->ended, 1);
     } else {
-        add_acq_rel(&rt->foreign.ended, 1); /* partner: pgi_alive */
+        add_release(&rt->foreign.ended, 1); /* partner: add_ended */
     }
 }
 

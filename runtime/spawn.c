@@ -137,6 +137,7 @@ static ALWAYS_INLINE void init_process(pg_process *p, pg_target target, const pa
     p->dying = false;
     p->attached = of->attached;
     p->told = 0;
+    plain_write(&p->told); /* stands for all of these: who finds the process by its id sees them */
     p->data = NULL;
     if (unlikely(of->kind == PG_THREAD)) {
         p->sleeper.task.parker = &p->sleeper.parker;
@@ -207,7 +208,7 @@ static bool link_to_parent(pgi_link *link, pg_process *parent, pg_process *child
 
 static PGS_COLD pg_pid unspawn(pg_runtime *rt, pgi_local *local, pg_process *p, pgi_link *link, int status)
 {
-    store_release(&p->id, 0); /* partner: the check in pgi_slot_holds */
+    store_relaxed(&p->id, 0); /* it has done nothing that whoever finds it gone would have to see */
     if (link) pgi_link_undo(link);
     pgi_lock(p);
     p->dying = true;
@@ -268,8 +269,8 @@ static ALWAYS_INLINE pg_pid assemble(pg_runtime *rt, pgs_worker *w, pgi_local *l
     }
     init_process(p, target, &of);
     pgi_count_spawned(rt, local);
-    /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: end_all.  A
-     * process of this runtime that spawns is counted itself. */
+    /* Once more, now that it is counted: either pg_stop() waits for it, or it is seen here; partner: close_to_spawns.
+     * A process of this runtime that spawns is counted itself. */
     if (unlikely(!local && load_seq_cst(&rt->stopping))) {
         if (link) pgi_link_free(link);
         return unspawn(rt, local, p, NULL, PG_ESTOPPED);
@@ -416,8 +417,8 @@ pg_process *pgi_spawn_attached(pg_runtime *rt, const char *name)
             p->phase = PGI_RUNNING;
             add_relaxed(&rt->attached, 1);
             add_relaxed(&rt->attached_ever, 1);
-            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_holds,
-             * end_all. */
+            /* Published, then asked: either pg_stop() tells it, or it is seen here; partners: pgi_slot_pid,
+             * close_to_spawns. */
             store_seq_cst(&p->id, id_of(p, &of));
             if (unlikely(load_seq_cst(&rt->stopping))) {
                 unspawn(rt, visit.local, p, NULL, PG_ESTOPPED);

@@ -18,20 +18,24 @@ bool pgi_sleeper_commit(pgs_task *task)
 {
     pgi_sleeper *sleeper = container_of(task, pgi_sleeper, task);
     uint32_t awake = PGI_AWAKE;
-    /* Release: the waker's push is behind all that the waiter has done.  Acquire: what the waker has done already. */
-    return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING); /* partner: pgi_sleeper_wake */
+    /* Release: whoever wakes it hands on all that the waiter has done.  No acquire where it has been woken already: the
+     * waiter asks for a lock then that the waker had, or for the token once more.  Partners: all who take it from
+     * WAITING, by acquire. */
+    return cas_release(&sleeper->token, &awake, PGI_WAITING);
 }
 
 bool pgi_sleeper_claim(pgs_task *task)
 {
     pgi_sleeper *sleeper = container_of(task, pgi_sleeper, task);
     uint32_t waiting = PGI_WAITING;
-    return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN); /* partner: pgi_sleeper_commit */
+    /* No release: the waiter learns by being made ready what was done before. */
+    return cas_acquire(&sleeper->token, &waiting, PGI_WOKEN); /* partner: pgi_sleeper_commit */
 }
 
 bool pgi_sleeper_wake(pgs_sched *sched, pgi_sleeper *sleeper)
 {
-    if (xchg_acq_rel(&sleeper->token, PGI_WOKEN) != PGI_WAITING) return false; /* partner: pgi_sleeper_commit */
+    /* No release: as in claim; and who had not committed yet asks for the caller's lock before it looks. */
+    if (xchg_acquire(&sleeper->token, PGI_WOKEN) != PGI_WAITING) return false; /* partner: pgi_sleeper_commit */
     pgs_ready(sched, &sleeper->task);
     return true;
 }
@@ -46,6 +50,7 @@ static PGS_COLD void end_if_meant(pg_process *p)
 {
     if (load_relaxed(&p->rt->killing) == PGI_KILLING_ALL) pgi_die(p, &killed);
     pgi_lock(p);
+    plain_read(&p->told);
     bool meant = p->told & PGI_TO_DIE;
     pgi_unlock(p);
     if (meant) pgi_die(p, &killed_alone);

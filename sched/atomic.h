@@ -7,7 +7,10 @@
  * explorer of tests/model, which runs the same source under every interleaving of a small case, store buffers included;
  * for that reason lock-free code of this project touches shared memory through these names only.
  *
- * A compare-and-swap takes a pointer to the expected value and overwrites it with the value found, as C11's does. */
+ * A compare-and-swap takes a pointer to the expected value and overwrites it with the value found, as C11's does.
+ *
+ * What the orders protect is plain memory, of which the explorer knows only what it is told: plain_read and plain_write
+ * stand beside an access, or one of several, and are nothing outside of models.  A race for such a word is found. */
 #ifndef PGS_ATOMIC_H
 #define PGS_ATOMIC_H
 
@@ -43,6 +46,7 @@
     atomic_compare_exchange_strong_explicit((p), (e), (v), memory_order_seq_cst, memory_order_seq_cst)
 
 #define add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define add_release(p, v) atomic_fetch_add_explicit((p), (v), memory_order_release)
 #define add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define add_seq_cst(p, v) atomic_fetch_add_explicit((p), (v), memory_order_seq_cst)
 #define sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
@@ -75,6 +79,9 @@
 #else
 #define fence_after_rmw() fence_seq_cst()
 #endif
+
+#define plain_read(p) ((void)0)
+#define plain_write(p) ((void)0)
 
 #endif /* PGS_MODEL */
 

@@ -69,6 +69,7 @@ _Static_assert(sizeof(pgs_mpsc) == 3 * sizeof(void *), "a mailbox pays for three
  * shared. */
 static inline void pgs_mpsc_init(pgs_mpsc *q, bool idle)
 {
+    plain_write(q); /* as C11 has it of an atomic that is made: no push may race with it */
     store_relaxed(&q->anchor.next, NULL);
     q->head = &q->anchor;
     store_relaxed(&q->tail, (uintptr_t)&q->anchor | (idle ? PGS_MPSC_IDLE : 0));
@@ -78,6 +79,7 @@ static inline void pgs_mpsc_init(pgs_mpsc *q, bool idle)
  * now.  True: the consumer was idle, and this caller and nobody else must now schedule it.  Any thread; wait-free. */
 static inline bool pgs_mpsc_push_chain(pgs_mpsc *q, pgs_mpsc_node *first, pgs_mpsc_node *node)
 {
+    plain_read(q); /* it has been made */
     store_relaxed(&node->next, NULL);
     /* Release: the NULL above is before the link that the next producer writes here; partner: the acquire half of that
      * producer's push.  Acquire: the consumer's private state before its rest() or sleep() is visible to whomever this

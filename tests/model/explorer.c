@@ -29,7 +29,8 @@ enum {
     MAIN = MODEL_MAX_THREADS,
     MAX_STEPS = 3000,
     BUFFER = 32,
-    PLACES = 512,
+    PLACE_BITS = 11,
+    PLACES = 1 << PLACE_BITS,
     MAX_FREED = 64,
     TIMEOUTS = 2,    /* so many come whenever they like; later ones when nobody else can go on */
     LARGE = 2500000, /* operations in the round with store buffers, beyond which weak orders have a preemption less */
@@ -136,7 +137,7 @@ static void trace(int thread, const char *what, const volatile void *address, ui
 
 static struct place *place_of(const volatile void *address)
 {
-    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> 55;
+    size_t i = ((uintptr_t)address >> 2) * 0x9e3779b97f4a7c15u >> (64 - PLACE_BITS);
     for (int tries = 0; tries < PLACES; tries++, i = (i + 1) % PLACES) {
         if (places[i].execution != execution) {
             places[i] = (struct place){.address = address, .execution = execution, .writer = MAIN};
@@ -148,7 +149,7 @@ static struct place *place_of(const volatile void *address)
     model_fail("more than %d shared words", PLACES);
 }
 
-void model_read(const void *address)
+void model_read(const volatile void *address)
 {
     if (current == MAIN) return;
     struct place *p = place_of(address);
@@ -160,7 +161,7 @@ void model_read(const void *address)
     p->reads.at[current] = ++mine->at[current];
 }
 
-void model_write(const void *address)
+void model_write(const volatile void *address)
 {
     if (current == MAIN) return;
     struct place *p = place_of(address);

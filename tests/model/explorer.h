@@ -25,8 +25,9 @@
  *   - a MODEL_CHECK or a pgs_assert is not true,
  *   - no thread can go on and not all are done: a deadlock, or a wake-up that was lost,
  *   - one execution does not end (3,000 steps),
- *   - plain memory announced by model_read and model_write is raced for: not ordered by happens-before as C11 defines
- *     it from the orders that the code spelled, whatever the processor would have done,
+ *   - plain memory announced by model_read and model_write (in sources: plain_read, plain_write) is raced for: not
+ *     ordered by happens-before as C11 defines it from the orders that the code spelled, whatever the processor would
+ *     have done,
  *   - an atomic operation touches memory that model_free has given up.
  *
  * A heavy fence writes the buffer of each other thread, one after the other: what that thread stored before its last
@@ -78,10 +79,6 @@ uint64_t model_moves_of_others(void);
 /* Another thread goes no further, wherever it is, like a process that is killed; the caller has been told of its death,
  * and sees all that it has done. */
 void model_kill(int thread);
-
-/* The calling thread reads or writes plain memory, named by its address. */
-void model_read(const void *address);
-void model_write(const void *address);
 
 /* Whether sequentially consistent fences order, in the round with weak orders, only what their own threads wrote, as
  * C17 has it by its letter, and nothing that their threads had read or been told of: on, at first.  C++20 mended that,

@@ -20,6 +20,10 @@ void model_fence(void);
 void model_fence_light(void);
 void model_spin(void);
 
+/* The calling thread reads or writes plain memory, named by its address. */
+void model_read(const volatile void *address);
+void model_write(const volatile void *address);
+
 /* The doors of epoch.c: membarrier, which is always there. */
 bool model_register_heavy(void);
 bool model_fence_heavy(void);
@@ -65,6 +69,7 @@ uint32_t model_epoll_wait(int64_t deadline_ns);
 #define cas_seq_cst(p, e, v) MODEL_CAS(p, e, v, MODEL_SEQ_CST, MODEL_SEQ_CST)
 
 #define add_relaxed(p, v) MODEL_RMW(p, MODEL_ADD, v, MODEL_RELAXED)
+#define add_release(p, v) MODEL_RMW(p, MODEL_ADD, v, MODEL_RELEASE)
 #define add_acq_rel(p, v) MODEL_RMW(p, MODEL_ADD, v, MODEL_ACQ_REL)
 #define add_seq_cst(p, v) MODEL_RMW(p, MODEL_ADD, v, MODEL_SEQ_CST)
 #define sub_relaxed(p, v) MODEL_RMW(p, MODEL_SUB, v, MODEL_RELAXED)
@@ -80,5 +85,8 @@ uint32_t model_epoll_wait(int64_t deadline_ns);
 #define fence_after_rmw() model_fence()
 #define fence_light() model_fence_light()
 #define fence_compiler() ((void)0)
+
+#define plain_read(p) model_read(p)
+#define plain_write(p) model_write(p)
 
 #endif

@@ -279,13 +279,13 @@ mutant stop idle.c dies 's/while (load_relaxed(&w->retired) \&\& !load_relaxed(&
 mutant stop idle.c dies '/^static bool sleep_until/,/^}/s/if (!pgs_parker_poll_begin.*//' 'epoll'
 mutant stop monitor.c dies 's/while (!load_acquire(&s->stopping))/while (true)/' 'the monitor and'
 mutant stop idle.c dies '/^bool pgs_idle_park/,/^}/s/    return !load_acquire(&s->stopping);.*/    return true;/' 'two workers'
+mutant stop idle.c dies 's/if (show_idle(w) || load_relaxed(&s->stopping)) {/if (show_idle(w)) {/' 'retires'
 # Only with weak orders: whoever is woken has to see why.
 mutant stop parker.c dies 's/xchg_release(&p->state, PGS_PARKER_NOTIFIED)/xchg_relaxed(\&p->state, PGS_PARKER_NOTIFIED)/' 'retires'
-mutant stop idle.c dies 's/if (work || load_relaxed(&s->stopping))/if (work)/' 'retires'
 
 # process
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
-mutant process runtime/wait.c dies 's/return cas_acq_rel(&sleeper->token, &waiting, PGI_WOKEN);/return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/return cas_release(&sleeper->token, &awake, PGI_WAITING);/store_release(\&sleeper->token, PGI_WAITING); return true;/' 'a wait, an end'
+mutant process runtime/wait.c dies 's/return cas_acquire(&sleeper->token, &waiting, PGI_WOKEN);/return true;/' 'a wait, an end'
 mutant process runtime/wait.c dies 's/told \&\& sched == rt->sched/sched == rt->sched/' 'a wait, an end'
 mutant process runtime/wait.c dies 's/if (!ended) pgi_watcher_remove(p, &watcher);//' 'a wait, an end'
 mutant process runtime/link.c dies 's/if (xchg_acq_rel(&sleeper->token, PGI_TOLD) != PGI_WAITING) return;/xchg_acq_rel(\&sleeper->token, PGI_TOLD);/' 'a wait, an end'
@@ -296,6 +296,9 @@ mutant process runtime/runtime.c dies '/^static void kill_waiting/,/^}/s/pgs_rea
 mutant process runtime/exit.c dies 's/if (dropped) pgi_count_dropped(rt, local, dropped);//' 'terminate'
 mutant process runtime/process.c dies 's/if (!pgs_mpsc_rest(&p->mailbox, &released)) return false;/pgs_mpsc_rest(\&p->mailbox, \&released);/' 'two senders'
 mutant process runtime/spawn.c dies 's/if (unlikely(!local \&\& load_seq_cst(&rt->stopping))) {/if (false) {/' 'spawns'
+mutant process runtime/spawn.c dies '/^pg_process .pgi_spawn_attached/,/^}/s/if (unlikely(load_seq_cst(&rt->stopping))) {/if (false) {/' 'attaches'
+mutant process runtime/runtime.c dies 's/    each_process(rt, tell_attached, &n);//' 'attaches'
+mutant process runtime/runtime.c dies '/^static totals sum/,/^}/{/add_ended/d;s/return t;/pgs_sched_each_local(rt->sched, add_ended, \&t); add_ended(\&t, \&rt->foreign); return t;/}' 'a count'
 # Only with weak orders: who stops looks for what was spawned before it is seen that it stops.
 mutant process runtime/runtime.c dies 's/load_seq_cst(&((pgi_local .)local)->spawned)/load_relaxed(\&((pgi_local *)local)->spawned)/' 'spawns'
 
@@ -308,7 +311,7 @@ mutant slots runtime/send.c dies 's/    pgs_epoch_member_\(enter\|leave\)(member
 mutant slots runtime/exit.c dies 's/    store_release(&p->id, 0);.*//' 'a worker sends'
 # Who looks at it looks at the pid as well, which is cleared under the same lock.
 mutant slots runtime/exit.c lives '/^static inline size_t part/,/^}/s/    p->dying = true;//' 'links'
-mutant slots runtime/wait.c dies 's/if (load_relaxed(&p->id) != pid.id) {/if (false) {/' 'links'
+mutant slots runtime/wait.c dies 's/if (!pgi_slot_is(p, pid)) {/if (false) {/' 'links'
 mutant slots runtime/link.c dies '/^static int link_in/,/^}/s/bool ended = .*/bool ended = false;/' 'links'
 mutant slots epoch.h dies 's/>= stamp + 2;/>= stamp + 1;/' 'a worker sends'
 # Only with store buffers, or weak orders: the sender still holds back that it is inside.

@@ -9,12 +9,16 @@
  *      still exchange the mailbox's tail.
  *   2. A message that was sent was handled, or is counted as dropped, or was refused.
  *   3. Who links with one that ends is told once: as a linked process, or at once.
- *   4. Once nobody is inside any more the slot is used again: reuse comes. */
+ *   4. Once nobody is inside any more the slot is used again: reuse comes.
+ *   5. Who is told that there is no such process sees what it has done; who finds one sees it whole, however the pid
+ *      has come to him. */
 #include "world.h"
 
 static pg_pid old, successor, parent;
 static int sent, refused, handled, told;
 static bool reused;
+static int left_behind;           /* by the first one, at its end */
+static _Atomic(uint64_t) hearsay; /* a pid that is passed on without order */
 static int link_status, wait_status;
 static pg_exit_info seen;
 
@@ -25,7 +29,9 @@ enum { END = 0, HELLO = 1, LINK = 2, WAIT = 3 };
 static void handle(pg_process *self, const pg_message *msg)
 {
     handled++;
-    if (world_number(msg) == END) pg_exit(self);
+    if (world_number(msg) != END) return;
+    model_write(&left_behind);
+    pg_exit(self);
 }
 
 static void first(pg_process *self)
@@ -76,7 +82,9 @@ static void post(void)
     int status = pgi_send(old, world_message(HELLO));
     MODEL_CHECK(status == PG_OK || status == PG_ENOPROC);
     sent++;
-    refused += status != PG_OK;
+    if (status == PG_OK) return;
+    refused++;
+    model_read(&left_behind);
 }
 
 static void member(void)
@@ -92,6 +100,29 @@ static void busy_member(void)
 {
     world_enter(0);
     post();
+}
+
+static void spawner(void)
+{
+    world_enter(1);
+    pg_pid pid = pg_spawn_in(world_rt, first, NULL);
+    MODEL_CHECK(pg_pid_status(pid) == PG_OK);
+    store_relaxed(&hearsay, pid.id);
+    world_work();
+    world_leave();
+}
+
+/* One that it does not find yet it may take for one that never was. */
+static void member_who_has_heard(void)
+{
+    world_enter(0);
+    pg_pid pid = {load_relaxed(&hearsay)};
+    int status = pgi_send(pid, world_message(HELLO));
+    MODEL_CHECK(status == PG_OK || status == PG_ENOPROC);
+    sent++;
+    refused += status != PG_OK;
+    world_work();
+    world_leave();
 }
 
 static void visitor(void)
@@ -181,6 +212,13 @@ static void with_neighbour(void)
     start(true);
 }
 
+static void nobody(void)
+{
+    sent = refused = handled = 0;
+    store_relaxed(&hearsay, 0);
+    world_start(2, 0);
+}
+
 /* Nobody is inside now; the slot rests at the worker on which the process has ended. */
 static void reuse_comes(void)
 {
@@ -193,13 +231,18 @@ static void reuse_comes(void)
     MODEL_CHECK(reused);
 }
 
+static void check_sent(void)
+{
+    world_stop();
+    MODEL_CHECK((uint64_t)sent == (uint64_t)(handled + refused) + world_dropped());
+    world_end();
+}
+
 static void check(void)
 {
     reuse_comes();
     MODEL_CHECK(pg_is_alive(successor) && !pg_is_alive(old));
-    world_stop();
-    MODEL_CHECK((uint64_t)sent == (uint64_t)(handled + refused) + world_dropped());
-    world_end();
+    check_sent();
 }
 
 static void check_link(void)
@@ -224,6 +267,13 @@ int main(void)
         {"slots: two send to one that ends", alone, {member, visitor, ender_by_force}, check, 1, 1, 0},
         {"slots: one links with one that ends", with_neighbour, {linker, ender}, check_link, 2, 1, 0},
         {"slots: one waits for one that ends", with_neighbour, {watcher, ender}, check_wait, 2, 1, 0},
+        {"slots: a worker sends to one that it has heard of",
+         nobody,
+         {spawner, member_who_has_heard},
+         check_sent,
+         2,
+         1,
+         0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) model_explore(&cases[i]);
     return 0;

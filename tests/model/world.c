@@ -16,7 +16,7 @@
 
 enum { READY = 8, MEMORY = 256 * 1024, SLOTS = 4 };
 
-/* A task that is blocked, on the stack of its thread; stands in its task for the fiber. */
+/* Of a task that is blocked, on the stack of its thread; stands in its task for the fiber. */
 typedef struct blocked {
     _Atomic(bool) resumed;
 } blocked;
@@ -46,6 +46,7 @@ struct pgs_sched {
     pgs_stack_pool stacks;
     _Atomic(bool) stopped;
     _Atomic(unsigned) serving; /* workers that go on until it is stopped */
+    bool driven;               /* by whoever stops it */
     pgs_worker worker[WORLD_WORKERS];
 };
 
@@ -87,9 +88,12 @@ void *pgi_alloc_table(size_t size)
     return pgi_alloc_aligned(size, 16);
 }
 
+/* Whoever announces that he reads or writes the first byte has to be done with it. */
 void pgi_free(void *p, size_t size)
 {
-    if (p) model_free(p, size);
+    if (!p) return;
+    model_write(p);
+    model_free(p, size);
 }
 
 void pgi_free_aligned(void *p, size_t size, size_t align)
@@ -210,6 +214,7 @@ int pgs_sched_start(pgs_sched **out, const pgs_config *config, const pgs_ops *op
     pgs_injector_init(&sched.injector);
     store_relaxed(&sched.stopped, false);
     store_relaxed(&sched.serving, 0);
+    sched.driven = false;
     *out = &sched;
     for (unsigned i = 0; i < sched.count; i++) {
         pgs_worker *w = &sched.worker[i];
@@ -231,6 +236,7 @@ void pgs_sched_stop(pgs_sched *s)
     store_release(&s->stopped, true);                   /* partner: world_serve */
     while (load_acquire(&s->serving) != 0) cpu_relax(); /* partner: world_serve */
     for (unsigned i = 0; i < s->count; i++) s->ops.local_free(s->ops.context, s->worker[i].face.local);
+    model_write(s); /* the real one is freed but for a shell */
 }
 
 void pgs_sched_each_local(pgs_sched *s, void (*f)(void *context, void *local), void *context)
@@ -287,6 +293,7 @@ void pgs_requeue_beside(pgs_worker *w, pgs_task *task)
 
 void pgs_ready(pgs_sched *s, pgs_task *task)
 {
+    model_read(&task->fiber); /* hands it on as it has seen it: whoever runs it knows no more */
     pgs_worker *w = pgs_worker_current;
     if (w) {
         pgs_ready_on(w, task);
@@ -339,19 +346,18 @@ int pgs_block(pgs_sched *s, pgs_task *task, const pgs_wait *wait)
 {
     pgs_worker *w = pgs_worker_current;
     if (task->parker) model_fail("a thread of kind PG_THREAD is not modelled");
-    blocked b;
+    blocked *b = pgi_alloc(sizeof *b); /* not of the frame: a store may leave its buffer after that is gone */
     pgs_alarm alarm;
-    store_relaxed(&b.resumed, false);
     pgs_alarm_init(&alarm, s, task, wait);
     model_write(&task->fiber); /* stands for all that the task has done: who goes on with it sees it */
-    task->fiber = (pgs_fiber *)(void *)&b;
+    task->fiber = (pgs_fiber *)(void *)b;
     store_relaxed(&w->face.running, NULL);
     bool has_alarm = wait->deadline != PGS_NEVER;
     if (!(has_alarm ? pgs_alarm_set(&alarm, &w->wheel) : wait->commit(task))) {
         resume(task);
         cpu_relax(); /* as in take(): maybe a sender stands between its exchange and its link */
     }
-    while (!load_acquire(&b.resumed)) { /* partner: resume */
+    while (!load_acquire(&b->resumed)) { /* partner: resume */
         pgs_task *other = take(w);
         if (other) {
             run(w, other);
@@ -434,9 +440,14 @@ void pgs_sched_forget(pgs_sched *s)
     (void)s;
 }
 
+/* As the host of a guest, who drives it when he waits. */
 bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
 {
-    (void)s;
+    if (s->driven) {
+        world_enter(0);
+        world_work();
+        world_leave();
+    }
     return pgs_parker_park(p, deadline);
 }
 
@@ -635,6 +646,11 @@ void world_settle(void)
     world_leave();
 }
 
+void world_drive(void)
+{
+    sched.driven = true;
+}
+
 void world_no_more_slots(void)
 {
     pgi_slot_cache *cache = &((pgi_local *)sched.worker[0].face.local)->slots;
@@ -653,6 +669,11 @@ void world_stop(void)
         MODEL_CHECK(pgi_alive(world_rt) == 0);
         MODEL_CHECK(pg_stop(world_rt, 0) == PG_OK);
     }
+}
+
+void world_is_over(void)
+{
+    model_read(&sched);
 }
 
 void world_end(void)

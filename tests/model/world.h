@@ -32,12 +32,18 @@ void world_start(unsigned workers, unsigned serving);
 pg_pid world_spawn(pg_target target);
 void world_settle(void);
 
+/* Setup: whoever stops the runtime is worker 0 while he waits, and no thread serves. */
+void world_drive(void);
+
 /* From now on a process begins in a slot that was another's, or not at all. */
 void world_no_more_slots(void);
 
 /* Check: stops the runtime, unless a thread has called pg_stop(); and gives its memory back. */
 void world_stop(void);
 void world_end(void);
+
+/* Called by who has learned that the runtime has stopped: nobody may be at work any more, as far as he can see. */
+void world_is_over(void);
 
 /* A thread that is worker `number` from now on; and is parked. */
 void world_enter(unsigned number);

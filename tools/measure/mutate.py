@@ -118,7 +118,7 @@ SUBJECTS = [
                   "sched/poller.c"))),
     Subject("timer", ("sched/timer.h", "sched/timer.c"),
             (model("timer", "sched/timer.c"), test("unit/timer_test", "sched/timer.c"))),
-    # No test judges these yet, and what the models do not kill is not listed: only when they are named.
+    # Models alone judge these: only when they are named.
     Subject("slots", ("runtime/slots.h", "runtime/slots.c", "runtime/spawn.c", "runtime/exit.c"), WORLD, True),
     Subject("process", ("runtime/process.h", "runtime/process.c", "runtime/wait.c", "runtime/host.c", "runtime/kill.c",
                         "runtime/link.c"), WORLD, True),

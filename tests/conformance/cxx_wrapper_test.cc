@@ -658,8 +658,7 @@ void attached_ones_serve(const kind &k)
             me.exit();
         });
         for (int n : {1, 2, 3}) CHECK_EQ(pg::send(pg_self(me), "add", n), PG_OK);
-        CHECK_EQ(pg_serve(me, PG_MS(1)), PG_ETIMEDOUT);
-        CHECK_EQ(sum, 6);
+        while (sum < 6) CHECK_EQ(pg_serve(me, PG_MS(1)), PG_ETIMEDOUT);
         CHECK_EQ(pg::send(pg_self(me), "end"), PG_OK);
         CHECK_EQ(pg_serve(me, patience), PG_EENDED);
     }

@@ -634,7 +634,7 @@ static void replies(pg_process *self)
 /* Calls, each with a ref of its own, while something else lies in the mailbox: what was answered does not stay. */
 static void many_calls(pg_process *self)
 {
-    const int calls = scaled(200000, 2000);
+    const int calls = scaled(SANITIZED ? 20000 : 200000, 2000);
     pg_pid server = good(pg_spawn_link(self, replies));
     long before = 0;
     pg_send(pg_self(self), "noise", 0);

@@ -433,7 +433,7 @@ static void a_million_messages(pg_process *self)
 static void more_than_allowed(pg_process *self)
 {
     (void)self;
-    uint32_t most = the_kind == PG_GREEN ? 1000 : 100;
+    uint32_t most = (uint32_t)scaled(1000, 100);
     static pg_pid pids[1000];
     pg_runtime *rt = pg_start(&(pg_options){
         .workers = the_workers, .kind = the_kind, .max_processes = most, .log = log_line, .log_context = &the_log});

@@ -279,7 +279,9 @@ static void stopped_again_and_again(pg_process *self)
     pg_pid sup = good(pg_supervise(self, &quick, 2, children));
     EVENT(self, "started", "a");
     pg_send(EVENT(self, "started", "b"), "hang");
-    for (int i = 0; i < 1000; i++) CHECK_EQ(pg_terminate(sup), PG_OK);
+    int status = pg_terminate(sup);
+    for (int i = 1; i < 1000 && status == PG_OK; i++) status = pg_terminate(sup);
+    CHECK(status == PG_OK || status == PG_ENOPROC); /* the latter: the child's time was over before all of them */
     EVENT(self, "stopping", "a");
     CHECK_EQ(exit_of(self, sup).kind, PG_EXIT_NORMAL);
     expect_nothing(self);

@@ -229,7 +229,8 @@ static void read_until_closed(pg_process *self)
     char c;
     ssize_t n;
     while ((n = pg_read(self, arg(self, 0), &c, 1, PATIENCE)) == 1) continue;
-    CHECK(pg_errno(n) == EBADF || pg_errno(n) == EINVAL); /* the number may be an eventfd's by then */
+    /* The number may be another file's by then: an eventfd's, or that of one of /proc, which comes to its end. */
+    CHECK(n == 0 || pg_errno(n) == EBADF || pg_errno(n) == EINVAL);
 }
 
 static void close_among_readers(pg_process *self)

@@ -150,19 +150,19 @@ static void end_watch(pgs_sched *s)
     pgs_poller_give_back(&s->poller);
 }
 
-static void tidy_up(pgs_worker *w)
+/* Of one that is about to sleep: what it had of its own is tidied up, and it is none that others wait for to look. */
+static void wind_up(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
     store_relaxed(&w->face.running, NULL);
     if (s->ops.local_idle) s->ops.local_idle(s->ops.context, w->face.local);
+    stop_searching(w);
 }
 
 /* Whether there is work after all, of which nobody may have told the worker. */
 static bool show_idle(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
-    stop_searching(w);
-    tidy_up(w);
     set_idle(s, w->number);
     pgs_delay(PGS_AT_PARK);
     fence_seq_cst(); /* partner: the fence in pgs_ready; the bit is before the look into the queues */
@@ -172,6 +172,7 @@ static bool show_idle(pgs_worker *w)
 bool pgs_idle_park(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
+    wind_up(w);
     if (show_idle(w) || load_relaxed(&s->stopping)) { /* read again before it ends */
         if (clear_idle(s, w->number)) {
             add_relaxed(&s->searching, 1); /* again: of several tasks it takes one, and passes the search on */
@@ -200,6 +201,7 @@ bool pgs_idle_park(pgs_worker *w)
 bool pgs_idle_arm(pgs_worker *w)
 {
     pgs_sched *s = w->face.sched;
+    wind_up(w);
     if (!show_idle(w) && pgs_parker_poll_begin(&w->parker, s->poller.kick)) return true;
     if (!clear_idle(s, w->number)) w->searching = true; /* the waker has counted it */
     return false;
@@ -315,13 +317,12 @@ bool pgs_idle_retire_if_surplus(pgs_worker *w)
     pgs_sched *s = w->face.sched;
     if (likely(load_relaxed(&s->surplus) <= 0) || !take_one(&s->surplus) || !may_retire(s)) return false;
     give_away(w);
-    tidy_up(w);
+    wind_up(w);
     pgs_delay(PGS_AT_RETIRE);
     store_release(&w->retired, true); /* behind the count; partner: unretire_one, which counts back */
     /* Then the look into the inbox: this, or whoever hands something over, sees the other. */
     fence_seq_cst(); /* partner: the fence in pgs_idle_hand_over */
     give_inbox(w);
-    stop_searching(w);
     if (pgs_idle_any_work(s)) pgs_idle_wake_one(s);
     pgs_epoch_member_offline(&s->epoch, &w->member);
     while (load_relaxed(&w->retired) && !load_relaxed(&s->stopping)) { /* who stops it is seen before it parks */

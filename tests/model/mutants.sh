@@ -230,7 +230,7 @@ mutant idle idle.c dies '/go_online(pgs_worker/,/^}/s/wake_monitor(w->face.sched
 mutant idle idle.c dies '/^static bool show_idle/,/^}/s/ || pgs_idle_any_work(s);/;/'
 mutant idle idle.c dies '/^static bool show_idle/,/^}/s/return .* || /return /'
 mutant idle idle.c dies '/^static bool show_idle/,/^}/s/set_idle(s, w->number);//'
-mutant idle idle.c dies '/^static bool show_idle/,/^}/s/stop_searching(w);//'
+mutant idle idle.c dies '/^static void wind_up/,/^}/s/stop_searching(w);//'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/bool sleeps = .*/bool sleeps = false;/'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/ \&\& clear_idle(s, to->number)//'
 mutant idle idle.c dies '/^void pgs_idle_hand_over/,/^}/s/add_relaxed(&s->searching, 1);//'

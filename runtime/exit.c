@@ -145,12 +145,27 @@ static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache
 }
 
 /* What one that ends in the middle of its code may have in its hands. */
+void pgi_end_by(pg_process *p, pg_message *msg)
+{
+    bool holds_one = p->ending && p->ending->flags & PGI_LOOSE;
+    if (msg->flags & PGI_LOOSE) {
+        store_relaxed(&msg->node.next, holds_one ? &p->ending->node : NULL);
+    } else if (holds_one) {
+        return; /* it is in the mailbox, and goes with that */
+    }
+    p->ending = msg;
+}
+
 static void free_what_it_held(pg_process *p, pgi_cache *cache)
 {
     pgi_drop_received(p);
     if (p->current && p->current->flags & PGI_LOOSE) pgi_free_message(p->current);
     p->current = NULL;
-    if (p->ending && p->ending->flags & PGI_LOOSE) pgi_free_message(p->ending);
+    pgs_mpsc_node *node = p->ending && p->ending->flags & PGI_LOOSE ? &p->ending->node : NULL;
+    for (pgs_mpsc_node *next; node; node = next) {
+        next = load_relaxed(&node->next);
+        pgi_free_message(pgi_of_node(node));
+    }
     p->ending = NULL;
     pgi_message_free(cache, p->args);
     p->args = &pgi_no_args;
@@ -279,9 +294,7 @@ static bool keep(pg_process *p, const pgi_end *end)
     }
     if (status != PG_OK) return false;
     msg->flags |= (uint8_t)(PGI_LOOSE | (end->no_news ? PGI_NO_NEWS : 0));
-    pg_message *before = p->ending; /* else it is in the mailbox, and goes with that */
-    p->ending = msg;
-    if (before && before->flags & PGI_LOOSE) pgi_free_message(before);
+    pgi_end_by(p, msg);
     return true;
 }
 

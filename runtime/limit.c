@@ -273,7 +273,7 @@ enum { THERE_IS_ROOM = 1 }; /* no status */
 static int push_or_enlist(pg_process *p, pg_pid pid, pgi_waiter *w, bool waits, pgi_pushed *out)
 {
     uint64_t room;
-    if (p->dying || !pgi_slot_is(p, pid)) return PG_ENOPROC;
+    if (!pgi_slot_is(p, pid) || p->dying) return PG_ENOPROC;
     pgi_limits *l = pgi_limits_of(p); /* NULL: none, and it gives itself its first under this lock */
     if (l && !w->has_memory) {
         add_relaxed(&l->refused, 1);

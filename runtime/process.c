@@ -55,6 +55,7 @@ void pgi_release(pg_process *p, pgs_mpsc_node *node)
     pg_message *msg = pgi_of_node(node);
     if (unlikely(msg == p->current || msg == p->ending)) {
         msg->flags |= PGI_LOOSE; /* freed when its handler has returned */
+        store_relaxed(&node->next, NULL);
     } else {
         pgi_free_message(msg);
     }

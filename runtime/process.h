@@ -195,6 +195,10 @@ void pgi_print_process(pgi_print *out, pg_process *p, pg_pid pid);
 /* The text for an error that is a value: a string's own, else the value as it is printed. */
 void pgi_error_text(char text[PGI_TEXT_MAX], pg_value error);
 
+/* `msg` is what the process ends by from here on.  Those before stay, in a chain of those that are in no queue, until
+ * their handlers' frames have been left, which may look at them. */
+void pgi_end_by(pg_process *p, pg_message *msg);
+
 /* Runs the target of a new process: by the thread that is its own, or by a worker.  True, or the worker that it has
  * ended on: the process is gone.  False or NULL: it goes on, maybe on another worker. */
 bool pgi_begin(pg_process *p);

@@ -110,8 +110,7 @@ static int meet_signal(pg_process *p, pgs_mpsc_node *before, pgs_mpsc_node *node
      * tells what stands in it. */
     take(p, before, node);
     p->received = NULL;
-    if (p->ending && p->ending->flags & PGI_LOOSE) pgi_free_message(p->ending);
-    p->ending = msg;
+    pgi_end_by(p, msg);
     pgi_handle(p, msg, &end, text); /* always an end: a terminate, or an exit without a receiver */
     return end_here(p, &end);
 }

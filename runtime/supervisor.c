@@ -3,8 +3,9 @@
  * It is a client of the rest: its children are linked with it, and their ends come as messages, which take their turn.
  * What takes time, the start of a child that says when it has started, and each stop, is waited for where it is called
  * for, in the middle of a handler, as Erlang's supervisors do; what arrives meanwhile is handled afterwards.  But a
- * terminate is met in those receives: then on_terminate() runs upon the stack of what was going on, stops all children,
- * and nobody comes back there.  So, wherever something is received, a child's fields say what it is:
+ * terminate is met in those receives (not in the call by which a start is waited for, which has its time): then
+ * on_terminate() runs upon the stack of what was going on, stops all children, and nobody comes back there.  So,
+ * wherever something is received, a child's fields say what it is:
  *
  *   STOPPED --launch--> RUNNING --its end, stop--> STOPPED       (pid: null but while RUNNING)
  *                          `--its end, fail--> WAITING --its alarm: on_alarm, launch--> RUNNING
@@ -65,6 +66,7 @@ typedef struct supervisor {
     const pg_message **held; /* requests, until all who are WAITING have been started */
     size_t held_count;
     const pg_message *serving;
+    int64_t start_by; /* all that it begins with: who waits for that waits no longer; INT64_MAX */
     pg_ref starter;   /* the monitor of who waits for its start, and is not linked yet */
     uint64_t unknown; /* messages */
     uint64_t random;  /* of the jitter; begun with the time, which in a simulation is the seed's */
@@ -199,7 +201,9 @@ static int hear_start(supervisor *s, child *c, char why[PGI_WHY_MAX])
 {
     const pg_message *reply;
     pg_exit_info exit;
-    int status = pg_call(s->self, c->pid, &reply, c->spec.start_timeout, PGI_STARTED);
+    int64_t left = s->start_by - pg_now(), timeout = c->spec.start_timeout;
+    if (left < timeout) timeout = left > 0 ? left : 0;
+    int status = pg_call(s->self, c->pid, &reply, timeout, PGI_STARTED);
     if (status == PG_OK) return PG_OK;
     snprintf(why, PGI_WHY_MAX, "%s",
              status == PG_ETIMEDOUT ? "it does not say that it has started in time" : pg_strerror(status));
@@ -732,5 +736,9 @@ int pgi_supervisor_begin(pg_process *self, const pgi_supervisor_start *start, ch
     s->random = (uint64_t)pg_now();
     complete_options(&s->o);
     pg_set_data(self, s);
-    return start_all(s, start, why);
+    int64_t now = pg_now(), timeout = start->starter.id != 0 ? s->o.start_timeout : 0;
+    s->start_by = timeout > 0 && timeout < INT64_MAX - now ? now + timeout : INT64_MAX;
+    int status = start_all(s, start, why);
+    s->start_by = INT64_MAX;
+    return status;
 }

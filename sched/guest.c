@@ -2,7 +2,7 @@
  *
  * Invariants:
  *   1. `driver` is the thread that is in a step, or in a wait that drives; from pgs_guest_take() on it stays.  Whoever
- *      is not the driver touches nothing here but `driver`, `host`, `wanted`, `armed` and the kick.
+ *      is not the driver touches nothing here but `driver`, `host`, `before`, `wanted`, `armed` and the kick.
  *   2. Outside a step the worker is armed, or the kick is in the epoll instance.
  *   3. The guest has the watch of the poller from its beginning to its end: nobody else harvests.
  *   4. The structure outlives the scheduler: a host that is about to park asks it first whether it drives.
@@ -28,14 +28,14 @@ enum {
 struct pgs_guest {
     _Atomic(uintptr_t) driver; /* 0: nobody */
     _Atomic(uintptr_t) host;
-    _Atomic(bool) wanted; /* pgs_guest_take() has it, or the driver is to let go where it waits */
-    _Atomic(bool) armed;  /* written by the driver */
+    _Atomic(uintptr_t) before; /* who was the host when this driver came */
+    _Atomic(bool) wanted;      /* pgs_guest_take() has it, or the driver is to let go where it waits */
+    _Atomic(bool) armed;       /* written by the driver */
 
     /* The driver's. */
     PGS_ALIGNED pgs_sched *sched;
     pgs_worker *worker;
     uintptr_t inside; /* the thread that the worker is set up for */
-    uintptr_t before; /* who was the host when this driver came */
     bool harvested;
     int64_t until, looked_at, slice_at;
     uint32_t given, left; /* turns or messages from the last look to the next */
@@ -54,9 +54,11 @@ static uintptr_t me(void)
 static bool take(pgs_guest *g)
 {
     uintptr_t nobody = 0;
-    if (!cas_acquire(&g->driver, &nobody, me())) return false; /* partner: release */
-    g->before = load_relaxed(&g->host);
-    if (g->before != me()) store_relaxed(&g->host, me());
+    /* Acquire: partner: release.  Release: who finds the driver there sees what it wants; partner: was_host. */
+    if (!cas_acq_rel(&g->driver, &nobody, me())) return false;
+    uintptr_t before = load_relaxed(&g->host);
+    store_relaxed(&g->before, before);
+    if (before != me()) store_release(&g->host, me()); /* behind `before`; partner: was_host */
     if (g->inside != me()) pgs_fiber_thread_init(&g->worker->fiber_thread);
     g->inside = me();
     return true;
@@ -96,7 +98,7 @@ void pgs_guest_give_back(pgs_sched *s)
 {
     pgs_guest *g = s->guest;
     if (!g) return;
-    store_relaxed(&g->host, g->before);
+    store_relaxed(&g->host, load_relaxed(&g->before));
     release(g);
     store_release(&g->wanted, false); /* partner: is_wanted; who comes back finds that it is the host */
 }
@@ -104,6 +106,13 @@ void pgs_guest_give_back(pgs_sched *s)
 static bool is_wanted(pgs_guest *g)
 {
     return load_acquire(&g->wanted); /* partner: pgs_guest_give_back, pgs_guest_end */
+}
+
+/* Of one that cannot drive: whether somebody has taken its place who may give it back. */
+static bool was_host(pgs_guest *g)
+{
+    if (pgs_worker_self() || !is_wanted(g)) return false;
+    return load_acquire(&g->host) == me() || load_relaxed(&g->before) == me(); /* partner: take */
 }
 
 void pgs_guest_forget(pgs_sched *s)
@@ -286,13 +295,17 @@ bool pgs_sched_park(pgs_sched *s, pgs_parker *p, int64_t deadline)
     bool releases, token, lost;
     if (likely(!s || !s->guest)) return pgs_parker_park(p, deadline);
     pgs_guest *g = s->guest;
-    while (take_as_host(g, &releases)) {
-        token = wait_for_token(g, p, deadline, !releases, &lost);
-        fire_harvested(g);
-        if (releases) release(g);
-        if (!lost || !wait_for_return(g, p, deadline, &token)) return token;
+    for (;;) {
+        if (take_as_host(g, &releases)) {
+            token = wait_for_token(g, p, deadline, !releases, &lost);
+            fire_harvested(g);
+            if (releases) release(g);
+            if (!lost) return token;
+        } else if (!was_host(g)) {
+            return pgs_parker_park(p, deadline);
+        }
+        if (!wait_for_return(g, p, deadline, &token)) return token;
     }
-    return pgs_parker_park(p, deadline);
 }
 
 /* For the time until the deadline, or the next timer, for one or the other. */
@@ -335,9 +348,14 @@ int pgs_guest_poll(pgs_sched *s, int fd, short events, int64_t deadline)
 {
     bool releases;
     pgs_guest *g = s->guest;
-    while (g && take_as_host(g, &releases)) {
-        int result = wait_for_descriptor(g, fd, events, deadline);
-        if (releases) release(g);
+    while (g) {
+        int result = -EAGAIN;
+        if (take_as_host(g, &releases)) {
+            result = wait_for_descriptor(g, fd, events, deadline);
+            if (releases) release(g);
+        } else if (!was_host(g)) {
+            break;
+        }
         if (result != -EAGAIN || !poll_for_return(g, fd, events, deadline, &result)) return result;
     }
     return -EAGAIN;

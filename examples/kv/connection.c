@@ -226,7 +226,7 @@ void connection_flush(connection *c)
     if (c->answer_count > 0 && !c->failed) {
         connection_run(c);
         const buffer *replies = in_order(c);
-        if (!replies) {
+        if (!replies && !c->failed) {
             for (uint32_t i = 0; i < c->answer_count; i++) gather(c, &c->answers[i]);
             replies = &c->out;
         }

@@ -608,7 +608,10 @@ static void ends_late(pg_process *self)
     pg_blocking(self, sleep_long, NULL);
 }
 
-/* Drives where it waits, as before, when a pg_stop() of another thread has had it meanwhile, in vain. */
+static bool comes_late;
+
+/* Drives where it waits, as before, when a pg_stop() of another thread has had it meanwhile, in vain; or has it still, if
+ * it comes late. */
 static void *waits_through_a_stop(void *argument)
 {
     pg_runtime *rt = argument;
@@ -616,6 +619,7 @@ static void *waits_through_a_stop(void *argument)
     CHECK(pg_step(rt, 0) >= 0);
     good(pg_spawn(self, ends_late, .args = pg_tuple(self)));
     atomic_store(&done, 1);
+    if (comes_late) usleep(20000);
     EXPECT(self, "(\"ended\")");
     atomic_store(&done, 2);
     const pg_message *msg;
@@ -624,18 +628,25 @@ static void *waits_through_a_stop(void *argument)
     return NULL;
 }
 
-static void the_host_comes_back(void)
+static void come_back(bool late)
 {
     pthread_t thread;
     pg_runtime *rt = begin();
+    comes_late = late;
     atomic_store(&done, 0);
     CHECK_EQ(pthread_create(&thread, NULL, waits_through_a_stop, rt), 0);
     while (atomic_load(&done) < 1) usleep(100);
-    usleep(20000); /* it waits, mostly */
-    CHECK_EQ(pg_stop(rt, PG_MS(1)), PG_ETIMEDOUT);
+    if (!late) usleep(20000); /* it waits, mostly */
+    CHECK_EQ(pg_stop(rt, late ? PG_MS(60) : PG_MS(1)), PG_ETIMEDOUT);
     for (int64_t end = pg_now() + PATIENCE; atomic_load(&done) < 2; usleep(1000)) CHECK(pg_now() < end);
     CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
     CHECK_EQ(pthread_join(thread, NULL), 0);
+}
+
+static void the_host_comes_back(void)
+{
+    come_back(false);
+    come_back(true);
 }
 
 /* ----------------------------------------------------------------------------------------------------- the host

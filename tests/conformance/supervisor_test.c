@@ -288,6 +288,28 @@ static void stopped_again_and_again(pg_process *self)
     log_clear();
 }
 
+static void say_nothing(pg_process *self)
+{
+    pg_send(first_arg(self), "started", pg_name(self), self);
+    pg_recv_match(self, &(const pg_message *){NULL}, PG_FOREVER, "never");
+}
+
+/* A child never says that it has started: who waits for all of them does so for his time, and nothing is left. */
+static void starts_in_its_time(pg_process *self)
+{
+    survive(self);
+    pg_child silent = {.id = "b", .target = say_nothing, .spawn = {.args = ARGS(self)}, .start_timeout = PG_FOREVER};
+    pg_child children[] = {worker(self, "a"), silent};
+    pg_supervisor_options o = quick;
+    o.start_timeout = PG_MS(100);
+    CHECK_EQ(pg_pid_status(pg_supervise(self, &o, 2, children)), PG_ETIMEDOUT);
+    EVENT(self, "started", "a");
+    pg_pid b = EVENT(self, "started", "b");
+    EVENT(self, "stopping", "a");
+    end_of(b);
+    log_clear();
+}
+
 static atomic_bool go_on;
 
 static void compute(pg_process *self)
@@ -417,6 +439,7 @@ int main(int argc, char **argv)
         CASE(backoff_for_ever),
         CASE(deadlines),
         CASE(stopped_again_and_again),
+        CASE(starts_in_its_time),
         CASE_REAL(what_computes, "nothing else runs meanwhile"),
         CASE(stop_while_waiting),
         CASE(starts_that_fail),

@@ -336,13 +336,7 @@ class process
     }
     template <class F> F &find(pg_handler key, const pg_message *m) const
     {
-        detail::registered *found = nullptr;
-        for (detail::registered *at = first_; at; at = at->next) {
-            if (at->key != key) continue;
-            found = at; /* the last one, if a PG_WHERE says no that has said yes to the runtime */
-            if (at->alone || at->pattern.matches(m)) break;
-        }
-        return static_cast<detail::closure<F> *>(found)->f;
+        return static_cast<detail::closure<F> *>(detail::called(first_, key, m))->f;
     }
     void own(detail::owned *node) noexcept
     {

@@ -222,6 +222,18 @@ struct registered : owned {
     }
 };
 
+/* The one that the runtime has called; the last one, if a PG_WHERE says no now that has said yes to it. */
+inline registered *called(registered *first, pg_handler key, const pg_message *m)
+{
+    registered *found = nullptr;
+    for (registered *at = first; at; at = at->next) {
+        if (at->key != key) continue;
+        found = at;
+        if (at->alone || at->pattern.matches(m)) break;
+    }
+    return found;
+}
+
 template <class F> struct closure : registered {
     F f;
     template <class G>

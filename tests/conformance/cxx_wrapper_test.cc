@@ -5,7 +5,6 @@
 #include "check.h"
 
 #include <atomic>
-#include <cstring>
 #include <functional>
 #include <stdexcept>
 #include <thread>
@@ -563,56 +562,6 @@ void clean_ups_in_frames(pg::process &me)
     CHECK_EQ(end_of(p).kind, PG_EXIT_NORMAL);
 }
 
-/* A handler for (exit) meets another end, or fails: its message is there until its frame has been left. */
-void what_it_ends_by_stays(pg::process &me)
-{
-    struct looks_back {
-        pg::message msg;
-        ~looks_back()
-        {
-            char text[200];
-            pg_format_message(text, sizeof text, msg);
-            CHECK(std::strstr(text, "a long reason") != nullptr);
-            alive--;
-        }
-    };
-    for (bool fails : {false, true}) {
-        alive = 1;
-        pg::pid p = pg::spawn(me, [fails](pg::process &self) {
-            self.receive(PG_EXIT, [&](pg::message msg) {
-                looks_back at_it{msg};
-                if (!fails) pg::spawn_link(self, [] {});
-                (void)self.recv(std::chrono::nanoseconds(patience));
-                self.fail("no");
-            });
-            self.receive("nothing", [] {});
-            (void)self.recv(pg::forever);
-        });
-        CHECK_EQ(pg_terminate_value(p, pg_v_str("a long reason, so that the message is a block of its own")), PG_OK);
-        if (fails) pg::send(p, "last words");
-        CHECK_EQ(end_of(p).kind, fails ? PG_EXIT_FAILED : PG_EXIT_UNHANDLED_EXIT);
-        CHECK_EQ(alive, 0);
-    }
-}
-
-/* Closures of one lambda, and a PG_WHERE that has changed its mind when it is asked again. */
-void predicates_change_their_minds(pg::process &me)
-{
-    static int asked, called;
-    asked = called = 0;
-    pg::pid p = pg::spawn(me, [](pg::process &self) {
-        for (int i = 0; i < 2; i++) {
-            self.receive("got", PG_WHERE([](const pg_term *) { return asked++ == 0; }), [&self, i] {
-                called += i >= 0;
-                self.exit();
-            });
-        }
-    });
-    CHECK_EQ(pg::send(p, "got", 1), PG_OK);
-    CHECK_EQ(end_of(p).kind, PG_EXIT_NORMAL);
-    CHECK_EQ(called, 1);
-}
-
 /* Targets are destroyed once, whatever becomes of them. */
 void targets_are_destroyed_once(pg::process &me)
 {
@@ -820,8 +769,6 @@ int main(int argc, char **argv)
         {"destructors_run", destructors_run},
         {"ends_are_kept", ends_are_kept},
         {"clean_ups_in_frames", clean_ups_in_frames},
-        {"what_it_ends_by_stays", what_it_ends_by_stays},
-        {"predicates_change_their_minds", predicates_change_their_minds},
         {"targets_are_destroyed_once", targets_are_destroyed_once},
     };
     const kind kinds[] = {{"green", PG_GREEN, 1, 0},

@@ -610,8 +610,7 @@ static void ends_late(pg_process *self)
 
 static bool comes_late;
 
-/* Drives where it waits, as before, when a pg_stop() of another thread has had it meanwhile, in vain; or has it still, if
- * it comes late. */
+/* Drives where it waits, as before, when a pg_stop() of another thread has had it in vain; or has it still. */
 static void *waits_through_a_stop(void *argument)
 {
     pg_runtime *rt = argument;
@@ -628,29 +627,24 @@ static void *waits_through_a_stop(void *argument)
     return NULL;
 }
 
-static void come_back(bool late)
-{
-    pthread_t thread;
-    pg_runtime *rt = begin();
-    comes_late = late;
-    atomic_store(&done, 0);
-    CHECK_EQ(pthread_create(&thread, NULL, waits_through_a_stop, rt), 0);
-    while (atomic_load(&done) < 1) usleep(100);
-    if (!late) usleep(20000); /* it waits, mostly */
-    CHECK_EQ(pg_stop(rt, late ? PG_MS(60) : PG_MS(1)), PG_ETIMEDOUT);
-    for (int64_t end = pg_now() + PATIENCE; atomic_load(&done) < 2; usleep(1000)) CHECK(pg_now() < end);
-    CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
-    CHECK_EQ(pthread_join(thread, NULL), 0);
-}
-
 static void the_host_comes_back(void)
 {
-    come_back(false);
-    come_back(true);
+    for (int late = 0; late < 2; late++) {
+        pthread_t thread;
+        pg_runtime *rt = begin();
+        comes_late = late;
+        atomic_store(&done, 0);
+        CHECK_EQ(pthread_create(&thread, NULL, waits_through_a_stop, rt), 0);
+        while (atomic_load(&done) < 1) usleep(100);
+        if (!late) usleep(20000); /* it waits, mostly */
+        CHECK_EQ(pg_stop(rt, late ? PG_MS(60) : PG_MS(1)), PG_ETIMEDOUT);
+        for (int64_t end = pg_now() + PATIENCE; atomic_load(&done) < 2; usleep(1000)) CHECK(pg_now() < end);
+        CHECK_EQ(pg_stop(rt, PATIENCE), PG_OK);
+        CHECK_EQ(pthread_join(thread, NULL), 0);
+    }
 }
 
-/* ----------------------------------------------------------------------------------------------------- the host
- * waits */
+/* ---------------------------------------------------------------------------------------------- the host waits */
 
 static void count_one(pg_process *self, const pg_message *msg)
 {

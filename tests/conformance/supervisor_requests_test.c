@@ -341,7 +341,8 @@ static void start_in_vain(pg_process *self)
 static void start_slowly(pg_process *self)
 {
     pg_sleep(self, PG_MS(500));
-    CHECK_EQ(pg_started(self), PG_OK);
+    int status = pg_started(self);
+    CHECK(status == PG_OK || status == PG_ENOPROC); /* the latter: nobody waits any more */
 }
 
 static void start_in_time(pg_process *self)
@@ -372,7 +373,7 @@ static void too_slow(pg_process *self)
 {
     pg_child children[] = {worker(self, "a"), {.id = "slow", .target = start_slowly, .start_timeout = PATIENCE}};
     pg_supervisor_options o = quick;
-    o.start_timeout = PG_MS(10);
+    o.start_timeout = PG_MS(400); /* which the first one needs, on a slow machine */
     CHECK_EQ(pg_pid_status(pg_supervise(self, &o, 2, children)), PG_ETIMEDOUT);
     const pg_message *msg;
     while (pg_recv(self, &msg, PATIENCE) == PG_OK && !pg_matches(pg_get(NULL, msg, 0), "stopping")) {}

@@ -301,7 +301,7 @@ static void starts_in_its_time(pg_process *self)
     pg_child silent = {.id = "b", .target = say_nothing, .spawn = {.args = ARGS(self)}, .start_timeout = PG_FOREVER};
     pg_child children[] = {worker(self, "a"), silent};
     pg_supervisor_options o = quick;
-    o.start_timeout = PG_MS(100);
+    o.start_timeout = PG_MS(700);
     CHECK_EQ(pg_pid_status(pg_supervise(self, &o, 2, children)), PG_ETIMEDOUT);
     EVENT(self, "started", "a");
     pg_pid b = EVENT(self, "started", "b");

@@ -108,8 +108,8 @@ extern "C" {
 #define PG_DEPTH_MAX 64  /* levels of nesting in a value or pattern */
 
 #define PG_FOREVER INT64_MAX
-#define PG_MS(n) (1000000 * (int64_t)(n))
-#define PG_SECONDS(n) (1000000000 * (int64_t)(n))
+#define PG_MS(n) ((int64_t)((n)*INT64_C(1000000))) /* of fractions, too */
+#define PG_SECONDS(n) ((int64_t)((n)*INT64_C(1000000000)))
 
 typedef enum pg_status {
     PG_OK = 0,
@@ -127,7 +127,7 @@ typedef enum pg_status {
     PG_EUNSUPPORTED = -11, /* this build or system cannot do that, or the program as it was started: the log says why */
     PG_EFULL = -12,    /* the mailbox is at the limit that its process has asked for (paragram/limits.h); or too much
                              is on its way already to a process in another operating-system process */
-    PG_ETAKEN = -13,   /* the name is another process's */
+    PG_ETAKEN = -13,   /* the name is a living process's, maybe this one's */
     PG_ESYSTEM = -1000 /* minus an errno: the system's error, see pg_errno() in paragram/io.h */
 } pg_status;
 
@@ -250,7 +250,7 @@ typedef struct pg_stats {
     uint64_t spawned;   /* since the start */
     uint64_t dropped;   /* messages that reached a process and were never handled, since it ended first; those that
                            arrive in the moment of its end are counted when its worker is next awake */
-    uint64_t refused;   /* sends to mailboxes at their limit, and waits for room that were given up */
+    uint64_t refused;   /* sends to mailboxes at their limit or beyond .memory, and waits for room given up */
     uint64_t memory;    /* bytes, where .memory limits them */
     uint64_t stuck;     /* times that PG_LOG_STUCK was reported */
     uint64_t unguarded; /* stacks without a guard page: the kernel's limit on mappings was near */
@@ -353,7 +353,8 @@ PG_API size_t pg_count(const pg_message *msg); /* the number of its values */
 
 /* The value at `index`, from 0; checked: an index out of range, or another type than the one asked for, is a failure of
  * the process, with a message that says both.  With `self` NULL it is instead: NULL, 0, false, a null pid or ref.
- * What they point to lives as long as the message.  Strings are terminated; those of pg_get_bytes are not. */
+ * What they point to lives as long as the message.  Strings are terminated; those of pg_get_bytes are not, and lie at
+ * any address: copy out what wants to be aligned. */
 PG_API const pg_term *pg_get(pg_process *self, const pg_message *msg, size_t index);
 PG_API int64_t pg_get_int(pg_process *self, const pg_message *msg, size_t index);
 PG_API double pg_get_float(pg_process *self, const pg_message *msg, size_t index);
@@ -473,8 +474,9 @@ PG_API int pg_use(pg_process *self, pg_table *table);
  * These may be called from targets and handlers at any depth.  Only the process waits: a green one gives its worker to
  * others meanwhile.  Do not hold a mutex across them. */
 
-/* Receives the next message, whatever it is.  *msg lives until the next receive of this process, or until the target or
- * handler that called this returns; pg_keep() makes it last longer.
+/* Receives the next message, whatever it is; an exit for which there is a receiver is returned, and that not called.
+ * *msg lives until the next receive of this process, or until the target or handler that called this returns; pg_keep()
+ * makes it last longer.
  * PG_ETIMEDOUT; PG_EENDED for an attached process that has ended.  A process that meets a terminate here, or the exit
  * of a linked one that it has no receiver for, ends: the call does not return, clean-ups run. */
 PG_API int pg_recv(pg_process *self, const pg_message **msg, int64_t timeout);
@@ -548,9 +550,9 @@ PG_API int pg_terminate_value(pg_pid pid, pg_value error);
  * attached.  Of those within another operating-system process, PG_ETIMEDOUT: that does not answer in 5 s. */
 PG_API int pg_kill(pg_pid pid);
 
-/* Links two processes both ways: when one ends, the other gets (exit, pid), and ends too unless it has a receiver for
- * that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.  PG_ENOPROC for a pid
- * that names none, PG_EINVAL for oneself or for a process of another runtime, PG_ENOMEM. */
+/* Links two processes both ways: when one ends, also normally, the other gets (exit, pid), and ends too unless it has a
+ * receiver for that.  Linking to one that has ended delivers the exit at once.  Linking twice is linking once.
+ * PG_ENOPROC for a pid that names none, PG_EINVAL for oneself or for a process of another runtime, PG_ENOMEM. */
 PG_API int pg_link(pg_process *self, pg_pid pid);
 
 /* Takes the link away, if there is one.  An exit that is on its way by then still arrives.  Errors as for pg_link. */

@@ -64,7 +64,8 @@ PG_API int pg_limit(pg_process *self, const pg_mailbox *mailbox);
  * at most; 0 or less: not at all, but then others have a turn where they could have none otherwise, in a guest and in a
  * simulation.  Who waits is served in the order of arrival.  It is no receive: what arrives meanwhile, a terminate too,
  * takes its turn later.  Two processes that wait for room in each other's mailboxes wait until the time has passed.
- * To another operating-system process it is pg_send(): there is no waiting for room beyond the rings.
+ * To another operating-system process it is pg_send(): there is no waiting for room beyond the rings, and PG_OK says no
+ * more than that it is on its way.
  * PG_OK: it is in the mailbox.  PG_ETIMEDOUT: there was no room in time; nothing was sent.  PG_ENOPROC: the receiver
  * has ended, before or meanwhile, of which the wait ends at once.  PG_EINSIDE for oneself, which would never end;
  * PG_EENDED, PG_ESTOPPED; and those of pg_send, but for PG_EFULL of the limit: PG_ENOMEM at once, where .memory is used

@@ -144,25 +144,29 @@ static void drop_mail(pg_process *p, pg_runtime *rt, pgi_local *local, pgi_cache
     if (dropped) pgi_count_dropped(rt, local, dropped);
 }
 
-/* What one that ends in the middle of its code may have in its hands. */
+/* The chain of those messages that it ends by and that are in no queue, the newest first. */
+static pgs_mpsc_node *held_ends(const pg_process *p)
+{
+    return p->ending && p->ending->flags & PGI_LOOSE ? &p->ending->node : NULL;
+}
+
 void pgi_end_by(pg_process *p, pg_message *msg)
 {
-    bool holds_one = p->ending && p->ending->flags & PGI_LOOSE;
     if (msg->flags & PGI_LOOSE) {
-        store_relaxed(&msg->node.next, holds_one ? &p->ending->node : NULL);
-    } else if (holds_one) {
+        store_relaxed(&msg->node.next, held_ends(p));
+    } else if (held_ends(p)) {
         return; /* it is in the mailbox, and goes with that */
     }
     p->ending = msg;
 }
 
+/* What one that ends in the middle of its code may have in its hands. */
 static void free_what_it_held(pg_process *p, pgi_cache *cache)
 {
     pgi_drop_received(p);
     if (p->current && p->current->flags & PGI_LOOSE) pgi_free_message(p->current);
     p->current = NULL;
-    pgs_mpsc_node *node = p->ending && p->ending->flags & PGI_LOOSE ? &p->ending->node : NULL;
-    for (pgs_mpsc_node *next; node; node = next) {
+    for (pgs_mpsc_node *node = held_ends(p), *next; node; node = next) {
         next = load_relaxed(&node->next);
         pgi_free_message(pgi_of_node(node));
     }

@@ -66,7 +66,7 @@ typedef struct supervisor {
     const pg_message **held; /* requests, until all who are WAITING have been started */
     size_t held_count;
     const pg_message *serving;
-    int64_t start_by; /* all that it begins with: who waits for that waits no longer; INT64_MAX */
+    int64_t start_by; /* of the children that it begins with: when whoever waits for them waits no longer */
     pg_ref starter;   /* the monitor of who waits for its start, and is not linked yet */
     uint64_t unknown; /* messages */
     uint64_t random;  /* of the jitter; begun with the time, which in a simulation is the seed's */
@@ -736,9 +736,9 @@ int pgi_supervisor_begin(pg_process *self, const pgi_supervisor_start *start, ch
     s->random = (uint64_t)pg_now();
     complete_options(&s->o);
     pg_set_data(self, s);
-    int64_t now = pg_now(), timeout = start->starter.id != 0 ? s->o.start_timeout : 0;
-    s->start_by = timeout > 0 && timeout < INT64_MAX - now ? now + timeout : INT64_MAX;
+    int64_t timeout = start->starter.id != 0 ? s->o.start_timeout : 0;
+    s->start_by = pgs_deadline(timeout > 0 ? timeout : PG_FOREVER);
     int status = start_all(s, start, why);
-    s->start_by = INT64_MAX;
+    s->start_by = PG_FOREVER;
     return status;
 }
